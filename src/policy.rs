@@ -1,0 +1,1 @@
+//! Which files and fields are secret. Pure: text in, verdicts out.
