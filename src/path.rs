@@ -97,11 +97,7 @@ impl RelPath {
 
     /// The path for the operating system; `.` for the root.
     pub fn as_os_str(&self) -> &OsStr {
-        if self.0.is_empty() {
-            OsStr::new(".")
-        } else {
-            OsStr::from_bytes(&self.0)
-        }
+        if self.0.is_empty() { OsStr::new(".") } else { OsStr::from_bytes(&self.0) }
     }
 }
 

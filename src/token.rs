@@ -3,32 +3,41 @@
 //!
 //! ```text
 //! token = "ENC:v1:" key-id ":" base64url( flags(1) | nonce(12) | ciphertext | tag(16) )
-//! whole = "ENC:file:v1:" key-id ":" LF *( base64url of the same, in lines of 64 ) 
+//! whole = "ENC:file:v1:" key-id ":" LF *( base64url of the same, in lines of 64 )
 //! key   = HKDF-SHA256(master key, salt none, info "confseal v1 " purpose)      RFC 5869
 //! AAD   = purpose(1) | version(1) | fingerprint(32) | flags(1) | len(4) file | field path
 //! plain = kind(1) | codec(1) | context(1) | column(2) | source bytes | 0x80 | 0x00 …
 //! ```
 
-use crate::keyring::{Keyring, KeyId};
+use crate::keyring::{KeyId, Keyring};
 use crate::secret::SecretBytes;
 
 /// What a sealed value is for; each purpose has a key of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]
-pub enum Purpose { /// A scalar.
-    Field = 1, /// A part of a scalar.
-    Part = 2, /// A whole file.
-    Whole = 3, /// A version kept aside.
-    Kept = 4 }
+pub enum Purpose {
+    /// A scalar.
+    Field = 1,
+    /// A part of a scalar.
+    Part = 2,
+    /// A whole file.
+    Whole = 3,
+    /// A version kept aside.
+    Kept = 4,
+}
 
 /// What a token is bound to besides purpose and key; stands in its flags. Ordered from weak to
 /// strong.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 #[repr(u8)]
-pub enum Binding { /// Nothing: it may be pasted anywhere.
-    None = 0, /// The field path.
-    Field = 1, /// The field path and the file's path in the store.
-    File = 2 }
+pub enum Binding {
+    /// Nothing: it may be pasted anywhere.
+    None = 0,
+    /// The field path.
+    Field = 1,
+    /// The field path and the file's path in the store.
+    File = 2,
+}
 
 /// Where a token stands.
 #[derive(Clone, Copy, Debug)]
@@ -44,10 +53,14 @@ pub struct Place<'a> {
 /// What kind of bytes stand inside.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]
-pub enum Kind { /// The verbatim source bytes of a value.
-    Source = 1, /// A decoded string, to be spelled for the place.
-    Value = 2, /// A whole file.
-    File = 3 }
+pub enum Kind {
+    /// The verbatim source bytes of a value.
+    Source = 1,
+    /// A decoded string, to be spelled for the place.
+    Value = 2,
+    /// A whole file.
+    File = 3,
+}
 
 /// What is sealed: the header that says how to read the bytes, and the bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -142,7 +142,10 @@ impl FieldPath {
 fn bare(bytes: &[u8], at: usize) -> Result<(Vec<u8>, usize), FieldPathError> {
     let len = bytes[at..].iter().take_while(|b| is_bare(**b)).count();
     match len {
-        0 => Err(FieldPathError { at, kind: "a key is expected; quote one that holds other than letters, digits, `_` and `-`" }),
+        0 => Err(FieldPathError {
+            at,
+            kind: "a key is expected; quote one that holds other than letters, digits, `_` and `-`",
+        }),
         len => Ok((bytes[at..at + len].to_vec(), at + len)),
     }
 }

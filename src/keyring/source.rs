@@ -14,7 +14,12 @@ pub enum KeySource {
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {}
 
-impl std::str::FromStr for KeySource { type Err = SourceError; fn from_str(_: &str) -> Result<Self, SourceError> { todo!() } }
+impl std::str::FromStr for KeySource {
+    type Err = SourceError;
+    fn from_str(_: &str) -> Result<Self, SourceError> {
+        todo!()
+    }
+}
 // impl Display (round-trips), KeySource::read(&self) -> Result<Key, SourceError>, and
 // KeySource::defaults() -> [KeySource; 3] : credential:confseal.master, file:/etc/confseal/master.key, env:CONFSEAL_MASTER_KEY
 // first_present(&[KeySource]) -> Result<(KeySource, Key), SourceError>
