@@ -1,1 +1,93 @@
-//! Documents.
+//! Documents: one file's bytes, opened and sealed. Pure: bytes in, bytes out; no disk, no mount.
+//!
+//! What must stay true, whatever comes in:
+//! - `open(seal(x)) == x`, byte for byte; [`Sealing::seal`] proves it for each text before it
+//!   hands it out, and falls back to the whole-file form when it cannot;
+//! - bytes outside a sealed value are copied, and an unchanged value keeps its token;
+//! - a sealed value opens in its own place or not at all: after opening, the document is scanned
+//!   again and each opened field must be found exactly where it was spliced in.
+
+mod error;
+mod inspect;
+mod open;
+mod outgoing;
+mod parts;
+mod rewrap;
+mod seal;
+mod shape;
+mod stock;
+mod value;
+mod whole;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+pub use error::{Cause, OpenError};
+pub use inspect::{Finding, Inspection, Standing, field_value, inspect};
+pub use open::Opened;
+pub use rewrap::Rewrapped;
+pub use seal::{Existing, Sealed, WholeBecause};
+pub use stock::Stock;
+pub use value::ValueError;
+
+use crate::format::CodecId;
+use crate::policy::{Ledger, Policy};
+use crate::token::{Binding, FIELD_PREFIX, FILE_PREFIX, PREFIX, Sealer};
+
+/// How a file stands in the store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// Byte for byte as it is seen.
+    Plain,
+    /// Some values are tokens.
+    Fields(CodecId),
+    /// One token for the whole file.
+    Whole,
+}
+
+/// The keys and rules under which documents are opened and sealed. Immutable: a reload makes a
+/// new one. Cheap to clone.
+#[derive(Clone)]
+pub struct Sealing {
+    /// The keys.
+    pub sealer: Arc<Sealer>,
+    /// Which files and fields are secret.
+    pub policy: Policy,
+    /// Fields that are sealed though no rule names them.
+    pub ledger: Arc<Ledger>,
+    /// What new tokens are bound to, and the least that a token must be bound to.
+    pub binding: Binding,
+    /// Whether an unchanged value may keep a token under a legacy key. Off once a rewrap has
+    /// begun: from then on no save may bring a legacy token back.
+    pub keep_legacy_tokens: bool,
+}
+
+/// Whether `text` stands in the whole-file form, or claims to.
+pub fn is_whole(text: &[u8]) -> bool {
+    text.starts_with(FILE_PREFIX.as_bytes())
+}
+
+/// Whether a scalar with these bytes must be sealed whatever the rules say: left in the clear, it
+/// would read as a token.
+fn reads_as_token(bytes: &[u8]) -> bool {
+    bytes.starts_with(PREFIX.as_bytes()) || versioned_prefix(bytes).is_some()
+}
+
+/// Where `ENC:v<digit>` first stands in `bytes`.
+fn versioned_prefix(bytes: &[u8]) -> Option<usize> {
+    memchr::memmem::find_iter(bytes, b"ENC:v")
+        .find(|at| bytes.get(at + 5).is_some_and(u8::is_ascii_digit))
+}
+
+/// Where `needle` first stands in `text`.
+fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
+    memchr::memmem::find(text, needle)
+}
+
+/// Where a part token's text first stands in `bytes`, from `from` on.
+fn part_token_at(bytes: &[u8], from: usize) -> Option<usize> {
+    let prefix = FIELD_PREFIX.as_bytes();
+    find(bytes.get(from..)?, prefix).map(|at| from + at)
+}

@@ -1,0 +1,177 @@
+//! Looking at a text without a key: what is sealed, what should be, and why.
+
+use super::{Form, is_whole, parts};
+use crate::format::{CodecId, Context, FieldPath, ParseError};
+use crate::keyring::KeyId;
+use crate::path::RelPath;
+use crate::policy::{Class, Classified, Ledger, Policy, Secret, Verdict};
+use crate::secret::SecretBytes;
+use crate::token::{PREFIX, Token};
+
+/// How a field stands in a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// In the clear.
+    Clear,
+    /// As a token under this key.
+    Sealed(KeyId),
+    /// With parts of it as tokens, the first under this key.
+    PartsSealed(KeyId),
+    /// Begins like a token and is none.
+    Malformed,
+}
+
+/// One field of a text.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    /// Its path.
+    pub path: FieldPath,
+    /// Its line, 1-based.
+    pub line: usize,
+    /// Whether it stands in a comment.
+    pub commented: bool,
+    /// How it stands.
+    pub standing: Standing,
+    /// What the rules say. For a sealed field, by its path alone: its value is not known here.
+    pub verdict: Verdict,
+}
+
+impl Finding {
+    /// Whether a secret stands in the clear here.
+    pub fn is_exposed(&self) -> bool {
+        self.standing == Standing::Clear && self.verdict.secret != Secret::No
+    }
+}
+
+/// One text, looked at.
+#[derive(Debug)]
+pub struct Inspection {
+    /// What class of file it is, and why.
+    pub class: Classified,
+    /// How it stands.
+    pub form: Form,
+    /// The key of a whole-file form, if it is well formed.
+    pub whole_key: Option<KeyId>,
+    /// Its fields, if it is read field by field.
+    pub fields: Vec<Finding>,
+    /// Why its fields could not be read.
+    pub unreadable: Option<ParseError>,
+    /// Whether the text as a whole should be sealed and is not: its class is whole, its fields
+    /// cannot be read, or it holds a credential that no codec sees.
+    pub exposed_whole: bool,
+}
+
+impl Inspection {
+    /// Whether any secret stands in the clear.
+    pub fn is_exposed(&self) -> bool {
+        self.exposed_whole || self.fields.iter().any(Finding::is_exposed)
+    }
+
+    /// The keys of its tokens, one entry a token.
+    pub fn keys(&self) -> impl Iterator<Item = KeyId> {
+        let fields = self.fields.iter().filter_map(|field| match field.standing {
+            Standing::Sealed(key) | Standing::PartsSealed(key) => Some(key),
+            Standing::Clear | Standing::Malformed => None,
+        });
+        fields.chain(self.whole_key)
+    }
+}
+
+/// Looks at `text`, the content of `file` in the store or in a view. Needs no key.
+pub fn inspect(policy: &Policy, ledger: &Ledger, file: &RelPath, text: &[u8]) -> Inspection {
+    let class = policy.classify(file);
+    let mut seen = Inspection {
+        class: class.clone(),
+        form: Form::Plain,
+        whole_key: None,
+        fields: Vec::new(),
+        unreadable: None,
+        exposed_whole: false,
+    };
+    if is_whole(text) {
+        seen.form = Form::Whole;
+        seen.whole_key = Token::parse_whole(text).ok().map(|token| token.key_id());
+        return seen;
+    }
+    match class.class {
+        Class::Plain => {}
+        Class::Whole => seen.exposed_whole = !text.is_empty(),
+        Class::Unknown => seen.exposed_whole = policy.credential_in_text(text).is_some(),
+        Class::Fields(id) => match fields(policy, ledger, file, text, id) {
+            Ok(fields) => {
+                if fields.iter().any(|field| field.standing != Standing::Clear) {
+                    seen.form = Form::Fields(id);
+                }
+                seen.fields = fields;
+            }
+            Err(error) => {
+                seen.unreadable = Some(error);
+                seen.exposed_whole = policy.credential_in_text(text).is_some();
+            }
+        },
+    }
+    seen
+}
+
+fn fields(
+    policy: &Policy,
+    ledger: &Ledger,
+    file: &RelPath,
+    text: &[u8],
+    id: CodecId,
+) -> Result<Vec<Finding>, ParseError> {
+    let codec = id.codec();
+    let rules = policy.fields(file, ledger);
+    let (mut line, mut counted) = (1, 0);
+    let mut findings = Vec::new();
+    for site in codec.scan(text)? {
+        line += text[counted..site.span.start].iter().filter(|b| **b == b'\n').count();
+        counted = site.span.start;
+        let source = site.span.of(text);
+        let decoded = codec.decode(source, site.context);
+        let value = decoded.as_deref().unwrap_or(source);
+        let standing = standing(value);
+        let verdict = match standing {
+            Standing::Clear => rules.judge(&site.path, value),
+            // Any ordinary value: it is the path that is judged.
+            _ => rules.judge(&site.path, b"sealed value"),
+        };
+        let commented = site.context != Context::ORDINARY;
+        findings.push(Finding { path: site.path, line, commented, standing, verdict });
+    }
+    Ok(findings)
+}
+
+fn standing(value: &[u8]) -> Standing {
+    if value.starts_with(PREFIX.as_bytes()) {
+        return match Token::parse(value) {
+            Ok(token) => Standing::Sealed(token.key_id()),
+            Err(_) => Standing::Malformed,
+        };
+    }
+    match parts::tokens(value) {
+        Err(_) => Standing::Malformed,
+        Ok(tokens) => match tokens.first() {
+            Some((_, token)) => Standing::PartsSealed(token.key_id()),
+            None => Standing::Clear,
+        },
+    }
+}
+
+/// The decoded value of `field` in `view`, the first that stands outside comments; `None` when
+/// there is none or `file` is not read field by field.
+pub fn field_value(
+    policy: &Policy,
+    file: &RelPath,
+    view: &[u8],
+    field: &FieldPath,
+) -> Option<SecretBytes> {
+    let Class::Fields(id) = policy.classify(file).class else { return None };
+    let codec = id.codec();
+    let sites = codec.scan(view).ok()?;
+    let site = sites
+        .iter()
+        .filter(|site| site.path == *field)
+        .min_by_key(|site| site.context != Context::ORDINARY)?;
+    codec.decode(site.span.of(view), site.context)
+}

@@ -1,0 +1,135 @@
+//! From tokens under any key to tokens under the master key; the view stays as it is.
+
+use super::error::{Cause, OpenError};
+use super::{Sealing, is_whole, shape, whole};
+use crate::format::CodecId;
+use crate::path::RelPath;
+use crate::policy::Class;
+use crate::span::{Edit, splice};
+use crate::token::{FIELD_PREFIX, Inner, Kind, Place, Purpose, Token};
+
+/// What a rewrap of one file did.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Rewrapped {
+    /// The new stored text; `None` when nothing had to change.
+    pub stored: Option<Vec<u8>>,
+    /// How many tokens were sealed anew.
+    pub tokens: usize,
+}
+
+impl Sealing {
+    /// Seals every token of `stored` that is not under the master key under it; with `all`, every
+    /// token, with a fresh nonce.
+    pub fn rewrap(
+        &self,
+        file: &RelPath,
+        stored: &[u8],
+        all: bool,
+    ) -> Result<Rewrapped, OpenError> {
+        if is_whole(stored) {
+            return self.rewrap_whole(file, stored, Purpose::Whole, all);
+        }
+        match self.policy.classify(file).class {
+            Class::Fields(codec) if super::find(stored, FIELD_PREFIX.as_bytes()).is_some() => {
+                self.rewrap_fields(file, stored, codec, all)
+            }
+            // Says so when a file holds tokens that no codec reads.
+            _ => self.open(file, stored).map(|_| Rewrapped::default()),
+        }
+    }
+
+    /// The same for a version kept aside.
+    pub fn rewrap_kept(&self, stored: &[u8], all: bool) -> Result<Rewrapped, OpenError> {
+        self.rewrap_whole(&RelPath::root(), stored, Purpose::Kept, all)
+    }
+
+    fn rewrap_fields(
+        &self,
+        file: &RelPath,
+        stored: &[u8],
+        id: CodecId,
+        all: bool,
+    ) -> Result<Rewrapped, OpenError> {
+        let codec = id.codec();
+        let unreadable = |error| OpenError::whole(Cause::Unreadable(error));
+        let sites = codec.scan(stored).map_err(unreadable)?;
+        let reopened = self.reopen(file, stored, codec, &sites)?;
+        let mut edits = Vec::new();
+        let mut edited = Vec::new();
+        let mut tokens = 0;
+        for field in &reopened.fields {
+            let mut source = field.site.span.of(stored).to_vec();
+            for item in field.found.items.iter().filter(|item| all || !self.sealer.is_current(&item.token)) {
+                let aad = item.path.to_aad();
+                let place = Place { purpose: item.purpose, file: file.as_bytes(), path: &aad };
+                let new = self.reseal(&place, &item.token, &item.inner).to_string();
+                // Both texts are of the tokens' alphabet: they stand in any source as they are.
+                let old = item.token.to_string();
+                let at = super::find(&source, old.as_bytes())
+                    .ok_or_else(|| OpenError::whole(Cause::Misplaced))?;
+                source.splice(at..at + old.len(), new.bytes());
+                tokens += 1;
+            }
+            if source != field.site.span.of(stored) {
+                edits.push(Edit { span: field.site.span, text: source });
+                edited.push(field.at);
+            }
+        }
+        if edits.is_empty() {
+            return Ok(Rewrapped::default());
+        }
+        let (new, places) = splice(stored, &edits);
+        let new_sites = codec.scan(&new).map_err(unreadable)?;
+        let same_shape = shape::is_same(&sites, &new_sites, &edited, &places);
+        let new_view = self.reopen(file, &new, codec, &new_sites)?.splice(&new).0;
+        if !same_shape || new_view != reopened.splice(stored).0 {
+            return Err(OpenError::whole(Cause::Misplaced));
+        }
+        Ok(Rewrapped { stored: Some(new), tokens })
+    }
+
+    fn rewrap_whole(
+        &self,
+        file: &RelPath,
+        stored: &[u8],
+        purpose: Purpose,
+        all: bool,
+    ) -> Result<Rewrapped, OpenError> {
+        let token_error = |error| OpenError::whole(Cause::Token(error));
+        let token = Token::parse_whole(stored).map_err(token_error)?;
+        let place = Place { purpose, file: file.as_bytes(), path: &[] };
+        let opened = self.sealer.open(&place, &token, self.binding).map_err(token_error)?;
+        let payload = whole::Payload::read(&opened.bytes)
+            .ok_or_else(|| OpenError::whole(Cause::Layout))?;
+        let mut tokens = usize::from(all || !self.sealer.is_current(&token));
+        let mut items: Vec<_> = payload
+            .remembered
+            .iter()
+            .filter_map(|remembered| self.open_remembered(file, remembered))
+            .collect();
+        for item in items.iter_mut().filter(|item| all || !self.sealer.is_current(&item.token)) {
+            let aad = item.path.to_aad();
+            let place = Place { purpose: item.purpose, file: file.as_bytes(), path: &aad };
+            item.token = self.reseal(&place, &item.token, &item.inner);
+            tokens += 1;
+        }
+        if tokens == 0 {
+            return Ok(Rewrapped::default());
+        }
+        let inner = Inner {
+            kind: Kind::File,
+            codec: opened.codec,
+            context: opened.context,
+            column: opened.column,
+            bytes: whole::write(&items, payload.content),
+        };
+        let stored = self.reseal(&place, &token, &inner).to_whole_text();
+        Ok(Rewrapped { stored: Some(stored), tokens })
+    }
+
+    /// `inner` under the master key, bound at least as strongly as `old` was.
+    fn reseal(&self, place: &Place<'_>, old: &Token, inner: &Inner) -> Token {
+        let binding = self.binding.max(old.binding());
+        self.sealer.seal(place, inner, binding, self.policy.bucket())
+    }
+}

@@ -1,0 +1,114 @@
+//! The tokens that a file held: what an unchanged value may keep.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use crate::format::FieldPath;
+use crate::path::RelPath;
+use crate::token::{Inner, Purpose, Token};
+
+/// One sealed value as it stood.
+#[derive(Clone, Debug)]
+pub(super) struct Item {
+    pub purpose: Purpose,
+    pub path: FieldPath,
+    pub token: Token,
+    pub inner: Arc<Inner>,
+}
+
+/// The tokens of one state of one file, in their order, and the whole-file text if it had that
+/// form.
+#[derive(Clone, Default, Debug)]
+pub struct Stock {
+    /// The file they stood in.
+    pub(super) file: RelPath,
+    pub(super) items: Vec<Item>,
+    pub(super) whole: Option<WholeText>,
+}
+
+/// A whole-file text and the digest of the view inside.
+#[derive(Clone, Debug)]
+pub(super) struct WholeText {
+    pub view_digest: [u8; 32],
+    pub text: Arc<[u8]>,
+    pub token: Token,
+}
+
+impl WholeText {
+    pub(super) fn is_of(&self, view: &[u8]) -> bool {
+        self.view_digest == digest(view)
+    }
+}
+
+/// SHA-256 of a view; stays in memory.
+pub(super) fn digest(view: &[u8]) -> [u8; 32] {
+    Sha256::digest(view).into()
+}
+
+impl Stock {
+    /// Whether any value of the file was sealed.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty() && self.whole.is_none()
+    }
+
+    /// How many sealed values there are.
+    pub fn len(&self) -> usize {
+        self.items.len() + usize::from(self.whole.is_some())
+    }
+
+    /// The tokens that stand in the file's text, without those that a whole file remembers.
+    pub fn tokens(&self) -> impl Iterator<Item = &Token> {
+        let visible = if self.whole.is_some() { 0 } else { self.items.len() };
+        self.items[..visible].iter().map(|item| &item.token).chain(
+            self.whole.iter().map(|whole| &whole.token),
+        )
+    }
+
+    /// The fields that were sealed as a whole.
+    pub(super) fn field_paths(&self) -> impl Iterator<Item = &FieldPath> {
+        self.items.iter().filter(|item| item.purpose == Purpose::Field).map(|item| &item.path)
+    }
+}
+
+/// Several stocks, best first, from which each token is taken at most once.
+pub(super) struct Supply<'a> {
+    hasher: RandomState,
+    by_value: HashMap<u64, Vec<&'a Item>>,
+}
+
+impl<'a> Supply<'a> {
+    /// The tokens of `stocks` that `usable` allows.
+    pub(super) fn new(stocks: &[&'a Stock], usable: impl Fn(&Token) -> bool) -> Self {
+        let mut supply = Self { hasher: RandomState::new(), by_value: HashMap::new() };
+        // Taken from the end of each list, so the best comes last.
+        for stock in stocks.iter().rev() {
+            for item in stock.items.iter().rev().filter(|item| usable(&item.token)) {
+                let key = supply.key(item.purpose, &item.path, &item.inner);
+                supply.by_value.entry(key).or_default().push(item);
+            }
+        }
+        supply
+    }
+
+    /// A token with exactly `inner` inside, under `path`; it is not given out again.
+    pub(super) fn take(
+        &mut self,
+        purpose: Purpose,
+        path: &FieldPath,
+        inner: &Inner,
+    ) -> Option<&'a Item> {
+        let key = self.key(purpose, path, inner);
+        let items = self.by_value.get_mut(&key)?;
+        let at = items.iter().rposition(|item| {
+            item.purpose == purpose && item.path == *path && *item.inner == *inner
+        })?;
+        Some(items.remove(at))
+    }
+
+    fn key(&self, purpose: Purpose, path: &FieldPath, inner: &Inner) -> u64 {
+        self.hasher.hash_one((purpose, path, &inner.bytes))
+    }
+}
