@@ -91,3 +91,17 @@ fn part_token_at(bytes: &[u8], from: usize) -> Option<usize> {
     let prefix = FIELD_PREFIX.as_bytes();
     find(bytes.get(from..)?, prefix).map(|at| from + at)
 }
+
+/// The keys of the tokens that stand in `text`, one entry a token: found by their prefix, whatever
+/// the format and whether or not they open.
+pub fn token_keys(text: &[u8]) -> impl Iterator<Item = crate::keyring::KeyId> {
+    let whole = is_whole(text).then(|| key_after(text, FILE_PREFIX)).flatten();
+    let fields = memchr::memmem::find_iter(text, FIELD_PREFIX.as_bytes())
+        .filter_map(|at| key_after(&text[at..], FIELD_PREFIX));
+    whole.into_iter().chain(fields)
+}
+
+fn key_after(text: &[u8], prefix: &str) -> Option<crate::keyring::KeyId> {
+    let id = text.get(prefix.len()..prefix.len() + 8)?;
+    std::str::from_utf8(id).ok()?.parse().ok()
+}

@@ -1,1 +1,225 @@
-//! The filesystem.
+//! The filesystem on plain structs: what the mount does, testable without a mount.
+//!
+//! What must stay true:
+//! - plaintext lives in [`file`] buffers and views only; everything that leaves for the store has
+//!   gone through `document::Sealing`;
+//! - a node's identity is ours: commits, which replace the inode in the store, keep the number;
+//! - locks are taken in this order: a node's `state` (two of them by ascending number), then the
+//!   node table, then a node's `links`. Store I/O is done under a node's `state` at most, never
+//!   under a lock that other nodes need.
+
+mod attributes;
+mod cache;
+mod census;
+mod commit;
+mod control;
+mod directory;
+mod errno;
+mod file;
+mod io;
+mod load;
+mod names;
+mod node;
+mod recent;
+mod rename;
+mod rewrap;
+mod rules;
+mod trouble;
+mod watch;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, RwLock};
+
+pub use attributes::{Attr, Entry, NewTime, SetAttr};
+pub use control::{ControlHandle, is_control};
+pub use directory::{DirEntry, DirHandle};
+pub use errno::Error;
+pub use io::{OpenMode, OpenReply, ReadData};
+pub use node::{Ino, ROOT};
+pub use rewrap::Progress;
+pub use rules::{Reload, Reloaded};
+pub use trouble::Trouble;
+
+use crate::document::Sealing;
+use crate::path::RelPath;
+use crate::store::{Dir, Metadata, Store};
+
+use cache::ViewCache;
+use node::{Node, NodeTable};
+use recent::Recent;
+use rules::Rules;
+use trouble::Troubles;
+
+/// The result of a filesystem operation.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Whether an operation may wait for the store or for another operation on the same file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pace {
+    /// At most one `fstatat`; else [`Error::WouldBlock`], without any effect.
+    Quick,
+    /// As long as it takes.
+    Patient,
+}
+
+/// Who asks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Caller {
+    /// Effective user of the calling thread.
+    pub uid: u32,
+    /// Effective group of the calling thread.
+    pub gid: u32,
+    /// Its process, as seen from the mount's namespace; 0 when unknown.
+    pub pid: u32,
+}
+
+/// What a mount is set to.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How long the kernel may believe names and attributes without asking, where changes in the
+    /// store are watched.
+    pub ttl: Duration,
+    /// The largest file that is held in memory, in bytes; a larger sealed one gives EFBIG.
+    pub max_view: u64,
+    /// How many bytes of views of files that nobody has open are kept.
+    pub cache: usize,
+    /// How long a written buffer may wait for its commit.
+    pub commit_after: Duration,
+    /// Whether new files are handed to their creator: only root may.
+    pub give_away: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            ttl: Duration::from_secs(3600),
+            max_view: 64 << 20,
+            cache: 64 << 20,
+            commit_after: Duration::from_secs(5),
+            give_away: false,
+        }
+    }
+}
+
+/// Tells the kernel what it must forget. Called from any thread; never blocks.
+pub trait Invalidate: Send + Sync {
+    /// Attributes and cached pages of a file.
+    fn content(&self, ino: Ino);
+    /// Attributes only.
+    fn attributes(&self, ino: Ino);
+    /// One name in a directory.
+    fn name(&self, parent: Ino, name: &OsStr);
+}
+
+/// A mounted store: every operation of the mount is a method.
+pub struct Filesystem {
+    store: Store,
+    options: Options,
+    rules: RwLock<Arc<Rules>>,
+    reload: Box<Reload>,
+    nodes: NodeTable,
+    /// Nodes with a buffer that is not committed, and since when. Held for moments.
+    dirty: Mutex<HashMap<Ino, Instant>>,
+    cache: ViewCache,
+    recent: Recent,
+    troubles: Troubles,
+    control: control::Room,
+    census: census::Census,
+    watch: watch::Watch,
+    invalidate: OnceLock<Box<dyn Invalidate>>,
+    started: Instant,
+}
+
+impl Filesystem {
+    /// The filesystem over `store`, which the caller has locked. `reload` makes new rules when the
+    /// control room asks for it.
+    pub fn new(
+        store: Store,
+        sealing: Sealing,
+        options: Options,
+        reload: Box<Reload>,
+    ) -> std::io::Result<Self> {
+        let root = store.root().clone();
+        let metadata = root.metadata()?;
+        let cache = ViewCache::new(options.cache);
+        Ok(Self {
+            nodes: NodeTable::new(root, metadata.ino),
+            rules: RwLock::new(Arc::new(Rules::first(sealing))),
+            store,
+            options,
+            reload,
+            dirty: Mutex::default(),
+            cache,
+            recent: Recent::default(),
+            troubles: Troubles::default(),
+            control: control::Room::default(),
+            census: census::Census::default(),
+            watch: watch::Watch::default(),
+            invalidate: OnceLock::new(),
+            started: Instant::now(),
+        })
+    }
+
+    /// Says how the kernel is told; once, when the mount stands.
+    pub fn set_invalidate(&self, invalidate: Box<dyn Invalidate>) {
+        // A second mount of the same filesystem is not made; the first keeps its way.
+        let _ = self.invalidate.set(invalidate);
+    }
+
+    /// The store below.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    fn rules(&self) -> Arc<Rules> {
+        self.rules.read().clone()
+    }
+
+    fn node(&self, ino: Ino) -> Result<Arc<Node>> {
+        self.nodes.get(ino).ok_or(Error::Stale)
+    }
+
+    /// The directory that holds `node`, and its name there; `None` when it has no name any more.
+    fn place(&self, node: &Node) -> Result<Option<(Dir, Arc<Node>, std::ffi::OsString)>> {
+        match node.first_link() {
+            None => Ok(None),
+            Some((parent, name)) => Ok(Some((self.dir(&parent)?, parent, name))),
+        }
+    }
+
+    /// The open directory of a directory node.
+    fn dir(&self, node: &Node) -> Result<Dir> {
+        node.directory(|parent, name| {
+            let dir = self.dir(parent)?.open_dir(name).map_err(Error::Store)?;
+            Ok((dir.metadata().map_err(Error::Store)?.ino, dir))
+        })
+    }
+
+    /// The path of `node` in the store; `None` when it has no name any more.
+    fn path(&self, node: &Node) -> Option<RelPath> {
+        node.path()
+    }
+
+    fn tell(&self, what: impl FnOnce(&dyn Invalidate)) {
+        if let Some(invalidate) = self.invalidate.get() {
+            what(&**invalidate);
+        }
+    }
+
+    /// How long the kernel may believe what it is told about entries of `parent`.
+    fn ttl(&self, parent: Ino) -> Duration {
+        let unwatched = Duration::from_secs(1);
+        if self.watch.covers(parent) { self.options.ttl } else { self.options.ttl.min(unwatched) }
+    }
+
+    fn stat(&self, dir: &Dir, name: &OsStr) -> Result<Metadata> {
+        dir.stat(name).map_err(Error::Store)
+    }
+}

@@ -1,0 +1,239 @@
+//! Attributes: what `stat` shows, what `chmod`, `chown`, `utimensat` and the xattr calls change.
+
+use std::ffi::OsStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::file::{Content, FileState};
+use super::node::Node;
+use super::{Error, Filesystem, Ino, Pace, ROOT, Result};
+use crate::store::{Dir, FileKind, Metadata, SetTime, Time};
+
+/// What `stat` shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attr {
+    /// The node.
+    pub ino: Ino,
+    /// The type.
+    pub kind: FileKind,
+    /// Permission bits with set-id and sticky.
+    pub mode: u32,
+    /// Hard links.
+    pub nlink: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Device number of a device node.
+    pub rdev: u64,
+    /// Bytes of the view.
+    pub size: u64,
+    /// Units of 512 bytes that the view would take.
+    pub blocks: u64,
+    /// Preferred size of I/O.
+    pub blksize: u32,
+    /// Last access.
+    pub atime: Time,
+    /// Last change of the view.
+    pub mtime: Time,
+    /// Last change of the attributes or the stored content.
+    pub ctime: Time,
+}
+
+/// A node given to the kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// Its attributes.
+    pub attr: Attr,
+    /// How long they, and the name, may be believed.
+    pub ttl: Duration,
+}
+
+/// A new time.
+pub type NewTime = SetTime;
+
+/// What `setattr` changes; `None` stays.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SetAttr {
+    /// Permission bits.
+    pub mode: Option<u32>,
+    /// Owner.
+    pub uid: Option<u32>,
+    /// Group.
+    pub gid: Option<u32>,
+    /// Length of the view.
+    pub size: Option<u64>,
+    /// Last access.
+    pub atime: Option<NewTime>,
+    /// Last change.
+    pub mtime: Option<NewTime>,
+}
+
+impl Filesystem {
+    /// The attributes of `ino`.
+    pub fn getattr(&self, ino: Ino, pace: Pace) -> Result<Entry> {
+        let node = self.node(ino)?;
+        let parent = node.first_link().map_or(ROOT, |(parent, _)| parent.ino);
+        let attr = self.attr(&node, pace)?;
+        Ok(Entry { attr, ttl: self.ttl(parent) })
+    }
+
+    /// The attributes of a node, its view's size included: a file is opened for it if need be.
+    pub(super) fn attr(&self, node: &Arc<Node>, pace: Pace) -> Result<Attr> {
+        if node.kind == FileKind::Regular {
+            let mut state = self.state(node, pace)?;
+            return self.file_attr(node, &mut state, pace);
+        }
+        let metadata = match self.place(node)? {
+            Some((dir, parent, name)) => {
+                let metadata = dir.stat(&name)?;
+                if metadata.ino != node.store_ino() {
+                    self.nodes.unlink(parent.ino, &name);
+                    return Err(Error::Stale);
+                }
+                metadata
+            }
+            None if node.kind == FileKind::Directory => self.dir(node)?.metadata()?,
+            None => return Err(Error::Stale),
+        };
+        Ok(from_store(node, &metadata))
+    }
+
+    /// The attributes of a regular file.
+    pub(super) fn file_attr(
+        &self,
+        node: &Arc<Node>,
+        state: &mut FileState,
+        pace: Pace,
+    ) -> Result<Attr> {
+        if !node.is_linked() {
+            return unlinked(node, state);
+        }
+        let before = state.version;
+        let metadata = self.refresh(node, state, pace)?;
+        if state.version != before && state.cached_version == before {
+            self.tell(|kernel| kernel.content(node.ino));
+        }
+        let mut attr = from_store(node, &metadata);
+        if let Some(size) = state.view_size() {
+            attr.size = size;
+            attr.blocks = size.div_ceil(512);
+        }
+        match (&state.content, state.shown_mtime) {
+            (Content::Dirty(buffer), _) => attr.mtime = buffer.written,
+            (_, Some((stored, shown))) if stored == metadata.mtime => attr.mtime = shown,
+            _ => {}
+        }
+        Ok(attr)
+    }
+
+    /// Changes attributes; returns them all.
+    pub fn setattr(&self, ino: Ino, set: SetAttr) -> Result<Entry> {
+        let node = self.node(ino)?;
+        if let Some(size) = set.size {
+            match node.kind {
+                FileKind::Regular => self.resize(&node, size)?,
+                FileKind::Directory => return Err(Error::IsADirectory),
+                _ => return Err(Error::Invalid),
+            }
+        }
+        // Under the state lock: a commit would carry the old attributes over.
+        let mut state = node.state.lock();
+        let (dir, name) = self.attribute_place(&node)?;
+        if set.uid.is_some() || set.gid.is_some() {
+            dir.set_owner(&name, set.uid, set.gid)?;
+        }
+        if let Some(mode) = set.mode {
+            dir.set_mode(&name, mode)?;
+        }
+        if set.atime.is_some() || set.mtime.is_some() {
+            dir.set_times(&name, set.atime, set.mtime)?;
+        }
+        if set.mtime.is_some() {
+            state.shown_mtime = None;
+            if let Content::Dirty(buffer) = &mut state.content {
+                // The commit to come would show the time of the last write.
+                buffer.written = dir.stat(&name)?.mtime;
+            }
+        }
+        drop(state);
+        self.getattr(ino, Pace::Patient)
+    }
+
+    /// A directory and a name in it by which the store's object below `node` is reached.
+    fn attribute_place(&self, node: &Arc<Node>) -> Result<(Dir, std::ffi::OsString)> {
+        if node.ino == ROOT {
+            return Ok((self.dir(node)?, ".".into()));
+        }
+        let (dir, parent, name) = self.place(node)?.ok_or(Error::Stale)?;
+        if dir.stat(&name)?.ino != node.store_ino() {
+            self.nodes.unlink(parent.ino, &name);
+            return Err(Error::Stale);
+        }
+        Ok((dir, name))
+    }
+
+    /// The value of an extended attribute.
+    pub fn getxattr(&self, ino: Ino, attribute: &OsStr) -> Result<Vec<u8>> {
+        let (dir, name) = self.attribute_place(&self.node(ino)?)?;
+        Ok(dir.get_xattr(&name, attribute)?)
+    }
+
+    /// The names of all extended attributes, each ended by a NUL.
+    pub fn listxattr(&self, ino: Ino) -> Result<Vec<u8>> {
+        let (dir, name) = self.attribute_place(&self.node(ino)?)?;
+        Ok(dir.list_xattr(&name)?)
+    }
+
+    /// Sets an extended attribute; `flags` are those of `setxattr(2)`.
+    pub fn setxattr(&self, ino: Ino, attribute: &OsStr, value: &[u8], flags: i32) -> Result<()> {
+        let node = self.node(ino)?;
+        let _state = node.state.lock();
+        let (dir, name) = self.attribute_place(&node)?;
+        Ok(dir.set_xattr(&name, attribute, value, flags)?)
+    }
+
+    /// Removes an extended attribute.
+    pub fn removexattr(&self, ino: Ino, attribute: &OsStr) -> Result<()> {
+        let node = self.node(ino)?;
+        let _state = node.state.lock();
+        let (dir, name) = self.attribute_place(&node)?;
+        Ok(dir.remove_xattr(&name, attribute)?)
+    }
+}
+
+fn from_store(node: &Node, metadata: &Metadata) -> Attr {
+    Attr {
+        ino: node.ino,
+        kind: metadata.kind,
+        mode: metadata.mode,
+        nlink: u32::try_from(metadata.nlink).unwrap_or(u32::MAX),
+        uid: metadata.uid,
+        gid: metadata.gid,
+        rdev: metadata.rdev,
+        size: metadata.size,
+        blocks: metadata.blocks,
+        blksize: metadata.blksize,
+        atime: metadata.atime,
+        mtime: metadata.mtime,
+        ctime: metadata.ctime,
+    }
+}
+
+/// A file that has no name any more but is still open: what is left to say of it.
+fn unlinked(node: &Node, state: &FileState) -> Result<Attr> {
+    let last = state.last_metadata.as_ref().ok_or(Error::Stale)?;
+    let mut attr = from_store(node, last);
+    attr.nlink = 0;
+    if let Some(size) = state.view_size() {
+        attr.size = size;
+        attr.blocks = size.div_ceil(512);
+    }
+    if let Content::Dirty(buffer) = &state.content {
+        attr.mtime = buffer.written;
+    }
+    if let Content::Stream(file) = &state.content {
+        attr.size = file.metadata()?.len();
+    }
+    Ok(attr)
+}

@@ -1,0 +1,107 @@
+//! What stands in the store, counted: tokens by key, files by form, secrets in the clear. A file
+//! is looked at again only when its stamp has changed.
+
+use std::collections::{BTreeMap, HashMap};
+
+use parking_lot::Mutex;
+
+use super::{Filesystem, Result};
+use crate::document::{Form, inspect, token_keys};
+use crate::keyring::KeyId;
+use crate::path::RelPath;
+use crate::policy::is_version_control;
+use crate::store::{FileKind, Stamp, Walk};
+
+#[derive(Default)]
+pub(super) struct Census {
+    /// Held during a count, which waits for the store; nothing else needs it.
+    known: Mutex<HashMap<RelPath, (Stamp, u64, Counted)>>,
+}
+
+/// One file, counted.
+#[derive(Clone, Default)]
+struct Counted {
+    form: Option<Form>,
+    keys: BTreeMap<KeyId, usize>,
+    exposed: Vec<String>,
+}
+
+/// The whole store, counted.
+#[derive(Default)]
+pub(super) struct Totals {
+    pub plain: usize,
+    pub fields: usize,
+    pub whole: usize,
+    pub unread: usize,
+    pub keys: BTreeMap<KeyId, usize>,
+    /// File and field of each secret in the clear; the field is empty for a whole file.
+    pub exposed: Vec<(RelPath, String)>,
+}
+
+impl Filesystem {
+    /// Counts the store. Takes a walk, and a look at each file that changed since the last count.
+    pub(super) fn count(&self) -> Result<Totals> {
+        let rules = self.rules();
+        let (policy, ledger) = (&rules.sealing.policy, &rules.sealing.ledger);
+        let mut known = self.census.known.lock();
+        let mut next = HashMap::with_capacity(known.len());
+        let mut totals = Totals::default();
+        self.store.walk(&RelPath::root(), &mut |dir, path, entry| {
+            if entry.kind == FileKind::Directory
+                && is_version_control(entry.name.as_encoded_bytes())
+            {
+                return Ok(Walk::Skip);
+            }
+            if entry.kind != FileKind::Regular {
+                return Ok(Walk::On);
+            }
+            let Ok(metadata) = dir.stat(&entry.name) else { return Ok(Walk::On) };
+            let stamp = metadata.stamp();
+            let counted = match known.remove(path) {
+                Some((old, version, counted)) if old == stamp && version == rules.version => counted,
+                _ => match dir.read(&entry.name, self.options.max_view) {
+                    Ok(snapshot) => {
+                        let seen = inspect(policy, ledger, path, &snapshot.bytes);
+                        let mut keys = BTreeMap::new();
+                        for key in token_keys(&snapshot.bytes) {
+                            *keys.entry(key).or_default() += 1;
+                        }
+                        let fields = seen.fields.iter().filter(|field| field.is_exposed());
+                        let mut exposed: Vec<_> =
+                            fields.map(|field| field.path.to_string()).collect();
+                        if seen.exposed_whole {
+                            exposed.push(String::new());
+                        }
+                        Counted { form: Some(seen.form), keys, exposed }
+                    }
+                    Err(_) => Counted::default(),
+                },
+            };
+            totals.add(path, &counted);
+            next.insert(path.clone(), (stamp, rules.version, counted));
+            Ok(Walk::On)
+        })?;
+        *known = next;
+        for name in self.store.kept()? {
+            for key in token_keys(&self.store.read_kept(&name)?) {
+                *totals.keys.entry(key).or_default() += 1;
+            }
+        }
+        Ok(totals)
+    }
+}
+
+impl Totals {
+    fn add(&mut self, path: &RelPath, counted: &Counted) {
+        match counted.form {
+            Some(Form::Plain) => self.plain += 1,
+            Some(Form::Fields(_)) => self.fields += 1,
+            Some(Form::Whole) => self.whole += 1,
+            None => self.unread += 1,
+        }
+        for (key, count) in &counted.keys {
+            *self.keys.entry(*key).or_default() += count;
+        }
+        self.exposed.extend(counted.exposed.iter().map(|field| (path.clone(), field.clone())));
+    }
+}

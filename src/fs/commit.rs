@@ -1,0 +1,147 @@
+//! From memory into the store: a buffer becomes sealed content, or the error says why not.
+
+use std::sync::Arc;
+
+use super::file::{Base, Content, FileState, Loaded, Trust};
+use super::node::Node;
+use super::{Filesystem, Result};
+use crate::document::{Existing, Form, Stock};
+use crate::path::RelPath;
+use crate::policy::Class;
+use crate::store::{Commit, MtimeRule, SetTime};
+
+impl Filesystem {
+    /// Commits the buffer of `node`, if there is one. `durable`: on return it has reached the
+    /// disk. On an error the buffer stays, readable, to be tried again.
+    pub(super) fn commit(
+        &self,
+        node: &Arc<Node>,
+        state: &mut FileState,
+        durable: bool,
+    ) -> Result<()> {
+        let Some((dir, parent, name)) = self.place(node)? else {
+            // Removed while open: what is written to it goes with its last descriptor.
+            self.dirty.lock().remove(&node.ino);
+            return Ok(());
+        };
+        let Content::Dirty(buffer) = &mut state.content else {
+            return match &state.content {
+                Content::Stream(file) if durable => Ok(file.sync_all()?),
+                _ if durable => Ok(dir.open_file(&name, crate::store::Access::Read)?.sync_all()?),
+                _ => Ok(()),
+            };
+        };
+        let file = parent.path().ok_or(super::Error::Stale)?.join(&name);
+        let rules = self.rules();
+        let sealing = &rules.sealing;
+        let others = self.other_stocks(&file, &buffer.base);
+        let mut stocks = vec![&*buffer.base.stock];
+        stocks.extend(others.iter());
+        let existing = self.existing(&file, &buffer.base);
+        let sealed = sealing.seal(&file, &buffer.bytes, &stocks, existing);
+        if let Some(because) = &sealed.whole {
+            log::debug!("{file}: sealed whole: {because}");
+        }
+        if buffer.broken {
+            let kept = self.store.keep(&file, &sealing.seal_kept(&buffer.base.stored))?;
+            log::warn!("{file}: the version that could not be opened is kept as {kept}");
+            buffer.broken = false;
+        }
+        let metadata = if *sealed.stored == *buffer.base.stored {
+            dir.set_times(&name, None, Some(SetTime::At(buffer.written)))?;
+            if durable {
+                dir.open_file(&name, crate::store::Access::Read)?.sync_all()?;
+            }
+            self.stat(&dir, &name)?
+        } else {
+            let seal_kept = |displaced: &[u8]| Ok(sealing.seal_kept(displaced));
+            let commit = Commit {
+                content: &sealed.stored,
+                expected: Some(&buffer.base.stored),
+                attributes_of: None,
+                durable,
+                mtime: MtimeRule::NotBefore(buffer.written),
+                seal_kept: &seal_kept,
+            };
+            let committed = dir.commit(&name, &commit)?;
+            if let Some(kept) = committed.conflict {
+                self.troubles.conflict(&file, &kept);
+            }
+            committed.metadata
+        };
+        self.enter_in_ledger(&file, &sealed.ledger);
+        self.nodes.moved_to(node, metadata.ino);
+        state.shown_mtime = Some((metadata.mtime, buffer.written));
+        let view = std::mem::take(&mut buffer.bytes);
+        let base = Base {
+            stored: sealed.stored.into(),
+            form: sealed.form,
+            stock: Arc::new(sealed.stock),
+            stamp: metadata.stamp(),
+        };
+        let trust = Trust { young: true, rules: rules.version };
+        state.content = Content::Clean(Loaded { view: Arc::new(view), base, trust });
+        self.dirty.lock().remove(&node.ino);
+        self.troubles.cleared(&file);
+        self.cache.loaded(node, state);
+        // Sizes and times that the kernel was told while the buffer was open.
+        self.tell(|kernel| kernel.attributes(node.ino));
+        Ok(())
+    }
+
+    /// Tokens that an unchanged value of `file` may keep besides those of its own content: of what
+    /// was last seen under its name, then of the file whose name it derives from.
+    pub(super) fn other_stocks(&self, file: &RelPath, base: &Base) -> Vec<Stock> {
+        if !base.stock.is_empty() {
+            return Vec::new();
+        }
+        let sealing = &self.rules().sealing;
+        let mut stocks = Vec::new();
+        let last_seen = self.recent.stored(file);
+        stocks.extend(last_seen.and_then(|stored| sealing.open(file, &stored).ok()));
+        let original = sealing.policy.classify(file).base;
+        if original != *file {
+            let stored = self
+                .store
+                .dir(&original.parent())
+                .and_then(|dir| dir.read(original.name(), self.options.max_view))
+                .map(|snapshot| Arc::from(snapshot.bytes))
+                .ok()
+                .or_else(|| self.recent.stored(&original));
+            stocks.extend(stored.and_then(|stored| sealing.open(&original, &stored).ok()));
+        }
+        stocks.into_iter().map(|opened| opened.stock).collect()
+    }
+
+    /// Whether `file` is a plain file that no rule names, and may stay one.
+    pub(super) fn existing(&self, file: &RelPath, base: &Base) -> Existing {
+        let is_plain = match (base.form, base.stored.is_empty()) {
+            (Form::Plain, false) => true,
+            (Form::Plain, true) => self.recent.was_plain(file),
+            (Form::Fields(_) | Form::Whole, _) => false,
+        };
+        let unruled = self.rules().sealing.policy.classify(file).class == Class::Unknown;
+        if is_plain && unruled { Existing::Plain } else { Existing::NothingPlain }
+    }
+
+    /// Commits every buffer that was last written more than `commit_after` ago; `all`: every one.
+    /// Errors are noted; the buffers stay.
+    pub fn commit_old(&self, all: bool) {
+        let due: Vec<_> = self.dirty.lock().keys().copied().collect();
+        for ino in due {
+            let Some(node) = self.nodes.get(ino) else { continue };
+            let mut state = node.state.lock();
+            let Content::Dirty(buffer) = &state.content else {
+                self.dirty.lock().remove(&ino);
+                continue;
+            };
+            if !all && buffer.touched.elapsed() < self.options.commit_after {
+                continue;
+            }
+            if let Err(error) = self.commit(&node, &mut state, all) {
+                let path = node.path().unwrap_or_default();
+                self.troubles.not_saved(&path, &error);
+            }
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The control room: `.confseal/` in the mount. Not listed in the root, always reachable by name.
+//!
+//! Its files have no pages in the kernel's cache (direct I/O), and each open of one is a handle
+//! with an answer of its own.
+
+mod command;
+mod status;
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use super::node::CONTROL;
+use super::{
+    Attr, Caller, DirEntry, Entry, Error, Filesystem, Ino, OpenReply, ROOT, ReadData, Result,
+};
+use crate::store::{CONTROL_DIR, FileKind, Time};
+
+use command::Answer;
+
+/// One open of a file of the control room.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ControlHandle(pub u64);
+
+/// Whether a node belongs to the control room.
+pub fn is_control(ino: Ino) -> bool {
+    ino.0 >= CONTROL
+}
+
+/// The directory itself.
+const DIRECTORY: Ino = Ino(CONTROL);
+
+/// What the control room holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Item {
+    Control,
+    Status,
+    Metrics,
+    Policy,
+    Fingerprint,
+}
+
+impl Item {
+    const ALL: [Item; 5] =
+        [Item::Control, Item::Status, Item::Metrics, Item::Policy, Item::Fingerprint];
+
+    fn name(self) -> &'static str {
+        match self {
+            Item::Control => "control",
+            Item::Status => "status",
+            Item::Metrics => "metrics",
+            Item::Policy => "policy.toml",
+            Item::Fingerprint => "fingerprint",
+        }
+    }
+
+    fn mode(self) -> u32 {
+        match self {
+            Item::Control => 0o600,
+            Item::Status => 0o440,
+            Item::Metrics | Item::Policy | Item::Fingerprint => 0o444,
+        }
+    }
+
+    fn ino(self) -> Ino {
+        Ino(CONTROL + 1 + self as u64)
+    }
+
+    fn of(ino: Ino) -> Option<Self> {
+        Self::ALL.into_iter().find(|item| item.ino() == ino)
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Room {
+    next: AtomicU64,
+    /// The answer of each open handle. Held for moments.
+    handles: Mutex<HashMap<u64, Answer>>,
+    /// The last answer of each user, for whoever opens `control` anew. Held for moments.
+    last: Mutex<HashMap<u32, Answer>>,
+    /// One walk at a time: rewraps and verifies queue here.
+    walking: Arc<Mutex<()>>,
+    jobs: Mutex<Vec<Arc<command::Job>>>,
+}
+
+impl Room {
+    pub(super) fn list(&self) -> Vec<DirEntry> {
+        let entry = |ino, kind, name: &str| DirEntry { ino, kind, name: name.into() };
+        let mut entries = vec![
+            entry(DIRECTORY, FileKind::Directory, "."),
+            entry(ROOT, FileKind::Directory, ".."),
+        ];
+        let files = Item::ALL.into_iter();
+        entries.extend(files.map(|item| entry(item.ino(), FileKind::Regular, item.name())));
+        entries
+    }
+}
+
+impl Filesystem {
+    /// The answer to a lookup that concerns the control room; `None` for any other.
+    pub(super) fn control_lookup(&self, parent: Ino, name: &OsStr) -> Option<Result<Entry>> {
+        let ino = match parent {
+            ROOT if name == CONTROL_DIR => DIRECTORY,
+            DIRECTORY => match Item::ALL.into_iter().find(|item| name == item.name()) {
+                Some(item) => item.ino(),
+                None => return Some(Err(Error::NotFound)),
+            },
+            parent if is_control(parent) => return Some(Err(Error::NotADirectory)),
+            _ => return None,
+        };
+        Some(self.control_attr(ino))
+    }
+
+    /// The attributes of a file of the control room.
+    pub(super) fn control_attr(&self, ino: Ino) -> Result<Entry> {
+        let (kind, mode, nlink) = match Item::of(ino) {
+            Some(item) => (FileKind::Regular, item.mode(), 1),
+            None if ino == DIRECTORY => (FileKind::Directory, 0o555, 2),
+            None => return Err(Error::Stale),
+        };
+        let owner = self.store.root().metadata()?;
+        let now = Time::now();
+        let attr = Attr {
+            ino,
+            kind,
+            mode,
+            nlink,
+            uid: rustix::process::geteuid().as_raw(),
+            gid: rustix::process::getegid().as_raw(),
+            rdev: 0,
+            size: 0,
+            blocks: 0,
+            blksize: owner.blksize,
+            atime: now,
+            mtime: now,
+            ctime: now,
+        };
+        Ok(Entry { attr, ttl: std::time::Duration::from_secs(1) })
+    }
+
+    /// Opens a file of the control room; its content is fixed here, but for `control`'s.
+    pub(super) fn control_open(&self, caller: Caller, ino: Ino, write: bool) -> Result<OpenReply> {
+        let item = Item::of(ino).ok_or(Error::IsADirectory)?;
+        if write && item != Item::Control {
+            return Err(Error::ReadOnly);
+        }
+        let answer = match item {
+            Item::Control => {
+                self.control.last.lock().get(&caller.uid).cloned().unwrap_or_else(Answer::help)
+            }
+            Item::Status => Answer::Text(self.status_text()?.into()),
+            Item::Metrics => Answer::Text(self.metrics_text()?.into()),
+            Item::Policy => Answer::Text(self.state_text("policy.toml")?),
+            Item::Fingerprint => Answer::Text(self.state_text("fingerprint")?),
+        };
+        let handle = self.control.next.fetch_add(1, Ordering::Relaxed) + 1;
+        self.control.handles.lock().insert(handle, answer);
+        Ok(OpenReply { handle, keep_cache: false, no_flush: true, direct: true })
+    }
+
+    /// Reads what a handle holds.
+    pub(super) fn control_read(&self, handle: u64, offset: u64, size: u32) -> Result<ReadData> {
+        let answer = self.control.handles.lock().get(&handle).cloned().ok_or(Error::Stale)?;
+        let text = answer.text();
+        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(text.len());
+        let end = start.saturating_add(size as usize).min(text.len());
+        Ok(ReadData::Own(text.as_bytes()[start..end].into()))
+    }
+
+    /// Runs the command in `line`. Returns when it is done, or goes on as a job after 10 s.
+    pub fn control_write(
+        self: &Arc<Self>,
+        caller: Caller,
+        ino: Ino,
+        handle: u64,
+        line: &[u8],
+    ) -> Result<u32> {
+        if Item::of(ino) != Some(Item::Control) {
+            return Err(Error::ReadOnly);
+        }
+        let (answer, result) = self.run(line);
+        self.control.last.lock().insert(caller.uid, answer.clone());
+        if let Some(held) = self.control.handles.lock().get_mut(&handle) {
+            *held = answer;
+        }
+        result.map(|()| u32::try_from(line.len()).unwrap_or(u32::MAX))
+    }
+
+    /// A handle is closed.
+    pub(super) fn control_release(&self, handle: u64) {
+        self.control.handles.lock().remove(&handle);
+    }
+
+    fn state_text(&self, name: &str) -> Result<Arc<str>> {
+        let text = self.store.read_state(name)?.unwrap_or_default();
+        Ok(String::from_utf8_lossy(&text).into())
+    }
+}

@@ -1,0 +1,229 @@
+//! The commands of `control`, and their answers.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::super::rewrap::{Progress, RewrapOrder};
+use super::super::{Error, Filesystem, Result};
+use crate::path::RelPath;
+
+/// How long a write waits for its command.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+const HELP: &str = "\
+rewrap [--all] [--dry-run] [PATH]   seal what is not under the master key under it
+reload [--accept]                   read keys and policy anew
+verify [PATH]                       open every file and name those that fail
+status                              what this mount is doing
+help                                this text
+";
+
+/// What a read of `control` gives.
+#[derive(Clone)]
+pub(super) enum Answer {
+    Text(Arc<str>),
+    /// A job's progress, or its result once it is done.
+    Job(Arc<Job>),
+}
+
+impl Answer {
+    pub(super) fn help() -> Self {
+        Answer::Text(HELP.into())
+    }
+
+    pub(super) fn text(&self) -> Arc<str> {
+        match self {
+            Answer::Text(text) => text.clone(),
+            Answer::Job(job) => job.text().into(),
+        }
+    }
+}
+
+/// A walk over the store that goes on by itself.
+pub(super) struct Job {
+    pub order: Order,
+    pub progress: Progress,
+    pub started: Instant,
+    done: Mutex<Option<Result<(), String>>>,
+    finished: Condvar,
+}
+
+/// What a job does.
+#[derive(Clone, Debug)]
+pub(super) enum Order {
+    Rewrap(RewrapOrder),
+    Verify(RelPath),
+}
+
+impl Job {
+    pub(super) fn is_done(&self) -> bool {
+        self.done.lock().is_some()
+    }
+
+    pub(super) fn verb(&self) -> &'static str {
+        match self.order {
+            Order::Rewrap(_) => "rewrap",
+            Order::Verify(_) => "verify",
+        }
+    }
+
+    /// What is to be read of the job now.
+    fn text(&self) -> String {
+        let count = |counter: &std::sync::atomic::AtomicUsize| counter.load(Ordering::Relaxed);
+        let progress = &self.progress;
+        let (files, tokens) = (count(&progress.files), count(&progress.tokens));
+        let (legacy, failed) = (count(&progress.legacy), count(&progress.failed));
+        let mut text = match (&*self.done.lock(), &self.order) {
+            (None, _) => {
+                let verb = self.verb();
+                return format!("{verb} goes on: {files} files, {tokens} fields so far\n");
+            }
+            (Some(_), Order::Rewrap(order)) if order.dry_run => {
+                format!("{tokens} encrypted fields would be re-wrapped with the current master key\n")
+            }
+            (Some(_), Order::Rewrap(_)) => format!(
+                "{tokens} encrypted fields re-wrapped with the current master key\n\
+                 {legacy} still using legacy keys\n"
+            ),
+            (Some(_), Order::Verify(_)) => {
+                format!("{files} files, {tokens} encrypted fields, {failed} files in trouble\n")
+            }
+        };
+        if let Some(Err(error)) = &*self.done.lock() {
+            text += &format!("ended early: {error}\n");
+        }
+        for failure in &*progress.failures.lock() {
+            text += &format!("failed: {failure}\n");
+        }
+        let unnamed = failed.saturating_sub(progress.failures.lock().len());
+        if unnamed > 0 {
+            text += &format!("failed: {unnamed} more\n");
+        }
+        text
+    }
+
+    fn result(&self) -> Result<()> {
+        match &*self.done.lock() {
+            Some(Err(error)) => Err(Error::Store(std::io::Error::other(error.clone()))),
+            Some(Ok(())) if self.progress.failed.load(Ordering::Relaxed) > 0 => {
+                Err(Error::Store(std::io::Error::from_raw_os_error(libc::EBADMSG)))
+            }
+            Some(Ok(())) | None => Ok(()),
+        }
+    }
+}
+
+impl Filesystem {
+    /// Runs one command line: what is to be read afterwards, and whether the write succeeds.
+    pub(super) fn run(self: &Arc<Self>, line: &[u8]) -> (Answer, Result<()>) {
+        let words: Vec<&[u8]> =
+            line.split(|b| b.is_ascii_whitespace()).filter(|word| !word.is_empty()).collect();
+        let refuse = |sentence: String| {
+            let answer = Answer::Text(format!("{sentence}\n\n{HELP}").into());
+            (answer, Err(Error::Command(sentence)))
+        };
+        let Some((verb, rest)) = words.split_first() else {
+            return refuse("A command is expected.".into());
+        };
+        let verb = String::from_utf8_lossy(verb).into_owned();
+        let (allowed, takes_path): (&[&str], bool) = match verb.as_str() {
+            "rewrap" => (&["--all", "--dry-run"], true),
+            "reload" => (&["--accept"], false),
+            "verify" => (&[], true),
+            "status" | "help" => (&[], false),
+            _ => return refuse(format!("There is no command `{}`.", printable(&verb))),
+        };
+        let mut flags = Vec::new();
+        let mut path = None;
+        for word in rest {
+            match std::str::from_utf8(word) {
+                Ok(flag) if allowed.contains(&flag) => flags.push(flag),
+                Ok(flag) if flag.starts_with('-') => {
+                    return refuse(format!("`{verb}` has no option `{}`.", printable(flag)));
+                }
+                _ if takes_path && path.is_none() => path = Some(*word),
+                _ => return refuse(format!("`{verb}` was given too much.")),
+            }
+        }
+        let below = match RelPath::new(path.unwrap_or_default()) {
+            Ok(below) => below,
+            Err(_) => return refuse("PATH is relative to the root of the mount.".into()),
+        };
+        let has = |flag| flags.contains(&flag);
+        match verb.as_str() {
+            "rewrap" => self.start(Order::Rewrap(RewrapOrder {
+                all: has("--all"),
+                dry_run: has("--dry-run"),
+                below,
+            })),
+            "verify" => self.start(Order::Verify(below)),
+            "reload" => match self.reload(has("--accept")) {
+                Ok(summary) => (Answer::Text(format!("{summary}\n").into()), Ok(())),
+                Err(sentence) => {
+                    let answer = format!("{sentence}\nThe old keys and rules stay in force.\n");
+                    (Answer::Text(answer.into()), Err(Error::Command(sentence)))
+                }
+            },
+            "status" => match self.status_text() {
+                Ok(text) => (Answer::Text(text.into()), Ok(())),
+                Err(error) => (Answer::Text(format!("{error}\n").into()), Err(error)),
+            },
+            _ => (Answer::help(), Ok(())),
+        }
+    }
+
+    fn start(self: &Arc<Self>, order: Order) -> (Answer, Result<()>) {
+        let job = Arc::new(Job {
+            order,
+            progress: Progress::default(),
+            started: Instant::now(),
+            done: Mutex::new(None),
+            finished: Condvar::new(),
+        });
+        self.control.jobs.lock().push(job.clone());
+        let (fs, work) = (self.clone(), job.clone());
+        let thread = std::thread::Builder::new().name(job.verb().into()).spawn(move || {
+            let run = std::panic::AssertUnwindSafe(|| {
+                let _turn = fs.control.walking.lock();
+                match &work.order {
+                    Order::Rewrap(order) => fs.rewrap(order, &work.progress),
+                    Order::Verify(below) => fs.verify(below, &work.progress),
+                }
+            });
+            let result = match std::panic::catch_unwind(run) {
+                Ok(result) => result.map_err(|error| error.to_string()),
+                Err(_) => Err("a fault in confseal itself; see the log".to_owned()),
+            };
+            *work.done.lock() = Some(result);
+            work.finished.notify_all();
+            fs.control.jobs.lock().retain(|other| !Arc::ptr_eq(other, &work));
+        });
+        if let Err(error) = thread {
+            self.control.jobs.lock().retain(|other| !Arc::ptr_eq(other, &job));
+            return (Answer::Text(format!("no thread for it: {error}\n").into()), Err(error.into()));
+        }
+        let mut done = job.done.lock();
+        job.finished.wait_while_for(&mut done, |done| done.is_none(), PATIENCE);
+        drop(done);
+        let result = job.result();
+        (Answer::Job(job), result)
+    }
+
+    /// Ends all jobs early; called before unmounting.
+    pub fn stop_jobs(&self) {
+        for job in &*self.control.jobs.lock() {
+            job.progress.stop.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What came in, fit to be shown: a control file may be written anything.
+fn printable(word: &str) -> String {
+    let shown: String = word.chars().take(40).collect();
+    OsStr::from_bytes(shown.as_bytes()).to_string_lossy().escape_default().to_string()
+}

@@ -1,0 +1,112 @@
+//! `status` as JSON and `metrics` as Prometheus text.
+
+use std::fmt::Write;
+use std::sync::atomic::Ordering;
+
+use serde_json::{Value, json};
+
+use super::super::census::Totals;
+use super::super::{Filesystem, Result};
+
+impl Filesystem {
+    /// What this mount is doing, as JSON.
+    pub(super) fn status_text(&self) -> Result<String> {
+        let totals = self.count()?;
+        let rules = self.rules();
+        let keyring = rules.sealing.sealer.keyring();
+        let legacy: Vec<_> = keyring.legacy().iter().map(|key| key.id().to_string()).collect();
+        let trouble: Vec<Value> = self
+            .troubles
+            .all()
+            .into_iter()
+            .map(|(file, trouble)| {
+                json!({
+                    "file": file.to_string(),
+                    "field": trouble.field,
+                    "key_id": trouble.key_id,
+                    "reason": trouble.reason,
+                })
+            })
+            .collect();
+        let jobs: Vec<Value> = self.control.jobs.lock().iter().map(|job| {
+            let progress = &job.progress;
+            json!({
+                "command": job.verb(),
+                "seconds": job.started.elapsed().as_secs(),
+                "done": job.is_done(),
+                "files": progress.files.load(Ordering::Relaxed),
+                "fields": progress.tokens.load(Ordering::Relaxed),
+            })
+        }).collect();
+        let exposed: Vec<Value> = totals
+            .exposed
+            .iter()
+            .map(|(file, field)| json!({ "file": file.to_string(), "field": field }))
+            .collect();
+        let status = json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "store": self.store.path().display().to_string(),
+            "uptime_seconds": self.started.elapsed().as_secs(),
+            "master_key": keyring.master().id().to_string(),
+            "legacy_keys": legacy,
+            "fingerprint": keyring.master().fingerprint().to_string(),
+            "tokens": totals.keys.iter().map(|(key, n)| (key.to_string(), json!(n)))
+                .collect::<serde_json::Map<_, _>>(),
+            "files": {
+                "plain": totals.plain,
+                "fields": totals.fields,
+                "whole": totals.whole,
+                "unread": totals.unread,
+            },
+            "unsaved": self.dirty.lock().len(),
+            "trouble": trouble,
+            "in_the_clear": exposed,
+            "conflicts": self.troubles.conflicts.load(Ordering::Relaxed),
+            "kept": self.store.kept()?,
+            "jobs": jobs,
+        });
+        let text = serde_json::to_string_pretty(&status).map_err(std::io::Error::other)?;
+        Ok(text + "\n")
+    }
+
+    /// The same in numbers, for Prometheus.
+    pub(super) fn metrics_text(&self) -> Result<String> {
+        let totals = self.count()?;
+        let rules = self.rules();
+        let master = rules.sealing.sealer.keyring().master().id();
+        let mut text = String::new();
+        let mut metric = |name: &str, kind: &str, help: &str, values: &[(String, usize)]| {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "# HELP confseal_{name} {help}\n# TYPE confseal_{name} {kind}");
+            for (labels, value) in values {
+                let _ = writeln!(text, "confseal_{name}{labels} {value}");
+            }
+        };
+        let plain = |value: usize| [(String::new(), value)];
+        let keys: Vec<_> = totals
+            .keys
+            .iter()
+            .map(|(key, count)| {
+                let role = if *key == master { "master" } else { "legacy" };
+                (format!("{{key=\"{key}\",role=\"{role}\"}}"), *count)
+            })
+            .collect();
+        let Totals { plain: as_is, fields, whole, unread, .. } = &totals;
+        let forms = [("plain", as_is), ("fields", fields), ("whole", whole), ("unread", unread)]
+            .map(|(form, count)| (format!("{{form=\"{form}\"}}"), *count));
+        let uptime = self.started.elapsed().as_secs() as usize;
+        let conflicts = self.troubles.conflicts.load(Ordering::Relaxed) as usize;
+        let g = "gauge";
+        metric("uptime_seconds", g, "Seconds since the mount was made.", &plain(uptime));
+        metric("tokens", g, "Sealed values in the store, by key.", &keys);
+        metric("files", g, "Files in the store, by the form they stand in.", &forms);
+        let exposed = totals.exposed.len();
+        metric("in_the_clear", g, "Secrets that stand in the clear.", &plain(exposed));
+        let trouble = self.troubles.all().len();
+        metric("files_in_trouble", g, "Files that cannot be opened or saved.", &plain(trouble));
+        metric("unsaved", g, "Files with writes not yet committed.", &plain(self.dirty.lock().len()));
+        metric("kept", g, "Versions kept aside.", &plain(self.store.kept()?.len()));
+        metric("conflicts_total", "counter", "Versions displaced by a commit.", &plain(conflicts));
+        Ok(text)
+    }
+}

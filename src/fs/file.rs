@@ -1,0 +1,165 @@
+//! The content of one regular file: as it stands in the store, and as programs see it.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::document::{Form, OpenError, Stock};
+use crate::secret::SecretBytes;
+use crate::store::{Metadata, Stamp, Time};
+
+/// What is known of a file's content. Guarded by the node's `state` lock.
+#[derive(Default)]
+pub(super) struct FileState {
+    pub content: Content,
+    /// Counts the changes of the view that did not come through the kernel.
+    pub version: u64,
+    /// The version whose pages the kernel may still hold.
+    pub cached_version: u64,
+    /// How many opens have not been released.
+    pub opens: u32,
+    /// How many of them may write.
+    pub writers: u32,
+    /// While the store's modification time is the first, programs are shown the second: a commit
+    /// moves the one and a rewrap leaves the other.
+    pub shown_mtime: Option<(Time, Time)>,
+    /// The store's attributes as last seen; what remains of a file that was removed while open.
+    pub last_metadata: Option<Metadata>,
+}
+
+/// The states a file's content can be in.
+#[derive(Default)]
+pub(super) enum Content {
+    /// Not read yet, or let go.
+    #[default]
+    Unloaded,
+    /// The view is what the store holds.
+    Clean(Loaded),
+    /// The store's content cannot be opened.
+    Broken(Broken),
+    /// A plain file too large to hold: reads and writes go through to the store.
+    Stream(Arc<File>),
+    /// Written and not committed.
+    Dirty(Buffer),
+}
+
+/// The stored content that a view or a buffer came from.
+#[derive(Clone)]
+pub(super) struct Base {
+    pub stored: Arc<[u8]>,
+    pub form: Form,
+    pub stock: Arc<Stock>,
+    pub stamp: Stamp,
+}
+
+/// How far a remembered content can be trusted.
+#[derive(Clone, Copy)]
+pub(super) struct Trust {
+    /// The stamp was young when it was taken: it cannot tell a later change apart.
+    pub young: bool,
+    /// The rules under which it was opened.
+    pub rules: u64,
+}
+
+/// A view and where it came from.
+pub(super) struct Loaded {
+    pub view: Arc<SecretBytes>,
+    pub base: Base,
+    pub trust: Trust,
+}
+
+/// Stored content that cannot be opened.
+pub(super) struct Broken {
+    pub base: Base,
+    pub error: OpenError,
+    pub trust: Trust,
+}
+
+/// The view of a file that is being written.
+pub(super) struct Buffer {
+    pub bytes: SecretBytes,
+    pub base: Base,
+    /// The base could not be opened: it is kept aside before it is replaced.
+    pub broken: bool,
+    /// Emptied by `O_TRUNC` and not written since: not worth a commit until the last close, so
+    /// that a shell's redirect leaves no empty file behind when it is cut off.
+    pub only_emptied: bool,
+    /// Modification time of the view.
+    pub written: Time,
+    /// When the last write came.
+    pub touched: Instant,
+}
+
+impl FileState {
+    /// The size that programs see; `None` when it has to be asked of the store.
+    pub(super) fn view_size(&self) -> Option<u64> {
+        match &self.content {
+            Content::Clean(loaded) => Some(loaded.view.len() as u64),
+            Content::Dirty(buffer) => Some(buffer.bytes.len() as u64),
+            Content::Unloaded | Content::Broken(_) | Content::Stream(_) => None,
+        }
+    }
+
+    /// Whether there is something to commit.
+    pub(super) fn is_dirty(&self) -> bool {
+        matches!(self.content, Content::Dirty(_))
+    }
+
+    /// Turns a clean view into a buffer that can be written; `false` when there is none to turn.
+    pub(super) fn make_dirty(&mut self, now: Time) -> bool {
+        let loaded = match std::mem::take(&mut self.content) {
+            Content::Clean(loaded) => loaded,
+            other => {
+                self.content = other;
+                return self.is_dirty();
+            }
+        };
+        let bytes = Arc::try_unwrap(loaded.view).unwrap_or_else(|shared| (*shared).clone());
+        self.content = Content::Dirty(Buffer {
+            bytes,
+            base: loaded.base,
+            broken: false,
+            only_emptied: false,
+            written: now,
+            touched: Instant::now(),
+        });
+        true
+    }
+
+    /// Empties the file. A base that cannot be opened is remembered as such.
+    pub(super) fn empty(&mut self, now: Time) -> bool {
+        let (base, broken) = match std::mem::take(&mut self.content) {
+            Content::Clean(loaded) => (loaded.base, false),
+            Content::Broken(broken) => (broken.base, true),
+            Content::Dirty(mut buffer) => {
+                buffer.bytes.resize(0);
+                buffer.written = now;
+                buffer.touched = Instant::now();
+                self.content = Content::Dirty(buffer);
+                return true;
+            }
+            other => {
+                self.content = other;
+                return false;
+            }
+        };
+        self.content = Content::Dirty(Buffer {
+            bytes: SecretBytes::new(),
+            base,
+            broken,
+            only_emptied: true,
+            written: now,
+            touched: Instant::now(),
+        });
+        true
+    }
+}
+
+impl Buffer {
+    /// Notes a write at `now`.
+    pub(super) fn touch(&mut self, now: Time) {
+        self.only_emptied = false;
+        self.written = now;
+        self.touched = Instant::now();
+    }
+}

@@ -1,0 +1,319 @@
+//! Opening, reading, writing, closing.
+
+use std::ops::{Deref, Range};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::MutexGuard;
+
+use super::file::{Content, FileState};
+use super::node::Node;
+use super::{Error, Filesystem, Ino, Pace, Result};
+use crate::secret::SecretBytes;
+use crate::store::{FileKind, Time};
+
+/// How a file is opened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OpenMode {
+    /// It may be written through this descriptor.
+    pub write: bool,
+    /// It is emptied first.
+    pub truncate: bool,
+}
+
+/// What the kernel is told about an open.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OpenReply {
+    /// The pages it holds are still right.
+    pub keep_cache: bool,
+    /// A close need not be announced.
+    pub no_flush: bool,
+}
+
+/// Bytes read from a file.
+pub enum ReadData {
+    /// Out of a view that others share.
+    Shared(Arc<SecretBytes>, Range<usize>),
+    /// A copy.
+    Own(SecretBytes),
+}
+
+impl Deref for ReadData {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        match self {
+            ReadData::Shared(view, range) => &view[range.clone()],
+            ReadData::Own(bytes) => bytes,
+        }
+    }
+}
+
+impl Filesystem {
+    /// Opens the file `ino`. ESTALE when it was replaced behind the mount; ENOKEY, EBADMSG,
+    /// EKEYREJECTED when it cannot be opened and is not emptied either.
+    pub fn open(&self, ino: Ino, mode: OpenMode, pace: Pace) -> Result<OpenReply> {
+        let node = self.file_node(ino)?;
+        let mut state = self.state(&node, pace)?;
+        if node.is_linked() {
+            self.refresh(&node, &mut state, pace)?;
+        }
+        if mode.write && mode.truncate {
+            self.empty(&node, &mut state, pace)?;
+        } else {
+            self.openable(&node, &state)?;
+        }
+        Ok(self.count_open(&mut state, mode))
+    }
+
+    /// Counts an open descriptor of a file whose content is known.
+    pub(super) fn count_open(&self, state: &mut FileState, mode: OpenMode) -> OpenReply {
+        state.opens += 1;
+        state.writers += u32::from(mode.write);
+        let keep_cache = state.cached_version == state.version;
+        state.cached_version = state.version;
+        OpenReply { keep_cache, no_flush: !mode.write }
+    }
+
+    fn empty(&self, node: &Arc<Node>, state: &mut FileState, pace: Pace) -> Result<()> {
+        if let Content::Stream(file) = &state.content {
+            if pace == Pace::Quick {
+                return Err(Error::WouldBlock);
+            }
+            return Ok(file.set_len(0)?);
+        }
+        if !state.empty(Time::now()) {
+            return Err(Error::WouldBlock);
+        }
+        self.note_dirty(node);
+        Ok(())
+    }
+
+    /// Up to `size` bytes from `offset`.
+    pub fn read(&self, ino: Ino, offset: u64, size: u32, pace: Pace) -> Result<ReadData> {
+        let node = self.file_node(ino)?;
+        let mut state = self.state(&node, pace)?;
+        if matches!(state.content, Content::Unloaded) {
+            self.refresh(&node, &mut state, pace)?;
+        }
+        self.openable(&node, &state)?;
+        let range = |len: usize| {
+            let start = usize::try_from(offset).unwrap_or(len).min(len);
+            start..start.saturating_add(size as usize).min(len)
+        };
+        match &state.content {
+            Content::Clean(loaded) => {
+                Ok(ReadData::Shared(loaded.view.clone(), range(loaded.view.len())))
+            }
+            Content::Dirty(buffer) => {
+                Ok(ReadData::Own(buffer.bytes[range(buffer.bytes.len())].into()))
+            }
+            Content::Stream(_) if pace == Pace::Quick => Err(Error::WouldBlock),
+            Content::Stream(file) => {
+                let file = file.clone();
+                drop(state);
+                let mut bytes = vec![0; size as usize];
+                let mut read = 0;
+                while read < bytes.len() {
+                    match file.read_at(&mut bytes[read..], offset + read as u64)? {
+                        0 => break,
+                        more => read += more,
+                    }
+                }
+                bytes.truncate(read);
+                Ok(ReadData::Own(bytes.into()))
+            }
+            Content::Unloaded | Content::Broken(_) => Err(Error::Stale),
+        }
+    }
+
+    /// Writes `bytes` at `offset`; into memory, to be committed at fsync, at close or in time.
+    /// `sync`: committed before this returns (O_SYNC, O_DSYNC).
+    pub fn write(
+        &self,
+        ino: Ino,
+        offset: u64,
+        bytes: &[u8],
+        sync: bool,
+        pace: Pace,
+    ) -> Result<u32> {
+        let node = self.file_node(ino)?;
+        if sync && pace == Pace::Quick {
+            return Err(Error::WouldBlock);
+        }
+        let mut state = self.state(&node, pace)?;
+        if matches!(state.content, Content::Unloaded) {
+            self.refresh(&node, &mut state, pace)?;
+        }
+        self.openable(&node, &state)?;
+        let written = u32::try_from(bytes.len()).map_err(|_| Error::Invalid)?;
+        if let Content::Stream(file) = &state.content {
+            if pace == Pace::Quick {
+                return Err(Error::WouldBlock);
+            }
+            file.write_all_at(bytes, offset)?;
+            return Ok(written);
+        }
+        let end = offset.checked_add(bytes.len() as u64).ok_or(Error::TooLarge)?;
+        if end > self.options.max_view {
+            return Err(Error::TooLarge);
+        }
+        let now = Time::now();
+        if !state.make_dirty(now) {
+            return Err(Error::Stale);
+        }
+        if let Content::Dirty(buffer) = &mut state.content {
+            buffer.bytes.write_at(offset as usize, bytes);
+            buffer.touch(now);
+        }
+        self.note_dirty(&node);
+        if sync {
+            self.commit(&node, &mut state, true)?;
+        }
+        Ok(written)
+    }
+
+    /// Sets the length of the view. Committed at once when nobody has the file open for writing:
+    /// no close will follow.
+    pub(super) fn resize(&self, node: &Arc<Node>, size: u64) -> Result<()> {
+        let mut state = node.state.lock();
+        if node.is_linked() {
+            self.refresh(node, &mut state, Pace::Patient)?;
+        }
+        if let Content::Stream(file) = &state.content {
+            file.set_len(size)?;
+            return Ok(());
+        }
+        if size > self.options.max_view {
+            return Err(Error::TooLarge);
+        }
+        let now = Time::now();
+        if size == 0 {
+            state.empty(now);
+        } else {
+            self.openable(node, &state)?;
+            if !state.make_dirty(now) {
+                return Err(Error::Stale);
+            }
+        }
+        if let Content::Dirty(buffer) = &mut state.content {
+            buffer.bytes.resize(size as usize);
+            buffer.touch(now);
+        }
+        self.note_dirty(node);
+        if state.writers == 0 {
+            self.commit(node, &mut state, false)?;
+        }
+        Ok(())
+    }
+
+    /// `fallocate`: grows the file, or makes a range of it read as zeros. No space is set aside:
+    /// a sealed file is written anew by each commit.
+    pub fn allocate(&self, ino: Ino, offset: u64, len: u64, mode: i32) -> Result<()> {
+        let node = self.file_node(ino)?;
+        let end = offset.checked_add(len).ok_or(Error::TooLarge)?;
+        let keep_size = mode & libc::FALLOC_FL_KEEP_SIZE != 0;
+        let zero = match mode & !libc::FALLOC_FL_KEEP_SIZE {
+            0 => false,
+            libc::FALLOC_FL_PUNCH_HOLE if keep_size => true,
+            libc::FALLOC_FL_ZERO_RANGE => true,
+            _ => return Err(Error::Unsupported),
+        };
+        let mut state = node.state.lock();
+        if node.is_linked() {
+            self.refresh(&node, &mut state, Pace::Patient)?;
+        }
+        self.openable(&node, &state)?;
+        if matches!(state.content, Content::Stream(_)) {
+            return Err(Error::Unsupported);
+        }
+        if end > self.options.max_view && !keep_size {
+            return Err(Error::TooLarge);
+        }
+        let now = Time::now();
+        if !state.make_dirty(now) {
+            return Err(Error::Stale);
+        }
+        if let Content::Dirty(buffer) = &mut state.content {
+            let len = buffer.bytes.len();
+            if zero {
+                let clip = |at: u64| usize::try_from(at).unwrap_or(len).min(len);
+                buffer.bytes.as_mut_slice()[clip(offset)..clip(end)].fill(0);
+            }
+            if !keep_size && end as usize > len {
+                buffer.bytes.resize(end as usize);
+            }
+            buffer.touch(now);
+        }
+        self.note_dirty(&node);
+        Ok(())
+    }
+
+    /// A descriptor is closed: what was written through any is committed.
+    pub fn flush(&self, ino: Ino, pace: Pace) -> Result<()> {
+        let node = self.file_node(ino)?;
+        let mut state = self.state(&node, pace)?;
+        match &state.content {
+            Content::Dirty(buffer) if buffer.only_emptied => Ok(()),
+            Content::Dirty(_) if pace == Pace::Quick => Err(Error::WouldBlock),
+            Content::Dirty(_) => self.commit(&node, &mut state, false),
+            _ => Ok(()),
+        }
+    }
+
+    /// Commits, and returns when the disk has it.
+    pub fn fsync(&self, ino: Ino) -> Result<()> {
+        let node = self.file_node(ino)?;
+        let mut state = node.state.lock();
+        self.commit(&node, &mut state, true)
+    }
+
+    /// The last reference to an open descriptor went. Errors can no longer reach a program: they
+    /// are noted, and the buffer is tried again in time.
+    pub fn release(&self, ino: Ino, mode: OpenMode, pace: Pace) -> Result<()> {
+        let Some(node) = self.nodes.get(ino) else { return Ok(()) };
+        let mut state = self.state(&node, pace)?;
+        let last_writer = mode.write && state.writers == 1;
+        if state.is_dirty() && mode.write && pace == Pace::Quick {
+            return Err(Error::WouldBlock);
+        }
+        state.opens = state.opens.saturating_sub(1);
+        state.writers = state.writers.saturating_sub(u32::from(mode.write));
+        let worth_it = match &state.content {
+            Content::Dirty(buffer) => mode.write && (last_writer || !buffer.only_emptied),
+            _ => false,
+        };
+        if worth_it && let Err(error) = self.commit(&node, &mut state, false) {
+            self.troubles.not_saved(&node.path().unwrap_or_default(), &error);
+        }
+        if state.opens == 0 && !node.is_linked() {
+            state.content = Content::Unloaded;
+        }
+        Ok(())
+    }
+
+    /// The state of a file, at the pace that is asked for.
+    pub(super) fn state<'a>(
+        &self,
+        node: &'a Node,
+        pace: Pace,
+    ) -> Result<MutexGuard<'a, FileState>> {
+        match pace {
+            Pace::Quick => node.state.try_lock().ok_or(Error::WouldBlock),
+            Pace::Patient => Ok(node.state.lock()),
+        }
+    }
+
+    pub(super) fn file_node(&self, ino: Ino) -> Result<Arc<Node>> {
+        let node = self.node(ino)?;
+        match node.kind {
+            FileKind::Regular => Ok(node),
+            FileKind::Directory => Err(Error::IsADirectory),
+            _ => Err(Error::Invalid),
+        }
+    }
+
+    pub(super) fn note_dirty(&self, node: &Node) {
+        self.dirty.lock().entry(node.ino).or_insert_with(Instant::now);
+    }
+}

@@ -1,0 +1,305 @@
+//! Renaming. Most renames are one system call in the store; one that changes how the content has
+//! to be sealed writes it anew under the new name first, and removes the old name after that. A
+//! crash between leaves both names, each with a whole file.
+
+use std::ffi::OsStr;
+use std::sync::Arc;
+
+use super::file::{Base, Content, FileState, Loaded, Trust};
+use super::node::Node;
+use super::{Error, Filesystem, Ino, Pace, Result};
+use crate::document::{Existing, Form, Sealed};
+use crate::path::RelPath;
+use crate::policy::{Class, is_version_control};
+use crate::store::{Commit, Dir, FileKind, MtimeRule, RenameFlags, Walk};
+use crate::token::Binding;
+
+/// One end of a rename.
+struct End<'a> {
+    parent: Arc<Node>,
+    dir: Dir,
+    name: &'a OsStr,
+    path: RelPath,
+    node: Option<Arc<Node>>,
+}
+
+impl Filesystem {
+    /// Renames. EXDEV when a directory, or two names to be exchanged, would have to be sealed
+    /// differently; a single file is sealed anew.
+    pub fn rename(
+        &self,
+        from: (Ino, &OsStr),
+        to: (Ino, &OsStr),
+        flags: RenameFlags,
+    ) -> Result<()> {
+        let from = self.end(from)?;
+        let to = self.end(to)?;
+        let node = from.node.clone().ok_or(Error::NotFound)?;
+        if to.node.as_ref().is_some_and(|target| target.ino == node.ino) {
+            // Two names of one file: POSIX has nothing happen.
+            return Ok(());
+        }
+        if [from.name, to.name].iter().any(|name| is_version_control(name.as_encoded_bytes())) {
+            return Err(Error::VersionControl);
+        }
+        match flags {
+            RenameFlags::NoReplace if to.node.is_some() => Err(Error::Exists),
+            RenameFlags::Exchange => self.exchange(&from, &to),
+            RenameFlags::Plain | RenameFlags::NoReplace if node.kind == FileKind::Regular => {
+                self.rename_file(&from, &to, &node, flags)
+            }
+            RenameFlags::Plain | RenameFlags::NoReplace => {
+                if node.kind == FileKind::Directory && !self.tree_seals_alike(&from.path, &to.path)? {
+                    return Err(Error::WouldReseal);
+                }
+                let _target = to.node.as_ref().map(|target| target.state.lock());
+                self.move_name(&from, &to, &node, flags)
+            }
+        }
+    }
+
+    fn end<'a>(&self, (parent, name): (Ino, &'a OsStr)) -> Result<End<'a>> {
+        let parent = self.writable_directory(parent, name)?;
+        let dir = self.dir(&parent)?;
+        let node = self.known_child(&parent, &dir, name)?;
+        let path = parent.path().ok_or(Error::Stale)?.join(name);
+        Ok(End { parent, dir, name, path, node })
+    }
+
+    fn rename_file(
+        &self,
+        from: &End<'_>,
+        to: &End<'_>,
+        node: &Arc<Node>,
+        flags: RenameFlags,
+    ) -> Result<()> {
+        let target = to.node.as_ref().filter(|target| target.kind == FileKind::Regular);
+        let (mut state, mut replaced) = lock_both(node, target);
+        self.refresh(node, &mut state, Pace::Patient)?;
+        self.commit(node, &mut state, false)?;
+        if let (Some(target), Some(replaced)) = (target, &mut replaced) {
+            // Its view must be in memory for those who have it open; its tokens for the newcomer.
+            let _ = self.refresh(target, replaced, Pace::Patient);
+            self.keep_if_broken(&to.path, replaced)?;
+            self.remember(&to.path, &replaced.content);
+        }
+        let Content::Clean(loaded) = &state.content else {
+            // A file that cannot be opened, or is too large to be sealed, moves as it is.
+            return self.move_name(from, to, node, flags);
+        };
+        let sealed = self.seal_for(&from.path, &loaded.base, &loaded.view, &to.path, &replaced);
+        if *sealed.stored == *loaded.base.stored {
+            self.remember(&from.path, &state.content);
+            return self.move_name(from, to, node, flags);
+        }
+        self.write_under(from, to, node, &mut state, &replaced, sealed)
+    }
+
+    /// How the view of `from` is stored under the name `to`.
+    fn seal_for(
+        &self,
+        from: &RelPath,
+        base: &Base,
+        view: &[u8],
+        to: &RelPath,
+        replaced: &Option<parking_lot::MutexGuard<'_, FileState>>,
+    ) -> Sealed {
+        let sealing = &self.rules().sealing;
+        let target = match replaced.as_deref().map(|state| &state.content) {
+            Some(Content::Clean(loaded)) => Some(&loaded.base),
+            _ => None,
+        };
+        let mut stocks: Vec<_> = target.iter().map(|base| &*base.stock).collect();
+        let others = self.other_stocks(to, target.unwrap_or(base));
+        stocks.extend(others.iter());
+        stocks.push(&base.stock);
+        sealing.seal(to, view, &stocks, self.existing_after_rename(from, base, to, target))
+    }
+
+    /// A file that no rule names stays plain under a new name that no rule names either, if it was
+    /// plain, or was sealed only for its name and replaces a plain one.
+    fn existing_after_rename(
+        &self,
+        from: &RelPath,
+        base: &Base,
+        to: &RelPath,
+        target: Option<&Base>,
+    ) -> Existing {
+        let policy = &self.rules().sealing.policy;
+        let unruled = |file: &RelPath| policy.classify(file).class == Class::Unknown;
+        let source_plain = base.form == Form::Plain && !base.stored.is_empty();
+        let target_plain = match target {
+            Some(target) => self.existing(to, target) == Existing::Plain,
+            None => self.recent.was_plain(to),
+        };
+        if unruled(from) && unruled(to) && (source_plain || target_plain) {
+            Existing::Plain
+        } else {
+            Existing::NothingPlain
+        }
+    }
+
+    /// Writes `sealed` under the new name, with the attributes of the old one, then removes that.
+    fn write_under(
+        &self,
+        from: &End<'_>,
+        to: &End<'_>,
+        node: &Arc<Node>,
+        state: &mut FileState,
+        replaced: &Option<parking_lot::MutexGuard<'_, FileState>>,
+        sealed: Sealed,
+    ) -> Result<()> {
+        let rules = self.rules();
+        let seal_kept = |displaced: &[u8]| Ok(rules.sealing.seal_kept(displaced));
+        let expected: Option<&[u8]> = match replaced.as_deref().map(|state| &state.content) {
+            Some(Content::Clean(Loaded { base, .. })) => Some(&base.stored),
+            Some(Content::Broken(broken)) => Some(&broken.base.stored),
+            Some(Content::Dirty(buffer)) => Some(&buffer.base.stored),
+            Some(Content::Unloaded | Content::Stream(_)) | None => None,
+        };
+        if expected.is_none() && to.node.is_some() {
+            // Not a file whose content is known: it goes first, as rename would have it go.
+            to.dir.unlink(to.name)?;
+        }
+        let shown = match state.shown_mtime {
+            Some((_, shown)) => shown,
+            None => self.stat(&from.dir, from.name)?.mtime,
+        };
+        let commit = Commit {
+            content: &sealed.stored,
+            expected,
+            attributes_of: Some((&from.dir, from.name)),
+            durable: false,
+            mtime: MtimeRule::Exactly(shown),
+            seal_kept: &seal_kept,
+        };
+        let committed = to.dir.commit(to.name, &commit)?;
+        if let Some(kept) = committed.conflict {
+            self.troubles.conflict(&to.path, &kept);
+        }
+        from.dir.unlink(from.name)?;
+        self.remember(&from.path, &state.content);
+        self.nodes.rename(node, (from.parent.ino, from.name), (&to.parent, to.name));
+        self.nodes.moved_to(node, committed.metadata.ino);
+        self.troubles.renamed(&from.path, &to.path);
+        self.enter_in_ledger(&to.path, &sealed.ledger);
+        let Content::Clean(loaded) = std::mem::take(&mut state.content) else {
+            return Err(Error::Stale);
+        };
+        let base = Base {
+            stored: sealed.stored.into(),
+            form: sealed.form,
+            stock: Arc::new(sealed.stock),
+            stamp: committed.metadata.stamp(),
+        };
+        let trust = Trust { young: true, rules: rules.version };
+        state.content = Content::Clean(Loaded { view: loaded.view, base, trust });
+        state.last_metadata = Some(committed.metadata);
+        Ok(())
+    }
+
+    /// A rename that leaves every stored byte as it is.
+    fn move_name(
+        &self,
+        from: &End<'_>,
+        to: &End<'_>,
+        node: &Arc<Node>,
+        flags: RenameFlags,
+    ) -> Result<()> {
+        from.dir.rename(from.name, &to.dir, to.name, flags)?;
+        self.nodes.rename(node, (from.parent.ino, from.name), (&to.parent, to.name));
+        self.troubles.renamed(&from.path, &to.path);
+        if node.kind == FileKind::Directory {
+            self.change_ledger(|ledger| ledger.rename_dir(&from.path, &to.path));
+        } else {
+            self.change_ledger(|ledger| ledger.rename_file(&from.path, &to.path));
+        }
+        Ok(())
+    }
+
+    fn exchange(&self, from: &End<'_>, to: &End<'_>) -> Result<()> {
+        let (Some(one), Some(other)) = (&from.node, &to.node) else { return Err(Error::NotFound) };
+        let (mut first, second) = lock_both(one, Some(other));
+        if one.kind == FileKind::Regular {
+            self.commit(one, &mut first, false)?;
+        }
+        if let (FileKind::Regular, Some(mut second)) = (other.kind, second) {
+            self.commit(other, &mut second, false)?;
+        }
+        if !self.tree_seals_alike(&from.path, &to.path)?
+            || !self.tree_seals_alike(&to.path, &from.path)?
+        {
+            return Err(Error::WouldReseal);
+        }
+        from.dir.rename(from.name, &to.dir, to.name, RenameFlags::Exchange)?;
+        self.nodes.exchange((&from.parent, from.name), (&to.parent, to.name));
+        Ok(())
+    }
+
+    /// Whether the same stored bytes are right under both names.
+    pub(super) fn seals_alike(&self, one: &RelPath, other: &RelPath) -> bool {
+        let sealing = &self.rules().sealing;
+        let (a, b) = (sealing.policy.classify(one), sealing.policy.classify(other));
+        sealing.binding < Binding::File
+            && a.class == b.class
+            && sealing.policy.fields(one, &sealing.ledger)
+                == sealing.policy.fields(other, &sealing.ledger)
+    }
+
+    /// The same for everything below a directory, or for the file itself.
+    fn tree_seals_alike(&self, from: &RelPath, to: &RelPath) -> Result<bool> {
+        let mut alike = true;
+        let moved = |path: &RelPath| {
+            let below = &path.as_bytes()[from.as_bytes().len()..];
+            RelPath::new([to.as_bytes(), below].concat()).ok()
+        };
+        let mut look = |path: &RelPath, kind: FileKind| {
+            if kind == FileKind::Regular {
+                alike &= moved(path).is_some_and(|other| self.seals_alike(path, &other));
+            }
+            alike
+        };
+        let kind = self.store.dir(&from.parent())?.stat(from.name())?.kind;
+        if kind != FileKind::Directory {
+            look(from, kind);
+            return Ok(alike);
+        }
+        self.store.walk(from, &mut |_, path, entry| {
+            Ok(if look(path, entry.kind) { Walk::On } else { Walk::Stop })
+        })?;
+        Ok(alike)
+    }
+
+    /// A file that cannot be opened is about to be replaced: it is kept aside first.
+    fn keep_if_broken(&self, path: &RelPath, state: &FileState) -> Result<()> {
+        let base = match &state.content {
+            Content::Broken(broken) => &broken.base,
+            Content::Dirty(buffer) if buffer.broken => &buffer.base,
+            _ => return Ok(()),
+        };
+        let sealed = self.rules().sealing.seal_kept(&base.stored);
+        let kept = self.store.keep(path, &sealed)?;
+        log::warn!("{path}: the version that could not be opened is kept as {kept}");
+        Ok(())
+    }
+}
+
+/// The states of two different nodes, locked in the order of their numbers.
+fn lock_both<'a>(
+    node: &'a Arc<Node>,
+    other: Option<&'a Arc<Node>>,
+) -> (
+    parking_lot::MutexGuard<'a, FileState>,
+    Option<parking_lot::MutexGuard<'a, FileState>>,
+) {
+    match other {
+        Some(other) if other.ino < node.ino => {
+            let second = other.state.lock();
+            (node.state.lock(), Some(second))
+        }
+        other => {
+            let first = node.state.lock();
+            (first, other.map(|other| other.state.lock()))
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Rewrap and verify: walks over the store that go on beside everything else, a file at a time.
+
+use std::ffi::OsStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use super::file::{Base, Content};
+use super::node::Node;
+use super::{Error, Filesystem, Result};
+use crate::document;
+use crate::path::RelPath;
+use crate::policy::is_version_control;
+use crate::store::{Commit, FileKind, MtimeRule, Walk};
+
+/// How far a walk has come; read while it goes on.
+#[derive(Default, Debug)]
+pub struct Progress {
+    /// Files looked at.
+    pub files: AtomicUsize,
+    /// Tokens sealed anew, or that would be.
+    pub tokens: AtomicUsize,
+    /// Tokens that are still under a legacy key.
+    pub legacy: AtomicUsize,
+    /// Files that could not be done.
+    pub failed: AtomicUsize,
+    /// Set to end the walk early.
+    pub stop: AtomicBool,
+    /// The first failures, in words.
+    pub failures: parking_lot::Mutex<Vec<String>>,
+}
+
+/// What a rewrap is asked for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RewrapOrder {
+    pub all: bool,
+    pub dry_run: bool,
+    pub below: RelPath,
+}
+
+/// How many failures are named; all are counted.
+const NAMED_FAILURES: usize = 20;
+
+impl Progress {
+    fn failed(&self, file: &RelPath, error: &Error) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
+        let mut failures = self.failures.lock();
+        if failures.len() < NAMED_FAILURES {
+            failures.push(match error {
+                Error::Document { .. } => error.to_string(),
+                other => format!("{file}: {other}"),
+            });
+        }
+    }
+}
+
+impl Filesystem {
+    /// Seals under the master key what is not, file by file. Readers and writers of a file wait
+    /// for its own commit at most.
+    pub(super) fn rewrap(&self, order: &RewrapOrder, progress: &Progress) -> Result<()> {
+        if !order.dry_run {
+            self.stop_keeping_legacy_tokens();
+            self.recent.clear();
+        }
+        self.each_file(&order.below, progress, |path, node| {
+            self.rewrap_file(path, node, order, progress)
+        })?;
+        if order.below.is_root() {
+            self.rewrap_kept(order, progress)?;
+        }
+        Ok(())
+    }
+
+    /// Opens every file, and notes those that fail.
+    pub(super) fn verify(&self, below: &RelPath, progress: &Progress) -> Result<()> {
+        self.each_file(below, progress, |path, node| {
+            let _state = node.state.lock();
+            let dir = self.store.dir(&path.parent())?;
+            let stored = dir.read(path.name(), self.options.max_view)?.bytes;
+            match self.rules().sealing.open(path, &stored) {
+                Ok(opened) => {
+                    progress.tokens.fetch_add(opened.stock.len(), Ordering::Relaxed);
+                    self.count_legacy(&stored, progress);
+                    self.troubles.cleared(path);
+                    Ok(())
+                }
+                Err(error) => {
+                    self.count_legacy(&stored, progress);
+                    self.troubles.found(path, &error);
+                    Err(Error::Document { file: path.clone(), error })
+                }
+            }
+        })
+    }
+
+    fn each_file(
+        &self,
+        below: &RelPath,
+        progress: &Progress,
+        mut work: impl FnMut(&RelPath, &Arc<Node>) -> Result<()>,
+    ) -> Result<()> {
+        let mut visit = |path: &RelPath| {
+            let result = self.resolve(path).and_then(|node| {
+                let result = work(path, &node);
+                self.nodes.drop_if_unknown(node, Self::is_needed);
+                result
+            });
+            match result {
+                // Gone or replaced while we walked: then it was written after we began.
+                Ok(()) | Err(Error::Stale | Error::NotFound) => {}
+                Err(Error::Store(error)) if error.raw_os_error() == Some(libc::ENOENT) => {}
+                Err(error) => progress.failed(path, &error),
+            }
+            progress.files.fetch_add(1, Ordering::Relaxed);
+        };
+        if !below.is_root() {
+            let kind = self.store.dir(&below.parent())?.stat(below.name())?.kind;
+            if kind != FileKind::Directory {
+                visit(below);
+                return Ok(());
+            }
+        }
+        self.store.walk(below, &mut |_, path, entry| {
+            if progress.stop.load(Ordering::Relaxed) {
+                return Ok(Walk::Stop);
+            }
+            Ok(match entry.kind {
+                FileKind::Directory if is_version_control(entry.name.as_encoded_bytes()) => {
+                    Walk::Skip
+                }
+                FileKind::Regular => {
+                    visit(path);
+                    Walk::On
+                }
+                _ => Walk::On,
+            })
+        })?;
+        Ok(())
+    }
+
+    /// The node of a path, known to the kernel or not.
+    fn resolve(&self, path: &RelPath) -> Result<Arc<Node>> {
+        let mut node = self.nodes.root();
+        for name in path.components() {
+            let name: &OsStr = std::os::unix::ffi::OsStrExt::from_bytes(name);
+            let dir = self.dir(&node)?;
+            node = self.known_child(&node, &dir, name)?.ok_or(Error::NotFound)?;
+        }
+        Ok(node)
+    }
+
+    fn rewrap_file(
+        &self,
+        path: &RelPath,
+        node: &Arc<Node>,
+        order: &RewrapOrder,
+        progress: &Progress,
+    ) -> Result<()> {
+        let mut state = node.state.lock();
+        let (dir, _, name) = self.place(node)?.ok_or(Error::Stale)?;
+        let snapshot = match dir.read(&name, self.options.max_view) {
+            // Too large to be sealed: it holds no tokens.
+            Err(error) if error.raw_os_error() == Some(libc::EFBIG) => return Ok(()),
+            other => other?,
+        };
+        let stored = snapshot.bytes;
+        let rules = self.rules();
+        let rewrapped = match rules.sealing.rewrap(path, &stored, order.all) {
+            Ok(rewrapped) => rewrapped,
+            Err(error) => {
+                self.count_legacy(&stored, progress);
+                self.troubles.found(path, &error);
+                return Err(Error::Document { file: path.clone(), error });
+            }
+        };
+        let Some(new) = rewrapped.stored else { return Ok(()) };
+        progress.tokens.fetch_add(rewrapped.tokens, Ordering::Relaxed);
+        if order.dry_run {
+            return Ok(());
+        }
+        let seal_kept = |displaced: &[u8]| Ok(rules.sealing.seal_kept(displaced));
+        let commit = Commit {
+            content: &new,
+            expected: Some(&stored),
+            attributes_of: None,
+            durable: false,
+            mtime: MtimeRule::JustLater,
+            seal_kept: &seal_kept,
+        };
+        let shown = match state.shown_mtime {
+            Some((stored, shown)) if stored == snapshot.metadata.mtime => shown,
+            _ => snapshot.metadata.mtime,
+        };
+        let committed = dir.commit(&name, &commit)?;
+        if let Some(kept) = committed.conflict {
+            self.troubles.conflict(path, &kept);
+        }
+        self.nodes.moved_to(node, committed.metadata.ino);
+        state.shown_mtime = Some((committed.metadata.mtime, shown));
+        state.last_metadata = Some(committed.metadata);
+        self.rebase(&mut state.content, path, &stored, new, committed.metadata.stamp());
+        Ok(())
+    }
+
+    /// The stored bytes below a view or buffer have new tokens; the view is the same.
+    fn rebase(
+        &self,
+        content: &mut Content,
+        path: &RelPath,
+        old: &[u8],
+        new: Vec<u8>,
+        stamp: crate::store::Stamp,
+    ) {
+        let base = match content {
+            Content::Clean(loaded) => {
+                loaded.trust.young = true;
+                &mut loaded.base
+            }
+            Content::Dirty(buffer) => &mut buffer.base,
+            Content::Unloaded | Content::Broken(_) | Content::Stream(_) => {
+                *content = Content::Unloaded;
+                return;
+            }
+        };
+        if *base.stored != *old {
+            // Changed behind us since it was loaded: the stamp will show it.
+            return;
+        }
+        match self.rules().sealing.open(path, &new) {
+            Ok(opened) => {
+                let stored = Arc::from(new);
+                *base = Base { stored, form: opened.form, stock: Arc::new(opened.stock), stamp };
+            }
+            Err(error) => self.troubles.found(path, &error),
+        }
+    }
+
+    fn rewrap_kept(&self, order: &RewrapOrder, progress: &Progress) -> Result<()> {
+        for name in self.store.kept()? {
+            let stored = self.store.read_kept(&name)?;
+            let rules = self.rules();
+            match rules.sealing.rewrap_kept(&stored, order.all) {
+                Ok(rewrapped) => {
+                    if let Some(new) = rewrapped.stored {
+                        progress.tokens.fetch_add(rewrapped.tokens, Ordering::Relaxed);
+                        if !order.dry_run {
+                            self.store.replace_kept(&name, &new)?;
+                        }
+                    }
+                }
+                Err(error) => {
+                    self.count_legacy(&stored, progress);
+                    let file = RelPath::new(format!(".confseal/kept/{name}")).unwrap_or_default();
+                    progress.failed(&file.clone(), &Error::Document { file, error });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn count_legacy(&self, stored: &[u8], progress: &Progress) {
+        let rules = self.rules();
+        let master = rules.sealing.sealer.keyring().master().id();
+        let legacy = document::token_keys(stored).filter(|key| *key != master).count();
+        progress.legacy.fetch_add(legacy, Ordering::Relaxed);
+    }
+}

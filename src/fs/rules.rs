@@ -1,0 +1,108 @@
+//! The rules at work: keys, policy, ledger; replaced as one by a reload.
+
+use std::sync::Arc;
+
+use super::node::Node;
+use super::{Filesystem, Ino};
+use crate::document::Sealing;
+use crate::format::FieldPath;
+use crate::path::RelPath;
+
+/// The sealing in force, numbered: content opened under other rules is opened again.
+pub(super) struct Rules {
+    pub version: u64,
+    pub sealing: Sealing,
+}
+
+/// What the operator's files say now.
+pub struct Reloaded {
+    /// The new keys and rules.
+    pub sealing: Sealing,
+    /// What to answer: the key ids, mostly.
+    pub summary: String,
+}
+
+/// Reads keys and policy anew; `accept` also takes what loosens. An error says what is wrong, and
+/// the old rules stay.
+pub type Reload = dyn Fn(&Sealing, bool) -> Result<Reloaded, String> + Send + Sync;
+
+impl Rules {
+    pub(super) fn first(sealing: Sealing) -> Self {
+        Self { version: 1, sealing }
+    }
+}
+
+impl Filesystem {
+    /// Reads keys and policy anew. What is open stays open; views are opened again under the new
+    /// rules.
+    pub fn reload(&self, accept: bool) -> Result<String, String> {
+        let old = self.rules();
+        let reloaded = (self.reload)(&old.sealing, accept)?;
+        self.replace_rules(|_| reloaded.sealing);
+        self.drop_views();
+        Ok(reloaded.summary)
+    }
+
+    /// Puts new rules in force. `make` gets those in force and must not take long.
+    pub(super) fn replace_rules(&self, make: impl FnOnce(&Sealing) -> Sealing) {
+        let mut rules = self.rules.write();
+        let sealing = make(&rules.sealing);
+        *rules = Arc::new(Rules { version: rules.version + 1, sealing });
+    }
+
+    /// A rewrap begins: from now on nothing is written under a legacy key. Views stay valid.
+    pub(super) fn stop_keeping_legacy_tokens(&self) {
+        let mut rules = self.rules.write();
+        if rules.sealing.keep_legacy_tokens {
+            let sealing = Sealing { keep_legacy_tokens: false, ..rules.sealing.clone() };
+            *rules = Arc::new(Rules { version: rules.version, sealing });
+        }
+    }
+
+    /// The kernel forgets what it knows of every file: it may read otherwise now.
+    fn drop_views(&self) {
+        let files: Vec<Arc<Node>> = self.nodes.all();
+        for node in files {
+            self.tell(|kernel| kernel.content(node.ino));
+        }
+    }
+
+    /// Notes that `fields` of `file` are sealed though no rule names them.
+    pub(super) fn enter_in_ledger(&self, file: &RelPath, fields: &[FieldPath]) {
+        if fields.is_empty() {
+            return;
+        }
+        self.change_ledger(|ledger| {
+            fields.iter().fold(false, |changed, field| ledger.insert(file.clone(), field) || changed)
+        });
+    }
+
+    /// Changes the ledger and writes it down. That it cannot be written is reported and no reason
+    /// to fail: the fields stay sealed as long as this mount lives, and the tokens in the store
+    /// bring them back afterwards.
+    pub(super) fn change_ledger(
+        &self,
+        change: impl FnOnce(&mut crate::policy::Ledger) -> bool,
+    ) {
+        // Written under the lock: two changes reach the disk in the order they were made.
+        let mut rules = self.rules.write();
+        let mut ledger = (*rules.sealing.ledger).clone();
+        if !change(&mut ledger) {
+            return;
+        }
+        let text = ledger.to_string();
+        let sealing = Sealing { ledger: Arc::new(ledger), ..rules.sealing.clone() };
+        *rules = Arc::new(Rules { version: rules.version, sealing });
+        if let Err(error) = self.store.write_state("sealed", text.as_bytes()) {
+            log::error!(".confseal/sealed: cannot be written: {error}");
+        }
+    }
+
+    /// Whether `ino` belongs to a directory of a version-control system.
+    pub(super) fn is_version_control(&self, ino: Ino) -> bool {
+        self.nodes
+            .get(ino)
+            .and_then(|node| node.first_link())
+            .is_some_and(|(_, name)| crate::policy::is_version_control(name.as_encoded_bytes()))
+    }
+}

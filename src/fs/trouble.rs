@@ -1,0 +1,80 @@
+//! Files in trouble: what an operator must know and a program only sees as an errno.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use super::Error;
+use crate::document::OpenError;
+use crate::path::RelPath;
+
+/// One file in trouble.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// The field, if one is to blame.
+    pub field: Option<String>,
+    /// The id of the key that is missing or did not fit.
+    pub key_id: Option<String>,
+    /// What is wrong, in words.
+    pub reason: String,
+}
+
+#[derive(Default)]
+pub(super) struct Troubles {
+    /// Held for moments.
+    files: Mutex<BTreeMap<RelPath, Trouble>>,
+    pub conflicts: AtomicU64,
+}
+
+impl Troubles {
+    /// `file` cannot be opened. Logged once, until it changes.
+    pub(super) fn found(&self, file: &RelPath, error: &OpenError) {
+        let trouble = Trouble {
+            field: error.field.as_ref().map(ToString::to_string),
+            key_id: error.key_id().map(|id| id.to_string()),
+            reason: error.to_string(),
+        };
+        if self.note(file, trouble) {
+            log::error!("{file}: {error}");
+        }
+    }
+
+    /// A written buffer could not be committed.
+    pub(super) fn not_saved(&self, file: &RelPath, error: &Error) {
+        let trouble = Trouble { field: None, key_id: None, reason: format!("not saved: {error}") };
+        if self.note(file, trouble) {
+            log::error!("{file}: not saved: {error}");
+        }
+    }
+
+    /// A version that someone else wrote was displaced by a commit.
+    pub(super) fn conflict(&self, file: &RelPath, kept: &str) {
+        self.conflicts.fetch_add(1, Ordering::Relaxed);
+        log::warn!("{file}: changed in the store meanwhile; that version is kept as {kept}");
+    }
+
+    /// `file` is well.
+    pub(super) fn cleared(&self, file: &RelPath) {
+        self.files.lock().remove(file);
+    }
+
+    /// What was known of `from` is now true of `to`.
+    pub(super) fn renamed(&self, from: &RelPath, to: &RelPath) {
+        let mut files = self.files.lock();
+        files.remove(to);
+        if let Some(trouble) = files.remove(from) {
+            files.insert(to.clone(), trouble);
+        }
+    }
+
+    /// All of them, by path.
+    pub(super) fn all(&self) -> BTreeMap<RelPath, Trouble> {
+        self.files.lock().clone()
+    }
+
+    /// Whether this is news.
+    fn note(&self, file: &RelPath, trouble: Trouble) -> bool {
+        self.files.lock().insert(file.clone(), trouble.clone()) != Some(trouble)
+    }
+}

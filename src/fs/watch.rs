@@ -1,0 +1,142 @@
+//! Changes made behind the mount: seen by inotify on the store's directories, and made known to
+//! the kernel. Runs on a thread of its own; what it tells is queued, so it never waits for the
+//! kernel, and it holds no lock while it tells.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use parking_lot::RwLock;
+
+use super::node::Node;
+use super::{Error, Filesystem, Ino, Pace};
+use crate::store::{Event, EventKind, FileKind, Watcher};
+
+#[derive(Default)]
+pub(super) struct Watch {
+    watcher: OnceLock<Watcher>,
+    /// Directories whose changes we hear of.
+    covered: RwLock<HashSet<Ino>>,
+}
+
+impl Watch {
+    /// Whether changes in `directory` are heard of.
+    pub(super) fn covers(&self, directory: Ino) -> bool {
+        self.covered.read().contains(&directory)
+    }
+}
+
+impl Filesystem {
+    /// Follows changes in the store until `stop` says so; `stop` is asked about once a second.
+    pub fn follow_store(&self, stop: impl Fn() -> bool) {
+        let watcher = match Watcher::new() {
+            Ok(watcher) => self.watch.watcher.get_or_init(|| watcher),
+            Err(error) => {
+                log::warn!("the store cannot be watched ({error}): names are believed for 1 s");
+                return;
+            }
+        };
+        self.watch(&self.nodes.root());
+        while !stop() {
+            match watcher.wait(Some(Duration::from_secs(1))) {
+                Ok(events) => events.iter().for_each(|event| self.changed(event)),
+                Err(error) => {
+                    log::error!("the store is no longer watched: {error}");
+                    self.watch.covered.write().clear();
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Hears of changes in a directory from now on, if it can be watched at all.
+    pub(super) fn watch(&self, node: &Arc<Node>) {
+        let Some(watcher) = self.watch.watcher.get() else { return };
+        if self.watch.covers(node.ino) {
+            return;
+        }
+        let Ok(dir) = self.dir(node) else { return };
+        match watcher.add(node.ino.0, &dir) {
+            Ok(()) => {
+                self.watch.covered.write().insert(node.ino);
+            }
+            // Out of watches, or a file system without them: a short TTL does, a little slower.
+            Err(error) => log::debug!("a directory cannot be watched: {error}"),
+        }
+    }
+
+    fn changed(&self, event: &Event) {
+        let Some(name) = &event.name else {
+            match event.kind {
+                EventKind::Overflow => self.doubt_everything(),
+                EventKind::SelfGone => {
+                    self.watch.covered.write().remove(&Ino(event.tag));
+                }
+                _ => self.tell(|kernel| kernel.attributes(Ino(event.tag))),
+            }
+            return;
+        };
+        let Some(parent) = self.nodes.get(Ino(event.tag)) else { return };
+        let Some(node) = self.nodes.child(parent.ino, name) else {
+            // Unknown to the kernel too: but the directory's times have changed.
+            self.tell(|kernel| kernel.attributes(parent.ino));
+            return;
+        };
+        match self.look_again(&node) {
+            Ok(Seen::Same) => {}
+            Ok(Seen::Attributes) => self.tell(|kernel| kernel.attributes(node.ino)),
+            Ok(Seen::Content) => self.tell(|kernel| kernel.content(node.ino)),
+            Err(_) => self.tell(|kernel| {
+                kernel.name(parent.ino, name);
+                kernel.attributes(node.ino);
+                kernel.attributes(parent.ino);
+            }),
+        }
+    }
+
+    fn look_again(&self, node: &Arc<Node>) -> Result<Seen, Error> {
+        if node.kind != FileKind::Regular {
+            let mut state = node.state.lock();
+            let before = state.last_metadata;
+            let Some((dir, parent, name)) = self.place(node)? else { return Err(Error::Stale) };
+            let metadata = self.stat(&dir, &name).ok();
+            state.last_metadata = metadata;
+            return match metadata {
+                Some(metadata) if metadata.ino == node.store_ino() => {
+                    Ok(if before == Some(metadata) { Seen::Same } else { Seen::Attributes })
+                }
+                _ => {
+                    self.nodes.unlink(parent.ino, &name);
+                    Err(Error::Stale)
+                }
+            };
+        }
+        let mut state = node.state.lock();
+        let (before, version) = (state.last_metadata, state.version);
+        let metadata = self.refresh(node, &mut state, Pace::Patient)?;
+        Ok(match (state.version == version, before == Some(metadata)) {
+            (false, _) => Seen::Content,
+            (true, false) => Seen::Attributes,
+            (true, true) => Seen::Same,
+        })
+    }
+
+    /// Events were lost: every name and every content may have changed.
+    fn doubt_everything(&self) {
+        log::info!("changes in the store came faster than they could be followed: all is re-read");
+        for node in self.nodes.all() {
+            if let Some((parent, name)) = node.first_link() {
+                self.tell(|kernel| kernel.name(parent.ino, &name));
+            }
+            self.tell(|kernel| kernel.content(node.ino));
+        }
+    }
+}
+
+/// What a second look found.
+enum Seen {
+    Same,
+    Attributes,
+    Content,
+}
