@@ -116,7 +116,9 @@ pub enum KeyError {
     #[error("a key file line of an unknown version: this program reads confseal_key_v1_…")]
     Version,
     /// A key file line that is cut off or has other characters than it may.
-    #[error("a damaged key file line: confseal_key_v1_, 43 characters, _ and 8 hex digits expected")]
+    #[error(
+        "a damaged key file line: confseal_key_v1_, 43 characters, _ and 8 hex digits expected"
+    )]
     Line,
     /// A key file line whose checksum does not fit.
     #[error("the key file line's checksum does not fit: a character is wrong or missing")]
@@ -223,7 +225,8 @@ mod tests {
     #[test]
     fn two_keys_of_one_id_are_refused() {
         // Found by trying: 32-byte big-endian numbers whose SHA-256 agree in the first 4 bytes.
-        let [one, other] = [50323u64, 54260].map(|n| Key::parse(format!("{n:064x}").as_bytes()).unwrap());
+        let [one, other] =
+            [50323u64, 54260].map(|n| Key::parse(format!("{n:064x}").as_bytes()).unwrap());
         assert_ne!(one.fingerprint(), other.fingerprint());
         assert_eq!(one.id(), other.id());
         let id = one.id();

@@ -141,7 +141,9 @@ impl KeySource {
             Self::File(path) => self.read_file(path, Self::refuse_exposed)?,
             Self::Env(name) => {
                 let value = std::env::var_os(name).map(OsString::into_vec);
-                value.map(SecretBytes::from).ok_or_else(|| self.absent("the variable is not set"))?
+                value
+                    .map(SecretBytes::from)
+                    .ok_or_else(|| self.absent("the variable is not set"))?
             }
         };
         Key::parse(&text).map_err(|error| SourceError::Key(self.clone(), error))

@@ -82,7 +82,8 @@ mod tests {
 
     #[test]
     fn an_unknown_kind_or_padding_is_not_read() {
-        for plain in [&[0; 16][..], &[0x80; 3], &[1, 1, 0, 0, 0x80, 0, 0, 0], b"\x01\0\0\0\0value"] {
+        for plain in [&[0; 16][..], &[0x80; 3], &[1, 1, 0, 0, 0x80, 0, 0, 0], b"\x01\0\0\0\0value"]
+        {
             assert!(matches!(Inner::from_padded(plain), Err(TokenError::Unreadable(_))));
         }
         let mut plain = inner(b"value").to_padded(16);

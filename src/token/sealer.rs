@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::cipher::{Cipher, NONCE};
 use super::{Binding, Inner, Place, Purpose, Token, TokenError};
-use crate::keyring::{Fingerprint, KeyId, Keyring};
+use crate::keyring::{Fingerprint, Key, KeyId, Keyring};
 use crate::secret::SecretBytes;
 
 /// Stands in the authenticated data.
@@ -49,7 +49,7 @@ impl Deref for Opened {
 impl Sealer {
     /// Derives the keys of every purpose for every key of `keyring`.
     pub fn new(keyring: Keyring) -> Self {
-        let derive = |key: &Arc<crate::keyring::Key>| DerivedKey {
+        let derive = |key: &Arc<Key>| DerivedKey {
             fingerprint: key.fingerprint(),
             ciphers: Purpose::ALL.map(|purpose| Cipher::derive(key, purpose)),
         };
@@ -95,7 +95,7 @@ impl Sealer {
     }
 
     /// Sealing with everything given: what the frozen vectors pin down. A nonce must never be used
-    /// twice, so nobody outside this module can choose one.
+    /// twice, so nobody outside `token` can choose one.
     pub(super) fn seal_with_nonce(
         &self,
         place: &Place<'_>,
@@ -170,8 +170,6 @@ fn random_nonce() -> [u8; NONCE] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::FieldPath;
-    use crate::keyring::Key;
     use crate::token::Kind;
     use proptest::prelude::*;
 
@@ -195,20 +193,22 @@ mod tests {
     #[test]
     fn a_token_opens_where_it_was_sealed_and_nowhere_else() {
         let sealer = sealer(1, &[]);
-        let path = FieldPath::root().key("a").key("b").to_aad();
-        let other = FieldPath::root().key("a.b").to_aad();
-        let here = field(b"x.toml", &path);
+        let path: &[u8] = b"\x01\0\0\0\x01a\x01\0\0\0\x01b";
+        let other: &[u8] = b"\x01\0\0\0\x03a.b";
+        let here = field(b"x.toml", path);
         let opens = |token: &Token, place: &Place<'_>| {
             sealer.open(place, token, Binding::None).map(|opened| opened.bytes.to_vec())
         };
-        for (binding, other_path, other_file) in
-            [(Binding::None, true, true), (Binding::Field, false, true), (Binding::File, false, false)]
-        {
+        for (binding, other_path, other_file) in [
+            (Binding::None, true, true),
+            (Binding::Field, false, true),
+            (Binding::File, false, false),
+        ] {
             let token = sealer.seal(&here, &inner(b"v"), binding, 16);
             let tampered = Err(TokenError::Tampered(token.key_id()));
             assert_eq!(opens(&token, &here), Ok(b"v".to_vec()));
-            assert_eq!(opens(&token, &field(b"x.toml", &other)).is_ok(), other_path);
-            assert_eq!(opens(&token, &field(b"y.toml", &path)).is_ok(), other_file);
+            assert_eq!(opens(&token, &field(b"x.toml", other)).is_ok(), other_path);
+            assert_eq!(opens(&token, &field(b"y.toml", path)).is_ok(), other_file);
             for purpose in [Purpose::Part, Purpose::Whole, Purpose::Kept] {
                 assert_eq!(opens(&token, &Place { purpose, ..here }), tampered);
             }

@@ -84,8 +84,8 @@ impl Token {
         let body = Base64UrlUnpadded::decode(base64, &mut body)
             .map_err(|_| TokenError::Malformed("not in unpadded base64url"))?;
         let (flags, rest) = body.split_first().ok_or(TokenError::Malformed("cut off"))?;
-        let binding =
-            Binding::from_flags(*flags).ok_or(TokenError::Malformed("flags of no known meaning"))?;
+        let binding = Binding::from_flags(*flags)
+            .ok_or(TokenError::Malformed("flags of no known meaning"))?;
         let (nonce, sealed) =
             rest.split_first_chunk::<NONCE>().ok_or(TokenError::Malformed("cut off"))?;
         match sealed.len().checked_sub(TAG) {
@@ -228,7 +228,12 @@ mod tests {
             let text = String::from_utf8(text).unwrap();
             let (first, rest) = text.split_once('\n').unwrap();
             assert_eq!(first, "ENC:file:v1:abababab:");
-            let (last, full) = rest.lines().collect::<Vec<_>>().split_last().map(|(l, f)| (l.len(), f.to_vec())).unwrap();
+            let (last, full) = rest
+                .lines()
+                .collect::<Vec<_>>()
+                .split_last()
+                .map(|(l, f)| (l.len(), f.to_vec()))
+                .unwrap();
             assert!((1..=64).contains(&last) && full.iter().all(|line| line.len() == 64));
             for wrong in [
                 format!("{text}\n"),
