@@ -53,7 +53,7 @@ const PLAIN: Case = Case {
     bucket: 16,
 };
 
-const TWO_BLOCKS: &[u8] = b"\"sixteen bytes and some more\"";
+const THREE_BLOCKS: &[u8] = b"\"sixteen bytes and some more\"";
 
 const CASES: &[Case] = &[
     PLAIN,
@@ -61,7 +61,7 @@ const CASES: &[Case] = &[
     Case { name: "an empty string in quotes", bytes: b"\"\"", ..PLAIN },
     Case { name: "the longest value of one block", bytes: b"0123456789", ..PLAIN },
     Case { name: "the shortest value of two blocks", bytes: b"0123456789a", ..PLAIN },
-    Case { name: "two blocks", bytes: TWO_BLOCKS, ..PLAIN },
+    Case { name: "three blocks", bytes: THREE_BLOCKS, ..PLAIN },
     Case { name: "a bucket of 64", bucket: 64, ..PLAIN },
     Case { name: "a bucket of 64, exceeded", bucket: 64, bytes: &[b'x'; 59], ..PLAIN },
     Case { name: "a value that looks like padding", bytes: b"\x80\0\0\x80\0", ..PLAIN },
@@ -109,14 +109,13 @@ const CASES: &[Case] = &[
         ..PLAIN
     },
     Case {
-        name: "a whole file whose lines are all full",
+        name: "a whole file of several lines",
         whole: true,
         purpose: Purpose::Whole,
         path: &[],
         kind: Kind::File,
         codec: 0,
-        // 5 + 109 + 1 up to 115, padded to 163 - 35 = 128; with flags, nonce and tag 157 bytes.
-        bytes: &[b'k'; 109],
+        bytes: &[b'k'; 200],
         ..PLAIN
     },
     Case {
@@ -319,7 +318,7 @@ fn misplaced() -> Vec<Value> {
 
 /// A bit flipped in each part, parts exchanged, parts missing.
 fn damaged() -> Vec<Value> {
-    let case = Case { name: "two blocks", bytes: TWO_BLOCKS, ..PLAIN };
+    let case = Case { name: "three blocks", bytes: THREE_BLOCKS, ..PLAIN };
     // The place demands nothing, so that it is the cipher that has to notice.
     let place = Case { binding: Binding::None, ..PLAIN };
     let tampered = |name: &str, change: &dyn Fn(&mut Token)| {
@@ -358,8 +357,8 @@ fn misspelled() -> Vec<Value> {
     let text = PLAIN.text();
     let id = PLAIN.seal().key_id().to_string();
     let (head, body) = text.split_at("ENC:v1:".len() + id.len() + 1);
-    // 45 bytes fill their characters; two blocks, 61 bytes, leave loose bits in the last one.
-    let longer = Case { name: "two blocks", bytes: TWO_BLOCKS, ..PLAIN }.text();
+    // 45 bytes fill their characters; three blocks, 77 bytes, leave loose bits in the last one.
+    let longer = Case { name: "three blocks", bytes: THREE_BLOCKS, ..PLAIN }.text();
     let (front, last) = longer.split_at(longer.len() - 1);
     let loose = char::from(last.as_bytes()[0] + 1);
     let reserved = format!("{head}B{}", &body[1..]);
@@ -371,7 +370,7 @@ fn misspelled() -> Vec<Value> {
         ("a blank inside", format!("{head}{} {}", &body[..8], &body[8..])),
         ("quotes", format!("\"{text}\"")),
         ("padding where none is due", format!("{text}=")),
-        ("padding where base64 would have it", format!("{longer}==")),
+        ("padding where base64 would have it", format!("{longer}=")),
         ("loose bits in the last character", format!("{front}{loose}")),
         ("a character less", text[..text.len() - 1].to_owned()),
         ("a group of characters less", text[..text.len() - 4].to_owned()),

@@ -221,20 +221,15 @@ mod tests {
 
     #[test]
     fn a_whole_file_stands_in_full_lines_and_in_no_other_way() {
-        // 189 bytes: 252 characters; 192 would be 256, four full lines.
         for more in [0, 1, 9, 12, 33] {
             let text = token(more).to_whole_text();
             assert_eq!(Token::parse_whole(&text), Ok(token(more)));
             let text = String::from_utf8(text).unwrap();
             let (first, rest) = text.split_once('\n').unwrap();
             assert_eq!(first, "ENC:file:v1:abababab:");
-            let (last, full) = rest
-                .lines()
-                .collect::<Vec<_>>()
-                .split_last()
-                .map(|(l, f)| (l.len(), f.to_vec()))
-                .unwrap();
-            assert!((1..=64).contains(&last) && full.iter().all(|line| line.len() == 64));
+            let lengths: Vec<usize> = rest.lines().map(str::len).collect();
+            let (last, full) = lengths.split_last().unwrap();
+            assert!((1..=64).contains(last) && full.iter().all(|length| *length == 64));
             for wrong in [
                 format!("{text}\n"),
                 text.replace('\n', "\r\n"),

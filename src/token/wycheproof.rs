@@ -4,7 +4,6 @@
 
 use std::path::PathBuf;
 
-use aes_gcm::aead::Aead as _;
 use aes_gcm::aead::{Payload, consts::U16};
 use aes_gcm::{AesGcm, KeyInit, aes::Aes256};
 use serde_json::Value;
