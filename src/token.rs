@@ -150,6 +150,16 @@ pub enum TokenError {
     Unreadable(&'static str),
 }
 
+impl TokenError {
+    /// The key that is missing or did not fit, where the error is about one.
+    pub fn key_id(&self) -> Option<KeyId> {
+        match self {
+            TokenError::NoKey(id) | TokenError::Tampered(id) => Some(*id),
+            TokenError::Malformed(_) | TokenError::WeakBinding | TokenError::Unreadable(_) => None,
+        }
+    }
+}
+
 /// Tokens are shown whole: they are made to be seen.
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -38,6 +38,13 @@ impl DerivedKey {
 #[derive(Debug)]
 pub struct Opened(Inner);
 
+impl Opened {
+    /// The plaintext alone; that it was authentic is from here on for the caller to know.
+    pub fn into_inner(self) -> Inner {
+        self.0
+    }
+}
+
 impl Deref for Opened {
     type Target = Inner;
 
