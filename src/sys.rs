@@ -1,1 +1,4 @@
 //! System calls: the only `unsafe` of the crate.
+
+pub mod environ;
+pub mod memory;
