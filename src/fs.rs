@@ -38,8 +38,8 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, RwLock};
 
 pub use attributes::{Attr, Entry, NewTime, SetAttr};
-pub use control::{ControlHandle, is_control};
-pub use directory::{DirEntry, DirHandle};
+pub use control::is_control;
+pub use directory::{DirEntry, Listing};
 pub use errno::Error;
 pub use io::{OpenMode, OpenReply, ReadData};
 pub use node::{Ino, ROOT};
@@ -131,6 +131,7 @@ pub struct Filesystem {
     recent: Recent,
     troubles: Troubles,
     control: control::Room,
+    listings: directory::Listings,
     census: census::Census,
     watch: watch::Watch,
     invalidate: OnceLock<Box<dyn Invalidate>>,
@@ -160,6 +161,7 @@ impl Filesystem {
             recent: Recent::default(),
             troubles: Troubles::default(),
             control: control::Room::default(),
+            listings: directory::Listings::default(),
             census: census::Census::default(),
             watch: watch::Watch::default(),
             invalidate: OnceLock::new(),

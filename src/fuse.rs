@@ -1,1 +1,401 @@
-//! The wire.
+//! The kernel's wire, and the only place that knows `fuser`: each method decodes, makes one call
+//! into `fs`, and replies. Nothing is decided here but who runs the call: what `fs` can do at once
+//! is done on the dispatch thread, what has to wait goes to a pool, so that a slow store never
+//! stops the reading of other requests.
+
+pub mod mount;
+pub mod session;
+
+mod convert;
+mod notify;
+mod pool;
+mod reply;
+
+use std::ffi::OsStr;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use fuser::{
+    BsdFileFlags, FileHandle, INodeNo, InitFlags, KernelConfig, LockOwner, OpenFlags, RenameFlags,
+    ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen,
+    ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+};
+
+use crate::fs::{Error, Filesystem, Ino, Pace, Result, SetAttr, is_control};
+
+use convert::{caller, mode_of, new_time, node_type, open_mode, rename_flags};
+use pool::Pool;
+use reply::{Answer, Xattr};
+
+pub use notify::KernelNotifier;
+
+/// What the kernel is asked for at INIT, where it can.
+const WANTED: [InitFlags; 5] = [
+    // Else open(O_TRUNC) arrives as a truncate of its own, and a save has a torn moment.
+    InitFlags::FUSE_ATOMIC_O_TRUNC,
+    InitFlags::FUSE_POSIX_ACL,
+    // The umask yields to default ACLs, which only the store knows.
+    InitFlags::FUSE_DONT_MASK,
+    InitFlags::FUSE_PARALLEL_DIROPS,
+    InitFlags::FUSE_CACHE_SYMLINKS,
+];
+
+/// The largest write that comes as one message, in bytes.
+const MAX_WRITE: u32 = 1 << 20;
+
+/// A [`Filesystem`] on the wire.
+pub struct Wire {
+    fs: Arc<Filesystem>,
+    pool: Pool,
+}
+
+impl Wire {
+    /// Serves `fs`; what has to wait runs on `workers` threads.
+    pub fn new(fs: Arc<Filesystem>, workers: usize) -> io::Result<Self> {
+        Ok(Self { fs, pool: Pool::new(workers)? })
+    }
+
+    /// Tries `op` at once; if it would have to wait, it is made again on the pool.
+    fn quick<T: 'static, R: Answer<T>>(
+        &self,
+        reply: R,
+        op: impl Fn(&Arc<Filesystem>, Pace) -> Result<T> + Send + 'static,
+    ) {
+        match guarded(|| op(&self.fs, Pace::Quick)) {
+            Err(Error::WouldBlock) => self.patient(reply, move |fs| op(fs, Pace::Patient)),
+            result => reply.give(result),
+        }
+    }
+
+    /// Runs `op` on the pool.
+    fn patient<T: 'static, R: Answer<T>>(
+        &self,
+        reply: R,
+        op: impl FnOnce(&Arc<Filesystem>) -> Result<T> + Send + 'static,
+    ) {
+        let fs = self.fs.clone();
+        self.pool.run(move || reply.give(guarded(|| op(&fs))));
+    }
+}
+
+/// A fault in one operation is that operation's EIO: a panic that reached fuser would end the
+/// session, and with it the mount.
+fn guarded<T>(op: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(op)).unwrap_or_else(|_| {
+        log::error!("a fault in confseal itself: one operation failed with EIO");
+        Err(Error::Store(io::Error::from_raw_os_error(libc::EIO)))
+    })
+}
+
+fn ino(ino: INodeNo) -> Ino {
+    Ino(ino.0)
+}
+
+impl fuser::Filesystem for Wire {
+    fn init(&mut self, _: &Request, config: &mut KernelConfig) -> io::Result<()> {
+        for flag in WANTED {
+            if config.add_capabilities(flag).is_err() {
+                log::warn!("this kernel's FUSE lacks {flag:?}");
+            }
+        }
+        // The kernel's own limit, if it is lower.
+        if let Err(most) = config.set_max_write(MAX_WRITE) {
+            let _ = config.set_max_write(most);
+        }
+        Ok(())
+    }
+
+    fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let name = name.to_owned();
+        self.quick(reply, move |fs, pace| fs.lookup(ino(parent), &name, pace));
+    }
+
+    fn forget(&self, _: &Request, node: INodeNo, count: u64) {
+        let _ = guarded(|| {
+            self.fs.forget(ino(node), count);
+            Ok(())
+        });
+    }
+
+    fn getattr(&self, _: &Request, node: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
+        self.quick(reply, move |fs, pace| fs.getattr(ino(node), pace));
+    }
+
+    fn setattr(
+        &self,
+        _: &Request,
+        node: INodeNo,
+        mode: Option<u32>,
+        uid: Option<u32>,
+        gid: Option<u32>,
+        size: Option<u64>,
+        atime: Option<TimeOrNow>,
+        mtime: Option<TimeOrNow>,
+        _ctime: Option<SystemTime>,
+        _: Option<FileHandle>,
+        _crtime: Option<SystemTime>,
+        _chgtime: Option<SystemTime>,
+        _bkuptime: Option<SystemTime>,
+        _: Option<BsdFileFlags>,
+        reply: ReplyAttr,
+    ) {
+        let (atime, mtime) = (atime.map(new_time), mtime.map(new_time));
+        let set = SetAttr { mode: mode.map(mode_of), uid, gid, size, atime, mtime };
+        self.patient(reply, move |fs| fs.setattr(ino(node), set));
+    }
+
+    fn readlink(&self, _: &Request, node: INodeNo, reply: ReplyData) {
+        self.patient(reply, move |fs| fs.readlink(ino(node)));
+    }
+
+    fn mknod(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        umask: u32,
+        rdev: u32,
+        reply: ReplyEntry,
+    ) {
+        let (caller, name) = (caller(request), name.to_owned());
+        self.patient(reply, move |fs| {
+            let what = (node_type(mode).ok_or(Error::Invalid)?, mode_of(mode), rdev.into());
+            fs.mknod(caller, ino(parent), &name, what, umask)
+        });
+    }
+
+    fn mkdir(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        umask: u32,
+        reply: ReplyEntry,
+    ) {
+        let (caller, name) = (caller(request), name.to_owned());
+        self.patient(reply, move |fs| {
+            fs.mkdir(caller, ino(parent), &name, mode_of(mode), umask)
+        });
+    }
+
+    fn unlink(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let name = name.to_owned();
+        self.patient(reply, move |fs| fs.unlink(ino(parent), &name));
+    }
+
+    fn rmdir(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let name = name.to_owned();
+        self.patient(reply, move |fs| fs.rmdir(ino(parent), &name));
+    }
+
+    fn symlink(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        target: &Path,
+        reply: ReplyEntry,
+    ) {
+        let (caller, name, target) = (caller(request), name.to_owned(), target.to_owned());
+        self.patient(reply, move |fs| fs.symlink(caller, ino(parent), &name, target.as_os_str()));
+    }
+
+    fn rename(
+        &self,
+        _: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        new_parent: INodeNo,
+        new_name: &OsStr,
+        flags: RenameFlags,
+        reply: ReplyEmpty,
+    ) {
+        let (name, new_name) = (name.to_owned(), new_name.to_owned());
+        self.patient(reply, move |fs| {
+            let flags = rename_flags(flags).ok_or(Error::Invalid)?;
+            fs.rename((ino(parent), &name), (ino(new_parent), &new_name), flags)
+        });
+    }
+
+    fn link(
+        &self,
+        _: &Request,
+        node: INodeNo,
+        parent: INodeNo,
+        name: &OsStr,
+        reply: ReplyEntry,
+    ) {
+        let name = name.to_owned();
+        self.patient(reply, move |fs| fs.link(ino(node), ino(parent), &name));
+    }
+
+    fn open(&self, request: &Request, node: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        let (caller, mode) = (caller(request), open_mode(flags));
+        self.quick(reply, move |fs, pace| fs.open(caller, ino(node), mode, pace));
+    }
+
+    fn read(
+        &self,
+        _: &Request,
+        node: INodeNo,
+        handle: FileHandle,
+        offset: u64,
+        size: u32,
+        _: OpenFlags,
+        _: Option<LockOwner>,
+        reply: ReplyData,
+    ) {
+        self.quick(reply, move |fs, pace| fs.read(ino(node), handle.0, offset, size, pace));
+    }
+
+    fn write(
+        &self,
+        request: &Request,
+        node: INodeNo,
+        handle: FileHandle,
+        offset: u64,
+        data: &[u8],
+        _: WriteFlags,
+        _: OpenFlags,
+        _: Option<LockOwner>,
+        reply: ReplyWrite,
+    ) {
+        let node = ino(node);
+        if is_control(node) {
+            // A command may take its ten seconds: it gets a thread of its own.
+            let (caller, line) = (caller(request), data.to_vec());
+            let fs = self.fs.clone();
+            return self.pool.run_apart(move || {
+                reply.give(guarded(|| fs.control_write(caller, node, handle.0, &line)));
+            });
+        }
+        match guarded(|| self.fs.write(node, offset, data, Pace::Quick)) {
+            Err(Error::WouldBlock) => {
+                let data = crate::secret::SecretBytes::from(data);
+                self.patient(reply, move |fs| fs.write(node, offset, &data, Pace::Patient));
+            }
+            result => reply.give(result),
+        }
+    }
+
+    fn flush(&self, _: &Request, node: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
+        self.quick(reply, move |fs, pace| fs.flush(ino(node), pace));
+    }
+
+    fn release(
+        &self,
+        _: &Request,
+        node: INodeNo,
+        handle: FileHandle,
+        flags: OpenFlags,
+        _: Option<LockOwner>,
+        _: bool,
+        reply: ReplyEmpty,
+    ) {
+        let mode = open_mode(flags);
+        self.quick(reply, move |fs, pace| fs.release(ino(node), handle.0, mode, pace));
+    }
+
+    fn fsync(&self, _: &Request, node: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
+        self.patient(reply, move |fs| fs.fsync(ino(node)));
+    }
+
+    fn opendir(&self, _: &Request, node: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        self.patient(reply, move |fs| fs.open_directory(ino(node)));
+    }
+
+    fn readdir(
+        &self,
+        _: &Request,
+        node: INodeNo,
+        handle: FileHandle,
+        offset: u64,
+        reply: ReplyDirectory,
+    ) {
+        let reply = reply::DirectoryFrom { reply, offset };
+        self.patient(reply, move |fs| fs.read_directory(ino(node), handle.0, offset));
+    }
+
+    fn releasedir(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        handle: FileHandle,
+        _: OpenFlags,
+        reply: ReplyEmpty,
+    ) {
+        self.fs.close_directory(handle.0);
+        reply.ok();
+    }
+
+    fn fsyncdir(&self, _: &Request, node: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
+        self.patient(reply, move |fs| fs.sync_directory(ino(node)));
+    }
+
+    fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
+        self.patient(reply, move |fs| fs.statfs());
+    }
+
+    fn setxattr(
+        &self,
+        _: &Request,
+        node: INodeNo,
+        name: &OsStr,
+        value: &[u8],
+        flags: i32,
+        _: u32,
+        reply: ReplyEmpty,
+    ) {
+        let (name, value) = (name.to_owned(), value.to_vec());
+        self.patient(reply, move |fs| fs.setxattr(ino(node), &name, &value, flags));
+    }
+
+    fn getxattr(&self, _: &Request, node: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
+        let name = name.to_owned();
+        self.patient(Xattr { reply, room: size }, move |fs| fs.getxattr(ino(node), &name));
+    }
+
+    fn listxattr(&self, _: &Request, node: INodeNo, size: u32, reply: ReplyXattr) {
+        self.patient(Xattr { reply, room: size }, move |fs| fs.listxattr(ino(node)));
+    }
+
+    fn removexattr(&self, _: &Request, node: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let name = name.to_owned();
+        self.patient(reply, move |fs| fs.removexattr(ino(node), &name));
+    }
+
+    fn create(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        umask: u32,
+        flags: i32,
+        reply: ReplyCreate,
+    ) {
+        let (caller, name) = (caller(request), name.to_owned());
+        let open = open_mode(OpenFlags(flags));
+        self.patient(reply, move |fs| {
+            fs.create(caller, ino(parent), &name, mode_of(mode), umask, open)
+        });
+    }
+
+    fn fallocate(
+        &self,
+        _: &Request,
+        node: INodeNo,
+        _: FileHandle,
+        offset: u64,
+        len: u64,
+        mode: i32,
+        reply: ReplyEmpty,
+    ) {
+        self.patient(reply, move |fs| fs.allocate(ino(node), offset, len, mode));
+    }
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::file::{Content, FileState};
 use super::node::Node;
-use super::{Error, Filesystem, Ino, Pace, ROOT, Result};
+use super::{Error, Filesystem, Ino, Pace, ROOT, Result, is_control};
 use crate::store::{Dir, FileKind, Metadata, SetTime, Time};
 
 /// What `stat` shows.
@@ -53,7 +53,7 @@ pub struct Entry {
 pub type NewTime = SetTime;
 
 /// What `setattr` changes; `None` stays.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SetAttr {
     /// Permission bits.
     pub mode: Option<u32>,
@@ -72,6 +72,9 @@ pub struct SetAttr {
 impl Filesystem {
     /// The attributes of `ino`.
     pub fn getattr(&self, ino: Ino, pace: Pace) -> Result<Entry> {
+        if is_control(ino) {
+            return self.control_attr(ino);
+        }
         let node = self.node(ino)?;
         let parent = node.first_link().map_or(ROOT, |(parent, _)| parent.ino);
         let attr = self.attr(&node, pace)?;
@@ -129,6 +132,12 @@ impl Filesystem {
 
     /// Changes attributes; returns them all.
     pub fn setattr(&self, ino: Ino, set: SetAttr) -> Result<Entry> {
+        if is_control(ino) {
+            // A redirect empties what it opens; there is nothing to empty.
+            let only_size = SetAttr { size: None, atime: None, mtime: None, ..set };
+            let harmless = only_size == SetAttr::default();
+            return if harmless { self.control_attr(ino) } else { Err(Error::Reserved) };
+        }
         let node = self.node(ino)?;
         if let Some(size) = set.size {
             match node.kind {
@@ -175,19 +184,22 @@ impl Filesystem {
 
     /// The value of an extended attribute.
     pub fn getxattr(&self, ino: Ino, attribute: &OsStr) -> Result<Vec<u8>> {
-        let (dir, name) = self.attribute_place(&self.node(ino)?)?;
+        let (dir, name) = self.attribute_place(&self.xattr_node(ino)?)?;
         Ok(dir.get_xattr(&name, attribute)?)
     }
 
     /// The names of all extended attributes, each ended by a NUL.
     pub fn listxattr(&self, ino: Ino) -> Result<Vec<u8>> {
+        if is_control(ino) {
+            return Ok(Vec::new());
+        }
         let (dir, name) = self.attribute_place(&self.node(ino)?)?;
         Ok(dir.list_xattr(&name)?)
     }
 
     /// Sets an extended attribute; `flags` are those of `setxattr(2)`.
     pub fn setxattr(&self, ino: Ino, attribute: &OsStr, value: &[u8], flags: i32) -> Result<()> {
-        let node = self.node(ino)?;
+        let node = self.xattr_node(ino)?;
         let _state = node.state.lock();
         let (dir, name) = self.attribute_place(&node)?;
         Ok(dir.set_xattr(&name, attribute, value, flags)?)
@@ -195,10 +207,16 @@ impl Filesystem {
 
     /// Removes an extended attribute.
     pub fn removexattr(&self, ino: Ino, attribute: &OsStr) -> Result<()> {
-        let node = self.node(ino)?;
+        let node = self.xattr_node(ino)?;
         let _state = node.state.lock();
         let (dir, name) = self.attribute_place(&node)?;
         Ok(dir.remove_xattr(&name, attribute)?)
+    }
+}
+
+impl Filesystem {
+    fn xattr_node(&self, ino: Ino) -> Result<Arc<Node>> {
+        if is_control(ino) { Err(Error::NoAttribute) } else { self.node(ino) }
     }
 }
 

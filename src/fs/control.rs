@@ -21,10 +21,6 @@ use crate::store::{CONTROL_DIR, FileKind, Time};
 
 use command::Answer;
 
-/// One open of a file of the control room.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct ControlHandle(pub u64);
-
 /// Whether a node belongs to the control room.
 pub fn is_control(ino: Ino) -> bool {
     ino.0 >= CONTROL

@@ -1,7 +1,11 @@
 //! Directory listings: a snapshot an open, so that positions in it stay what they were.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
 
 use super::{Error, Filesystem, Ino, ROOT, Result};
 use crate::store::{CONTROL_DIR, FileKind};
@@ -17,12 +21,46 @@ pub struct DirEntry {
     pub name: OsString,
 }
 
-/// An open directory: the names it had when it was opened or last rewound.
-pub type DirHandle = Arc<Vec<DirEntry>>;
+/// The names a directory had when it was opened or last rewound.
+pub type Listing = Arc<Vec<DirEntry>>;
+
+/// Open directories, by handle.
+#[derive(Default)]
+pub(super) struct Listings {
+    next: AtomicU64,
+    /// Held for moments.
+    open: Mutex<HashMap<u64, Listing>>,
+}
 
 impl Filesystem {
+    /// Opens a directory; the handle names a snapshot of it.
+    pub fn open_directory(&self, ino: Ino) -> Result<u64> {
+        let listing = self.list(ino)?;
+        let handle = self.listings.next.fetch_add(1, Ordering::Relaxed) + 1;
+        self.listings.open.lock().insert(handle, listing);
+        Ok(handle)
+    }
+
+    /// The snapshot of an open directory. Rewound, or unknown by now, it is taken anew.
+    pub fn read_directory(&self, ino: Ino, handle: u64, offset: u64) -> Result<Listing> {
+        let known = self.listings.open.lock().get(&handle).cloned();
+        match known {
+            Some(listing) if offset > 0 => Ok(listing),
+            _ => {
+                let listing = self.list(ino)?;
+                self.listings.open.lock().insert(handle, listing.clone());
+                Ok(listing)
+            }
+        }
+    }
+
+    /// An open directory is closed.
+    pub fn close_directory(&self, handle: u64) {
+        self.listings.open.lock().remove(&handle);
+    }
+
     /// The names in `ino`, `.` and `..` first. The control room is not among them.
-    pub fn list(&self, ino: Ino) -> Result<DirHandle> {
+    fn list(&self, ino: Ino) -> Result<Listing> {
         if super::is_control(ino) {
             return Ok(Arc::new(self.control.list()));
         }

@@ -58,6 +58,9 @@ pub enum Error {
     /// The control room is read-only but for `control`.
     #[error("read-only")]
     ReadOnly,
+    /// There is no such extended attribute.
+    #[error("no such attribute")]
+    NoAttribute,
     /// A command that `control` refuses; the sentence to read is its answer.
     #[error("{0}")]
     Command(String),
@@ -84,6 +87,7 @@ impl Error {
             Error::TooLarge => libc::EFBIG,
             Error::Invalid | Error::Command(_) => libc::EINVAL,
             Error::Unsupported => libc::EOPNOTSUPP,
+            Error::NoAttribute => libc::ENODATA,
             Error::ReadOnly => libc::EACCES,
             Error::WouldBlock => libc::EAGAIN,
         }
@@ -95,8 +99,8 @@ fn document(cause: &Cause) -> c_int {
     match cause {
         Cause::Token(error) => match error {
             TokenError::NoKey(_) => libc::ENOKEY,
-            TokenError::WeakBinding { .. } => libc::EKEYREJECTED,
-            TokenError::Tampered(_) | TokenError::Malformed(_) | TokenError::Inside(_) => {
+            TokenError::WeakBinding => libc::EKEYREJECTED,
+            TokenError::Tampered(_) | TokenError::Malformed(_) | TokenError::Unreadable(_) => {
                 libc::EBADMSG
             }
         },

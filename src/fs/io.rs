@@ -9,7 +9,7 @@ use parking_lot::MutexGuard;
 
 use super::file::{Content, FileState};
 use super::node::Node;
-use super::{Error, Filesystem, Ino, Pace, Result};
+use super::{Caller, Error, Filesystem, Ino, Pace, Result, is_control};
 use crate::secret::SecretBytes;
 use crate::store::{FileKind, Time};
 
@@ -25,6 +25,10 @@ pub struct OpenMode {
 /// What the kernel is told about an open.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OpenReply {
+    /// What tells this open from others, where that matters: in the control room.
+    pub handle: u64,
+    /// Neither pages nor positions: each read and write is a message.
+    pub direct: bool,
     /// The pages it holds are still right.
     pub keep_cache: bool,
     /// A close need not be announced.
@@ -52,7 +56,13 @@ impl Deref for ReadData {
 impl Filesystem {
     /// Opens the file `ino`. ESTALE when it was replaced behind the mount; ENOKEY, EBADMSG,
     /// EKEYREJECTED when it cannot be opened and is not emptied either.
-    pub fn open(&self, ino: Ino, mode: OpenMode, pace: Pace) -> Result<OpenReply> {
+    pub fn open(&self, caller: Caller, ino: Ino, mode: OpenMode, pace: Pace) -> Result<OpenReply> {
+        if is_control(ino) {
+            return match pace {
+                Pace::Quick => Err(Error::WouldBlock),
+                Pace::Patient => self.control_open(caller, ino, mode.write),
+            };
+        }
         let node = self.file_node(ino)?;
         let mut state = self.state(&node, pace)?;
         if node.is_linked() {
@@ -72,7 +82,7 @@ impl Filesystem {
         state.writers += u32::from(mode.write);
         let keep_cache = state.cached_version == state.version;
         state.cached_version = state.version;
-        OpenReply { keep_cache, no_flush: !mode.write }
+        OpenReply { handle: 0, direct: false, keep_cache, no_flush: !mode.write }
     }
 
     fn empty(&self, node: &Arc<Node>, state: &mut FileState, pace: Pace) -> Result<()> {
@@ -90,7 +100,17 @@ impl Filesystem {
     }
 
     /// Up to `size` bytes from `offset`.
-    pub fn read(&self, ino: Ino, offset: u64, size: u32, pace: Pace) -> Result<ReadData> {
+    pub fn read(
+        &self,
+        ino: Ino,
+        handle: u64,
+        offset: u64,
+        size: u32,
+        pace: Pace,
+    ) -> Result<ReadData> {
+        if is_control(ino) {
+            return self.control_read(handle, offset, size);
+        }
         let node = self.file_node(ino)?;
         let mut state = self.state(&node, pace)?;
         if matches!(state.content, Content::Unloaded) {
@@ -127,20 +147,10 @@ impl Filesystem {
         }
     }
 
-    /// Writes `bytes` at `offset`; into memory, to be committed at fsync, at close or in time.
-    /// `sync`: committed before this returns (O_SYNC, O_DSYNC).
-    pub fn write(
-        &self,
-        ino: Ino,
-        offset: u64,
-        bytes: &[u8],
-        sync: bool,
-        pace: Pace,
-    ) -> Result<u32> {
+    /// Writes `bytes` at `offset`; into memory, to be committed at fsync, at close or in time. The
+    /// kernel follows a write under O_SYNC with an fsync of its own.
+    pub fn write(&self, ino: Ino, offset: u64, bytes: &[u8], pace: Pace) -> Result<u32> {
         let node = self.file_node(ino)?;
-        if sync && pace == Pace::Quick {
-            return Err(Error::WouldBlock);
-        }
         let mut state = self.state(&node, pace)?;
         if matches!(state.content, Content::Unloaded) {
             self.refresh(&node, &mut state, pace)?;
@@ -167,9 +177,6 @@ impl Filesystem {
             buffer.touch(now);
         }
         self.note_dirty(&node);
-        if sync {
-            self.commit(&node, &mut state, true)?;
-        }
         Ok(written)
     }
 
@@ -251,6 +258,9 @@ impl Filesystem {
 
     /// A descriptor is closed: what was written through any is committed.
     pub fn flush(&self, ino: Ino, pace: Pace) -> Result<()> {
+        if is_control(ino) {
+            return Ok(());
+        }
         let node = self.file_node(ino)?;
         let mut state = self.state(&node, pace)?;
         match &state.content {
@@ -263,6 +273,9 @@ impl Filesystem {
 
     /// Commits, and returns when the disk has it.
     pub fn fsync(&self, ino: Ino) -> Result<()> {
+        if is_control(ino) {
+            return Ok(());
+        }
         let node = self.file_node(ino)?;
         let mut state = node.state.lock();
         self.commit(&node, &mut state, true)
@@ -270,7 +283,11 @@ impl Filesystem {
 
     /// The last reference to an open descriptor went. Errors can no longer reach a program: they
     /// are noted, and the buffer is tried again in time.
-    pub fn release(&self, ino: Ino, mode: OpenMode, pace: Pace) -> Result<()> {
+    pub fn release(&self, ino: Ino, handle: u64, mode: OpenMode, pace: Pace) -> Result<()> {
+        if is_control(ino) {
+            self.control_release(handle);
+            return Ok(());
+        }
         let Some(node) = self.nodes.get(ino) else { return Ok(()) };
         let mut state = self.state(&node, pace)?;
         let last_writer = mode.write && state.writers == 1;

@@ -1,0 +1,117 @@
+//! Between fuser's types and ours.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use fuser::{FileAttr, FileType, INodeNo, OpenAccMode, OpenFlags, Request, TimeOrNow};
+
+use crate::fs::{Attr, Caller, FileKind, NewTime, OpenMode, RenameFlags, Time};
+
+pub(super) fn caller(request: &Request) -> Caller {
+    Caller { uid: request.uid(), gid: request.gid(), pid: request.pid() }
+}
+
+/// The permission bits of a mode.
+pub(super) fn mode_of(mode: u32) -> u32 {
+    mode & 0o7777
+}
+
+/// The type bits of a mode; `None` for none that `mknod` makes.
+pub(super) fn node_type(mode: u32) -> Option<FileKind> {
+    match mode & libc::S_IFMT {
+        0 | libc::S_IFREG => Some(FileKind::Regular),
+        libc::S_IFIFO => Some(FileKind::Fifo),
+        libc::S_IFSOCK => Some(FileKind::Socket),
+        libc::S_IFCHR => Some(FileKind::CharDevice),
+        libc::S_IFBLK => Some(FileKind::BlockDevice),
+        _ => None,
+    }
+}
+
+pub(super) fn open_mode(flags: OpenFlags) -> OpenMode {
+    let write = flags.acc_mode() != OpenAccMode::O_RDONLY;
+    OpenMode { write, truncate: flags.0 & libc::O_TRUNC != 0 }
+}
+
+/// `None` for flags that are not offered (WHITEOUT).
+pub(super) fn rename_flags(flags: fuser::RenameFlags) -> Option<RenameFlags> {
+    match flags {
+        fuser::RenameFlags::RENAME_NOREPLACE => Some(RenameFlags::NoReplace),
+        fuser::RenameFlags::RENAME_EXCHANGE => Some(RenameFlags::Exchange),
+        flags if flags.is_empty() => Some(RenameFlags::Plain),
+        _ => None,
+    }
+}
+
+pub(super) fn new_time(time: TimeOrNow) -> NewTime {
+    match time {
+        TimeOrNow::Now => NewTime::Now,
+        TimeOrNow::SpecificTime(time) => NewTime::At(from_system_time(time)),
+    }
+}
+
+fn from_system_time(time: SystemTime) -> Time {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(since) => Time { sec: since.as_secs() as i64, nsec: since.subsec_nanos() },
+        Err(before) => {
+            let before = before.duration();
+            let borrow = i64::from(before.subsec_nanos() > 0);
+            let nsec = (1_000_000_000 - before.subsec_nanos()) % 1_000_000_000;
+            Time { sec: -(before.as_secs() as i64) - borrow, nsec }
+        }
+    }
+}
+
+fn system_time(time: Time) -> SystemTime {
+    let whole = Duration::from_secs(time.sec.unsigned_abs());
+    let seconds = if time.sec < 0 { UNIX_EPOCH - whole } else { UNIX_EPOCH + whole };
+    seconds + Duration::from_nanos(time.nsec.into())
+}
+
+pub(super) fn file_type(kind: FileKind) -> FileType {
+    match kind {
+        FileKind::Regular => FileType::RegularFile,
+        FileKind::Directory => FileType::Directory,
+        FileKind::Symlink => FileType::Symlink,
+        FileKind::Fifo => FileType::NamedPipe,
+        FileKind::Socket => FileType::Socket,
+        FileKind::CharDevice => FileType::CharDevice,
+        FileKind::BlockDevice => FileType::BlockDevice,
+    }
+}
+
+pub(super) fn file_attr(attr: &Attr) -> FileAttr {
+    FileAttr {
+        ino: INodeNo(attr.ino.0),
+        size: attr.size,
+        blocks: attr.blocks,
+        atime: system_time(attr.atime),
+        mtime: system_time(attr.mtime),
+        ctime: system_time(attr.ctime),
+        crtime: UNIX_EPOCH,
+        kind: file_type(attr.kind),
+        perm: attr.mode as u16,
+        nlink: attr.nlink,
+        uid: attr.uid,
+        gid: attr.gid,
+        rdev: attr.rdev as u32,
+        blksize: attr.blksize,
+        flags: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_before_1970_keep_their_fraction() {
+        for time in [
+            Time { sec: 0, nsec: 1 },
+            Time { sec: -1, nsec: 999_999_999 },
+            Time { sec: -5, nsec: 0 },
+            Time { sec: 1_700_000_000, nsec: 5 },
+        ] {
+            assert_eq!(from_system_time(system_time(time)), time);
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Telling the kernel what to forget.
+//!
+//! An invalidation waits for requests in flight on the same inode or directory, whose handlers may
+//! wait for a lock: so it is only ever sent from one thread of its own that holds none, and
+//! whoever has something to tell just queues it.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use fuser::{INodeNo, Notifier};
+
+use crate::fs::{Ino, Invalidate};
+
+enum Message {
+    Content(Ino),
+    Attributes(Ino),
+    Name(Ino, OsString),
+}
+
+/// The way to the kernel.
+pub struct KernelNotifier {
+    queue: Sender<Message>,
+}
+
+impl KernelNotifier {
+    /// Starts the thread that tells the kernel through `notifier`.
+    pub fn start(notifier: Notifier) -> io::Result<Self> {
+        let (queue, messages) = channel();
+        std::thread::Builder::new()
+            .name("invalidate".into())
+            .spawn(move || pass_on(&notifier, &messages))?;
+        Ok(Self { queue })
+    }
+
+    fn send(&self, message: Message) {
+        // The thread ends only with the process; what is lost then matters to nobody.
+        let _ = self.queue.send(message);
+    }
+}
+
+impl Invalidate for KernelNotifier {
+    fn content(&self, ino: Ino) {
+        self.send(Message::Content(ino));
+    }
+
+    fn attributes(&self, ino: Ino) {
+        self.send(Message::Attributes(ino));
+    }
+
+    fn name(&self, parent: Ino, name: &OsStr) {
+        self.send(Message::Name(parent, name.to_owned()));
+    }
+}
+
+fn pass_on(notifier: &Notifier, messages: &Receiver<Message>) {
+    for message in messages {
+        let told = match &message {
+            Message::Content(ino) => notifier.inval_inode(INodeNo(ino.0), 0, 0),
+            // A negative offset leaves the pages alone.
+            Message::Attributes(ino) => notifier.inval_inode(INodeNo(ino.0), -1, 0),
+            Message::Name(parent, name) => notifier.inval_entry(INodeNo(parent.0), name),
+        };
+        match told {
+            Ok(()) => {}
+            // The kernel does not know it: nothing to forget.
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {}
+            Err(error) => log::debug!("the kernel did not take an invalidation: {error}"),
+        }
+    }
+}
