@@ -176,7 +176,9 @@ mod tests {
         let sites = scan(text.as_bytes()).unwrap();
         sites
             .iter()
-            .map(|site| (site.path.to_string(), &text[site.span.start..site.span.end], site.context.0))
+            .map(|site| {
+                (site.path.to_string(), &text[site.span.start..site.span.end], site.context.0)
+            })
             .collect()
     }
 

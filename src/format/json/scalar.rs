@@ -181,7 +181,10 @@ mod tests {
     #[test]
     fn strings_are_decoded() {
         let decoded = |source: &str| decode(source.as_bytes()).map(|value| value.to_vec());
-        assert_eq!(decoded(r#""a\"\\\/\b\f\n\r\t\u00e9""#).unwrap(), b"a\"\\/\x08\x0c\n\r\t\xc3\xa9");
+        assert_eq!(
+            decoded(r#""a\"\\\/\b\f\n\r\t\u00e9""#).unwrap(),
+            b"a\"\\/\x08\x0c\n\r\t\xc3\xa9"
+        );
         assert_eq!(decoded(r#""\ud83d\ude00""#).unwrap(), "\u{1f600}".as_bytes());
         assert_eq!(decoded(r#""\ud83dx\udc00""#).unwrap(), b"\xed\xa0\xbdx\xed\xb0\x80");
         for bad in ["\"", "\"a\"b", "\"\\x\"", "\"\\u12\"", "\"\\", "{}", "nul", "", "\"a\\\""] {
@@ -191,9 +194,11 @@ mod tests {
 
     #[test]
     fn only_lone_surrogates_are_masked_and_nothing_moves() {
-        let text = r#"["\ud83d\ude00", "\\ud800", "\ud800", "\udc00\ud800\ud83d\ude00", "\ud800\u0041"]"#;
+        let text =
+            r#"["\ud83d\ude00", "\\ud800", "\ud800", "\udc00\ud800\ud83d\ude00", "\ud800\u0041"]"#;
         let masked = without_lone_surrogates(text);
-        let wanted = r#"["\ud83d\ude00", "\\ud800", "\uFFFD", "\uFFFD\uFFFD\ud83d\ude00", "\uFFFD\u0041"]"#;
+        let wanted =
+            r#"["\ud83d\ude00", "\\ud800", "\uFFFD", "\uFFFD\uFFFD\ud83d\ude00", "\uFFFD\u0041"]"#;
         assert_eq!(masked, wanted);
         assert!(matches!(without_lone_surrogates(r#""\u0041""#), Cow::Borrowed(_)));
     }

@@ -130,9 +130,9 @@ impl Line<'_> {
                 }
                 (Some(found), None) => return sites.extend(found),
                 (None, _) => {
-                    sites.extend(outline.equals.and_then(|equals| {
-                        rest(body, equals, at, &place.path)
-                    }));
+                    sites.extend(
+                        outline.equals.and_then(|equals| rest(body, equals, at, &place.path)),
+                    );
                     return;
                 }
             }
