@@ -8,6 +8,7 @@
 mod dotenv;
 mod field_path;
 mod json;
+mod sibling;
 mod toml;
 
 use std::fmt;
@@ -93,6 +94,8 @@ impl Context {
     pub const ORDINARY: Context = Context(0);
     /// Inside a line comment: a commented-out assignment.
     pub const COMMENT: Context = Context(1);
+    /// Inside a block comment, which the value must not end.
+    pub const BLOCK_COMMENT: Context = Context(2);
 }
 
 /// One scalar of a document.
@@ -107,6 +110,11 @@ pub struct Site {
     /// The column, in bytes, that continuation lines of the value are indented to; 0 in formats
     /// without significant indentation.
     pub column: u16,
+    /// Whether this is the `name` of a list element and so a segment in the paths of the values
+    /// beside it (its own path goes without). A name that begins with `ENC:` names nothing:
+    /// sealing this one value, and no other, changes paths. So it is no secret for its path
+    /// alone, and a document in which it must be sealed all the same goes whole.
+    pub naming: bool,
 }
 
 /// Why a text is no document of a format. Never holds source text: it may be secret.
@@ -140,7 +148,9 @@ pub trait Codec: Sync {
     fn id(&self) -> CodecId;
 
     /// Every scalar of `text` and every commented-out assignment's value, in the order of their
-    /// spans, which do not overlap. The text between them is the document's shape.
+    /// spans, which do not overlap. The text between them is the document's shape: replacing any
+    /// sites but `naming` ones by [`Codec::token`] gives a text with the same sites, paths and
+    /// contexts.
     fn scan(&self, text: &[u8]) -> Result<Vec<Site>, ParseError>;
 
     /// The value that a program takes `source` for, when it stands in `context`: quotes off,

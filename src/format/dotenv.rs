@@ -1,25 +1,165 @@
-//! The dotenv codec.
+//! `NAME=VALUE` lines as the common dotenv loaders take them, on bytes.
+//!
+//! Loaders differ; the spans here suit all of them, because a span is the whole of what any of
+//! them may take for the value. `decode` and `encode` follow `sh`, python-dotenv and dotenvy
+//! where the three agree. Escapes in double quotes: `\\`, `\"`, `\$`, `` \` `` stand for the
+//! character, `\n`, `\r`, `\t` for the control character (not in `sh`), any other backslash for
+//! itself. Single quotes and backticks have no escapes, and variables are not expanded.
+
+mod line;
 
 use super::{Codec, CodecId, Context, ParseError, Site};
 use crate::secret::SecretBytes;
+use crate::span::Span;
 
-/// See the module.
+/// The codec of dotenv files.
 pub(super) struct Dotenv;
 
 impl Codec for Dotenv {
     fn id(&self) -> CodecId {
         CodecId::Dotenv
     }
-    fn scan(&self, _text: &[u8]) -> Result<Vec<Site>, ParseError> {
-        todo!()
+
+    fn scan(&self, text: &[u8]) -> Result<Vec<Site>, ParseError> {
+        line::scan(text)
     }
-    fn decode(&self, _source: &[u8], _context: Context) -> Option<SecretBytes> {
-        todo!()
+
+    fn decode(&self, source: &[u8], context: Context) -> Option<SecretBytes> {
+        if context != Context::ORDINARY && source.iter().any(|b| line::ends_line(*b)) {
+            return None;
+        }
+        let value = line::value(source, 0, context == Context::ORDINARY).ok()?;
+        if value != Span::new(0, source.len()) {
+            return None;
+        }
+        match source.first() {
+            Some(quote) if line::closing_quote(source, 0) == Some(source.len() - 1) => {
+                let inner = &source[1..source.len() - 1];
+                Some(if *quote == b'"' { unescape(inner) } else { inner.into() })
+            }
+            _ => Some(source.into()),
+        }
     }
-    fn encode(&self, _value: &[u8], _context: Context, _column: u16) -> Option<SecretBytes> {
-        todo!()
+
+    fn encode(&self, value: &[u8], context: Context, _column: u16) -> Option<SecretBytes> {
+        let has = |chars: &[u8]| value.iter().any(|b| chars.contains(b));
+        let breaks = context != Context::ORDINARY && has(b"\r\n");
+        if has(b"\0") {
+            None // no environment holds one
+        } else if !value.is_empty() && value.iter().all(|b| is_plain(*b)) {
+            Some(value.into())
+        } else if !has(b"'\\") && !breaks {
+            // python-dotenv resolves backslashes here, `sh` does not.
+            Some(quoted(b'\'', value, false))
+        } else if !has(b"$`") {
+            // `sh` wants these two escaped, python-dotenv leaves the escape in.
+            Some(quoted(b'"', value, breaks))
+        } else {
+            None
+        }
     }
-    fn token(&self, _token: &str, _context: Context) -> String {
-        todo!()
+
+    fn token(&self, token: &str, _context: Context) -> String {
+        token.to_owned()
+    }
+}
+
+/// Whether a value may hold `byte` without quotes, for every loader and for `sh`.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_-./:@%+,=".contains(&byte)
+}
+
+fn quoted(quote: u8, value: &[u8], on_one_line: bool) -> SecretBytes {
+    let mut out = SecretBytes::with_capacity(value.len() + 2);
+    out.extend(&[quote]);
+    for byte in value {
+        match byte {
+            b'"' | b'\\' if quote == b'"' => out.extend(&[b'\\', *byte]),
+            b'\n' if on_one_line => out.extend(b"\\n"),
+            b'\r' if on_one_line => out.extend(b"\\r"),
+            byte => out.extend(&[*byte]),
+        }
+    }
+    out.extend(&[quote]);
+    out
+}
+
+fn unescape(inner: &[u8]) -> SecretBytes {
+    let mut out = SecretBytes::with_capacity(inner.len());
+    let mut bytes = inner.iter().copied().peekable();
+    while let Some(byte) = bytes.next() {
+        let resolved = match (byte, bytes.peek()) {
+            (b'\\', Some(c @ (b'\\' | b'"' | b'$' | b'`'))) => Some(*c),
+            (b'\\', Some(b'n')) => Some(b'\n'),
+            (b'\\', Some(b'r')) => Some(b'\r'),
+            (b'\\', Some(b't')) => Some(b'\t'),
+            _ => None,
+        };
+        if resolved.is_some() {
+            bytes.next();
+        }
+        out.extend(&[resolved.unwrap_or(byte)]);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoded(source: &[u8], context: Context) -> Option<Vec<u8>> {
+        Dotenv.decode(source, context).map(|value| value.to_vec())
+    }
+
+    #[test]
+    fn values_are_decoded_as_loaders_do() {
+        let samples: [(&str, &str); 10] = [
+            ("", ""),
+            ("plain text", "plain text"),
+            ("'a \\n #b'", "a \\n #b"),
+            ("`a\"'b`", "a\"'b"),
+            (r#""a\n\t\"\\\$\`\x""#, "a\n\t\"\\$`\\x"),
+            ("\"a\nb\"", "a\nb"),
+            ("#no-comment", "#no-comment"),
+            ("a#b", "a#b"),
+            (r#""x"y"#, r#""x"y"#),
+            (r"'it\'s'", r"'it\'s'"),
+        ];
+        for (source, value) in samples {
+            assert_eq!(
+                decoded(source.as_bytes(), Context::ORDINARY).as_deref(),
+                Some(value.as_bytes()),
+                "{source}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_single_value_is_not_decoded() {
+        for source in ["a # b", " a", "a ", "a\nb", "'a", "'a' # b", "'a'\nB=1"] {
+            assert_eq!(decoded(source.as_bytes(), Context::ORDINARY), None, "{source:?}");
+        }
+        assert_eq!(decoded(b"'a\nb'", Context::COMMENT), None);
+    }
+
+    #[test]
+    fn the_quotes_are_those_that_all_loaders_read_alike() {
+        let samples: [(&str, Option<&str>); 9] = [
+            ("", Some("''")),
+            ("hunter2", Some("hunter2")),
+            ("a b", Some("'a b'")),
+            ("$HOME #", Some("'$HOME #'")),
+            ("it's", Some("\"it's\"")),
+            ("\\\"'", Some("\"\\\\\\\"'\"")),
+            ("a\nb", Some("'a\nb'")),
+            ("it's $5", None),
+            ("\0", None),
+        ];
+        for (value, source) in samples {
+            let encoded = Dotenv.encode(value.as_bytes(), Context::ORDINARY, 0);
+            assert_eq!(encoded.as_deref(), source.map(str::as_bytes), "{value:?}");
+        }
+        let encoded = Dotenv.encode(b"a\r\nb", Context::COMMENT, 0).unwrap();
+        assert_eq!(&encoded[..], b"\"a\\r\\nb\"");
     }
 }

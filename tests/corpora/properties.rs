@@ -1,0 +1,268 @@
+//! Generated documents of each format, and the same with bytes mutated: the text scans or is
+//! refused, never a panic, and what scans can be sealed in any part.
+
+use confseal::format::{Codec, CodecId, Context, Site};
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::shape::{check_replacing, check_seals};
+
+/// Which sites to replace: a bit each, over and over.
+fn chosen(mask: u64) -> impl Fn(usize, &Site) -> bool {
+    move |n, site| mask >> (n % 64) & 1 == 1 && !site.naming
+}
+
+fn toml() -> impl Strategy<Value = String> {
+    let scalar = || {
+        select(vec![
+            r#""x""#,
+            r#""""#,
+            r#""a\"b\u00e9 # c = 1""#,
+            "'it\"s'",
+            "\"\"\"m\nl # a = 'x'\n\"\"\"",
+            "'''q'\n[x]\n'''",
+            "1",
+            "-0",
+            "0xDEAD_beef",
+            "1e5",
+            "-inf",
+            "true",
+            "1979-05-27 07:32:00Z",
+            "07:32:00",
+            "\"\u{e9}\u{1f600}\"",
+            "\"ENC:x\"",
+        ])
+    };
+    let comment = || {
+        prop_oneof![
+            select(vec![
+                "#password = \"x\"",
+                "# password=\"x\"  # note",
+                "## password = 'x'",
+                "#",
+                "# [db]",
+                "# password = hunter2 ",
+                "# [[srv]] # x",
+                "# [srv.\"a b\"]",
+                "# see: docs = here",
+                "# a = 1 # b = two # c = '3'",
+                "# a = [1, \"two\", { name = \"n\", x = 3 }],",
+                "# \"x\",",
+                "# { name = \"N\", value = 'v' },",
+                "# a = it's # \u{e9}",
+                "# a = \"\"\"",
+                "# \"a b\".c = 3,  # d = 4",
+                "# password = \"x\" y",
+                "# [\"x\", 1]",
+                "# a = ENC:v1:x",
+            ])
+            .prop_map(str::to_owned),
+            "#[#ab =\"'\\[\\]{},.1\\\\]{0,16}",
+        ]
+    };
+    let line = prop_oneof![
+        (scalar(), comment()).prop_map(|(value, note)| format!("k@ = {value} {note}")),
+        (scalar(), scalar()).prop_map(|(a, b)| format!("t@.u.\"v w\" = {a}\nt@.u.z = {b}")),
+        (scalar(), scalar(), comment()).prop_map(|(a, b, note)| format!(
+            "l@ = [ {a}, # c\n {note}\n [ {b} ], {{ name = {a}, value = {b} }},\n {note}\n]"
+        )),
+        (scalar(), scalar(), comment())
+            .prop_map(|(a, b, note)| format!("i@ = {{ a = {a}, {note}\n b.c = {b}, {note}\n }}")),
+        comment(),
+        (comment(), comment(), comment()).prop_map(|(a, b, c)| format!("{a}\n  {b}\n{c}")),
+        comment().prop_map(|note| format!("[h@] {note}")),
+        comment().prop_map(|note| format!("[srv.h@.x]\n{note}")),
+        (select(vec!["name", "key", "Name"]), scalar(), scalar()).prop_map(|(key, a, b)| format!(
+            "[[list]]\nvalue = {a}\n{key} = {b}\n[list.sub]\npassword = {b}"
+        )),
+        Just(String::new()),
+    ];
+    lines(line)
+}
+
+/// Lines with `@` replaced by a number of their own, under any line ending, with and without a
+/// byte order mark and a last line ending.
+fn lines(line: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
+    (prop::collection::vec(line, 0..12), any::<(bool, bool, bool)>()).prop_map(
+        |(lines, (bom, crlf, last))| {
+            let numbered: Vec<_> = lines
+                .iter()
+                .enumerate()
+                .map(|(n, line)| line.replace('@', &n.to_string()))
+                .collect();
+            let mut text = if bom { "\u{feff}" } else { "" }.to_owned();
+            text.push_str(&numbered.join("\n"));
+            text.push_str(if last { "\n" } else { "" });
+            if crlf { text.replace('\n', "\r\n") } else { text }
+        },
+    )
+}
+
+fn json() -> impl Strategy<Value = String> {
+    let scalar = || {
+        select(vec![
+            r#""x""#,
+            r#""""#,
+            r#""a\"b\u00e9 // \/* c""#,
+            r#""\ud800""#,
+            r#""\ud83d\ude00""#,
+            "0",
+            "-1.5e+3",
+            "true",
+            "null",
+            "\"\u{e9}\u{1f600}\"",
+            "\"ENC:x\"",
+            "\"tab\there\"",
+        ])
+        .prop_map(str::to_owned)
+    };
+    let gap = || {
+        prop_oneof![
+            6 => select(vec!["", " ", "\n", "\t"]).prop_map(str::to_owned),
+            3 => select(vec![
+                "// \"password\": \"x\",\n", "/* \"password\": \"x\" */", "// note: \"x\" // \"b\": 1\n",
+                "/**\n * \"a\": 1,\n * \"b\": \"it's\"\n **/", "// prose \"x\"\n", "// \"x\", 5\n",
+                "// { \"name\": \"N\", \"value\": \"v\" },\n", "// \"a\": { \"b\": [1, {\"c\": 2\n", "/**/",
+                "// } ], \"z\": \"y\"\n", "// \"a\": [\"x\", 'y']\n", "// see http://u:p@h/\n",
+            ])
+            .prop_map(str::to_owned),
+            2 => "[/*\"a:,1 {}\\[\\]\\\\x]{0,16}".prop_map(|text| format!("//{text}\n")),
+            1 => "[\"a:,1 {}\\[\\]\\\\x\n*]{0,16}".prop_map(|text| format!("/*{text}*/")),
+        ]
+    };
+    let key = || {
+        select(vec!["\"a\"", "\"b c\"", "\"name\"", "\"key\"", "\"Value\"", "\"\\ud800\"", "\"\""])
+    };
+    let value = scalar().prop_recursive(4, 24, 4, move |inner| {
+        let element = (gap(), inner.clone(), gap()).prop_map(|(a, v, b)| format!("{a}{v}{b}"));
+        let member = (gap(), key(), gap(), inner, gap())
+            .prop_map(|(a, k, b, v, c)| format!("{a}{k}{b}:{v}{c}"));
+        let close = |items: Vec<String>, comma: bool| {
+            items.join(",") + if comma && !items.is_empty() { "," } else { "" }
+        };
+        prop_oneof![
+            (prop::collection::vec(element, 0..4), any::<bool>(), gap())
+                .prop_map(move |(items, comma, gap)| format!("[{}{gap}]", close(items, comma))),
+            (prop::collection::vec(member, 0..4), any::<bool>(), gap())
+                .prop_map(move |(items, comma, gap)| format!("{{{}{gap}}}", close(items, comma))),
+        ]
+    });
+    (gap(), value, gap(), any::<(bool, bool)>()).prop_map(|(a, value, b, (bom, crlf))| {
+        let text = format!("{}{a}{value}{b}", if bom { "\u{feff}" } else { "" });
+        if crlf { text.replace('\n', "\r\n") } else { text }
+    })
+}
+
+fn dotenv() -> impl Strategy<Value = String> {
+    let line = prop_oneof![
+        6 => select(vec![
+            "A=1", "export B = 'x y' ", "C=\"a\\\"b\nc\" # note", "D=`x\ny`", "E=a b#c # d=1 # e='x'",
+            "F=#x", "G=", "H= # PASSWORD=x", "I='a'b", "J=\"a\"# b", "# PASSWORD=\"x\" # y",
+            "#export PASSWORD=x", "# prose", "", "  ", "K=\u{e9}\u{1f600}", "L=ENC:x", "M='it\\'s'",
+            "# N='x", "O=\"a\\", "P=\t\"x\"\t",
+        ])
+        .prop_map(str::to_owned),
+        2 => "[A-C](=| = )[ #'\"`a\\\\=$]{0,10}",
+        2 => "#[ #'\"`A\\\\=]{0,12}",
+    ];
+    lines(line)
+}
+
+/// A document and its codec.
+fn document() -> impl Strategy<Value = (CodecId, String)> {
+    prop_oneof![
+        toml().prop_map(|text| (CodecId::Toml, text)),
+        json().prop_map(|text| (CodecId::Json, text)),
+        dotenv().prop_map(|text| (CodecId::Dotenv, text)),
+    ]
+}
+
+/// Replaces, inserts or deletes a byte at each of some places.
+fn mutate(text: &str, changes: &[(prop::sample::Index, u8, u8)]) -> Vec<u8> {
+    let mut bytes = text.as_bytes().to_vec();
+    for (at, kind, byte) in changes {
+        let at = at.index(bytes.len() + 1);
+        match kind % 3 {
+            0 if at < bytes.len() => bytes[at] = *byte,
+            1 if at < bytes.len() => _ = bytes.remove(at),
+            _ => bytes.insert(at, *byte),
+        }
+    }
+    bytes
+}
+
+fn telling_byte() -> impl Strategy<Value = u8> {
+    prop_oneof![select(b"\"'`#=:,[]{}/*\\\n\r .-\t0a".to_vec()), any::<u8>()]
+}
+
+fn sealed(codec: &dyn Codec, text: &[u8], mask: u64) -> Result<Option<usize>, TestCaseError> {
+    check_seals(codec, text, chosen(mask))
+        .map_err(|error| TestCaseError::fail(format!("{error}\n{}", text.escape_ascii())))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_part_of_a_toml_document_can_be_sealed(text in toml(), mask: u64) {
+        prop_assert!(sealed(CodecId::Toml.codec(), text.as_bytes(), mask)?.is_some(), "{text}");
+    }
+
+    #[test]
+    fn any_part_of_a_json_document_can_be_sealed(text in json(), mask: u64) {
+        prop_assert!(sealed(CodecId::Json.codec(), text.as_bytes(), mask)?.is_some(), "{text}");
+    }
+
+    #[test]
+    fn any_part_of_a_dotenv_document_can_be_sealed(text in dotenv(), mask: u64) {
+        sealed(CodecId::Dotenv.codec(), text.as_bytes(), mask)?;
+    }
+
+    #[test]
+    fn names_too_can_be_sealed_though_that_takes_them_out_of_paths((id, text) in document()) {
+        let checked = check_seals(id.codec(), text.as_bytes(), |_, _| true);
+        prop_assert!(checked.is_ok(), "{checked:?}\n{}", text.escape_debug());
+    }
+
+    #[test]
+    fn a_mutated_document_is_refused_or_can_be_sealed(
+        (id, text) in document(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), 0..3u8, telling_byte()), 1..6),
+        mask: u64,
+    ) {
+        sealed(id.codec(), &mutate(&text, &changes), mask)?;
+    }
+
+    #[test]
+    fn any_bytes_are_refused_or_can_be_sealed(
+        text in prop::collection::vec(telling_byte(), 0..40),
+        mask: u64,
+    ) {
+        for id in CodecId::ALL {
+            sealed(id.codec(), &text, mask)?;
+        }
+    }
+
+    #[test]
+    fn an_encoded_value_decodes_and_stays_in_its_place(
+        (id, text) in document(),
+        value in prop_oneof!["[ -~]{0,12}", ".{0,12}", "[*/'\"`$\\\\\r\n\u{e9}#]{0,8}"],
+        mask: u64,
+    ) {
+        let codec = id.codec();
+        let Ok(sites) = codec.scan(text.as_bytes()) else { return Ok(()) };
+        // A name in a list is another element's path, so it may not change.
+        let value = format!("ENC:{value}");
+        let encode = |context| codec.encode(value.as_bytes(), context, 0);
+        for context in [Context::ORDINARY, Context::COMMENT, Context::BLOCK_COMMENT] {
+            if let Some(source) = encode(context) {
+                prop_assert_eq!(&codec.decode(&source, context).unwrap()[..], value.as_bytes());
+                prop_assert!(context == Context::ORDINARY || !source.contains(&b'\n'));
+            }
+        }
+        let checked = check_replacing(codec, text.as_bytes(), &sites, |n, site| {
+            chosen(mask)(n, site).then(|| encode(site.context).map(|source| source.to_vec()))?
+        });
+        prop_assert!(checked.is_ok(), "{checked:?}\n{}", text.escape_debug());
+    }
+}
