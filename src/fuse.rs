@@ -1,1 +1,4 @@
 //! The wire.
+
+pub mod mount;
+pub mod session;
