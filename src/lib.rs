@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | [`cli`] | one verb per file, exit codes, hints | everything below |
 //! | [`fuse`] | the kernel's wire: decode, one call, reply; mounting | `fs` |
-//! | [`fs`] | a filesystem on plain structs: nodes, buffers, control room | `document`, `store`, `policy`, `keyring`, `audit` |
+//! | [`fs`] | a filesystem on plain structs: nodes, buffers, control room | `document`, `store`, `policy`, `keyring` |
 //! | [`document`] | pure: open, seal, rewrap one file's bytes | `format`, `policy`, `token`, `keyring` |
 //! | [`policy`] | is this field secret, what class is this file | `format` |
 //! | [`format`](mod@format) | where the scalars of a document stand; never keys | |
@@ -18,7 +18,6 @@
 //!
 //! [`path`], [`span`], [`secret`] and [`sys`] serve all.
 
-pub mod audit;
 pub mod cli;
 pub mod document;
 pub mod format;

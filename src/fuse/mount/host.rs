@@ -1,0 +1,164 @@
+//! The namespace that the daemon was started in, where its mounts are attached, seen from the one
+//! that it works in.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::direct::{MountPoint, Unattached};
+use super::fusermount::Fusermount;
+use super::{MountError, MountOptions};
+use crate::sys::mount::{self, MountId, SavedNamespace};
+use crate::sys::process::try_in_child;
+
+/// A way back to the namespace that the daemon was started in, and to the right to mount there.
+#[derive(Clone, Debug)]
+pub struct Host {
+    way: Arc<Way>,
+    apart: bool,
+}
+
+#[derive(Debug)]
+enum Way {
+    /// With CAP_SYS_ADMIN: a thread goes there for a moment.
+    Visit(SavedNamespace),
+    /// Without: a child lives there.
+    Fusermount(Fusermount),
+}
+
+/// A file system that the kernel has created, and whose INIT is under way.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) device: OwnedFd,
+    pub(super) place: Place,
+}
+
+/// How far a pending file system has come.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// Not attached yet.
+    Nowhere(Unattached),
+    /// `fusermount3` knows only file systems that are attached at once.
+    Attached(MountId),
+}
+
+impl Host {
+    /// Moves the process into a mount namespace of its own, in which its mounts will not appear.
+    ///
+    /// To be called early in `main`: before the process starts any thread (which would stay
+    /// outside), opens the store, or reads a key (as an ordinary user, a child is left behind). The
+    /// process must still be dumpable. Where the host forbids such namespaces, all works without
+    /// one, and a warning is logged.
+    pub fn enter_own_namespace() -> io::Result<Self> {
+        if mount::may_mount() {
+            let home = SavedNamespace::current()?;
+            let apart = possible(|| {
+                mount::enter_own_mount_namespace()?;
+                home.enter()
+            })?;
+            if apart {
+                mount::enter_own_mount_namespace()?;
+            }
+            Ok(Self { way: Arc::new(Way::Visit(home)), apart })
+        } else {
+            let child = Fusermount::leave_behind()?;
+            let apart = possible(mount::enter_own_user_and_mount_namespace)?;
+            if apart {
+                mount::enter_own_user_and_mount_namespace()?;
+            }
+            Ok(Self { way: Arc::new(Way::Fusermount(child)), apart })
+        }
+    }
+
+    /// Whether the process has a mount namespace of its own.
+    pub fn is_apart(&self) -> bool {
+        self.apart
+    }
+
+    pub(super) fn prepare(
+        &self,
+        mountpoint: &Path,
+        options: &MountOptions,
+    ) -> Result<Pending, MountError> {
+        match &*self.way {
+            Way::Visit(home) => {
+                let point = self.visit(home, || MountPoint::find(mountpoint))??;
+                let (device, unattached) = Unattached::create(point, options)?;
+                Ok(Pending { device, place: Place::Nowhere(unattached) })
+            }
+            Way::Fusermount(child) => {
+                let (device, mount) = child.mount(mountpoint, options)?;
+                Ok(Pending { device, place: Place::Attached(mount) })
+            }
+        }
+    }
+
+    pub(super) fn attach(&self, place: Place) -> Result<MountId, MountError> {
+        match (place, &*self.way) {
+            (Place::Nowhere(unattached), Way::Visit(home)) => {
+                self.visit(home, || unattached.attach())?
+            }
+            (Place::Nowhere(unattached), Way::Fusermount(_)) => unattached.attach(),
+            (Place::Attached(mount), _) => Ok(mount),
+        }
+    }
+
+    /// Lets go of a file system that will not be served.
+    pub(super) fn give_up(&self, place: Place) {
+        if let Place::Attached(mount) = place
+            && let Err(error) = self.unmount(mount, true)
+        {
+            log::warn!("a mount that nobody serves was left behind: {error}");
+        }
+    }
+
+    /// Undoes, in our own namespace, what propagation from the host brought in. (Where the parent
+    /// mount is private, nothing comes in. What is mounted there later does come in again: the
+    /// store is reached by descriptors, not by path.)
+    pub(super) fn hide_from_us(&self, mount: MountId) {
+        if self.apart
+            && let Err(error) = mount::detach_copies(mount.device)
+        {
+            log::warn!("the mount can be seen from inside the daemon: {error}");
+        }
+    }
+
+    pub(super) fn unmount(&self, mount: MountId, lazy: bool) -> io::Result<()> {
+        match &*self.way {
+            Way::Visit(home) if self.apart => home.run(|| mount::unmount(mount, lazy))?,
+            Way::Visit(_) => mount::unmount(mount, lazy),
+            Way::Fusermount(child) => child.unmount(mount, lazy),
+        }
+    }
+
+    fn visit<T: Send>(
+        &self,
+        home: &SavedNamespace,
+        act: impl FnOnce() -> T + Send,
+    ) -> Result<T, MountError> {
+        if self.apart {
+            home.run(act).map_err(|source| MountError::Host { source })
+        } else {
+            Ok(act())
+        }
+    }
+}
+
+/// Whether `act` succeeds, tried in a child: half of it would be worse than nothing (a user
+/// namespace without a mapping, for one), and there is no way back.
+fn possible(act: impl FnOnce() -> io::Result<()>) -> io::Result<bool> {
+    let code = try_in_child(|| match act() {
+        Ok(()) => 0,
+        Err(error) => error.raw_os_error().and_then(|errno| errno.try_into().ok()).unwrap_or(255),
+    })?;
+    if code != 0 {
+        log::warn!(
+            "no mount namespace of our own ({}): serving from the namespace of the host. The store \
+             is reached by descriptors and all works, but a program that the daemon starts could \
+             wait for the daemon itself if it uses the mount",
+            io::Error::from_raw_os_error(code.into())
+        );
+    }
+    Ok(code == 0)
+}

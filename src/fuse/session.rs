@@ -1,0 +1,58 @@
+//! A running session: threads that answer what the kernel asks on one `/dev/fuse` descriptor.
+//!
+//! What must stay true: all threads share that one descriptor (requests on a cloned one would be
+//! lost with the process, and could not be taken over), and the library never mounts or unmounts
+//! anything. A handler must not panic: it would take its thread along.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::thread::{self, JoinHandle};
+
+use fuser::{Config, Filesystem, Notifier, SessionACL};
+
+/// Threads at work on one connection to the kernel.
+#[derive(Debug)]
+pub struct Session {
+    notifier: Notifier,
+    device: OwnedFd,
+    dispatch: JoinHandle<io::Result<()>>,
+}
+
+impl Session {
+    /// Answers the kernel's INIT, which must be under way on `device` already, and starts to serve
+    /// requests on `threads` threads (at least one). They inherit the namespaces of the caller.
+    ///
+    /// Fails with what [`Filesystem::init`] returned, or when the kernel speaks no protocol that
+    /// the library knows.
+    pub fn start<F: Filesystem>(fs: F, device: OwnedFd, threads: usize) -> io::Result<Self> {
+        let own = device.try_clone()?;
+        let mut config = Config::default();
+        config.n_threads = Some(threads.max(1));
+        config.clone_fd = false;
+        // The kernel knows who may enter (allow_other). A second check in the library would see
+        // only a uid, and refuse what the kernel itself asks for.
+        let session = fuser::Session::from_fd(fs, device, SessionACL::All, config)?;
+        let notifier = session.notifier();
+        let dispatch =
+            thread::Builder::new().name("fuse-session".to_owned()).spawn(|| session.run())?;
+        Ok(Self { notifier, device: own, dispatch })
+    }
+
+    /// For telling the kernel what it must forget.
+    pub fn notifier(&self) -> Notifier {
+        self.notifier.clone()
+    }
+
+    /// Blocks until the kernel has ended the connection, or the last thread has given up.
+    pub fn wait(self) -> io::Result<()> {
+        // Whoever still waits for an answer that no thread will give gets ENOTCONN from here on.
+        drop((self.notifier, self.device));
+        self.dispatch.join().unwrap_or_else(|_| Err(io::Error::other("a session thread panicked")))
+    }
+}
+
+impl AsFd for Session {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.device.as_fd()
+    }
+}

@@ -1,0 +1,256 @@
+//! Mounts and mount namespaces: what `/proc` says is mounted, taking a mount away, and moving
+//! between the namespace a daemon was started in and one of its own.
+//!
+//! What must stay true: a mount is known by its id, never by its path alone, so nothing that
+//! somebody else mounted is ever taken away; and nothing here touches the file system behind a
+//! mount, so a dead or stalled one cannot block us.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
+use rustix::io::Errno;
+use rustix::mount::{MountPropagationFlags, UnmountFlags};
+use rustix::thread::{CapabilitySet, LinkNameSpaceType, UnshareFlags};
+
+/// A mount among those that exist right now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MountId {
+    /// The id that `mountinfo` shows. Unique in time too, as long as the mount stands.
+    pub id: u64,
+    /// The device of its file system, the same for every copy that propagation makes of it.
+    pub device: Device,
+}
+
+/// A device number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Device {
+    /// Its class; 0 where no block device stands behind a file system.
+    pub major: u32,
+    /// Which one of its class.
+    pub minor: u32,
+}
+
+/// One line of `mountinfo` (proc_pid_mountinfo(5)), as far as it is of use.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MountEntry {
+    /// Which mount.
+    pub mount: MountId,
+    /// Where it is attached, seen from the root of the thread that asks.
+    pub point: PathBuf,
+    /// Type of the file system, with its subtype: `fuse.confseal`.
+    pub kind: String,
+}
+
+/// Identifies the mount that `fd` is on, without asking its file system anything.
+pub fn mount_of(fd: impl AsFd) -> io::Result<MountId> {
+    let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC | AtFlags::NO_AUTOMOUNT;
+    let stat = rustix::fs::statx(fd, "", flags, StatxFlags::MNT_ID)?;
+    let device = Device { major: stat.stx_dev_major, minor: stat.stx_dev_minor };
+    Ok(MountId { id: stat.stx_mnt_id, device })
+}
+
+/// All mounts in the namespace of the calling thread, below its root, oldest of one place first.
+pub fn mounts() -> io::Result<Vec<MountEntry>> {
+    // thread-self, not self: threads of one process may live in different namespaces.
+    let table = fs::read("/proc/thread-self/mountinfo")?;
+    Ok(table.split(|byte| *byte == b'\n').filter_map(parse_entry).collect())
+}
+
+fn parse_entry(line: &[u8]) -> Option<MountEntry> {
+    let mut fields = line.split(|byte| *byte == b' ');
+    let id = number(fields.next()?)?;
+    let mut device = fields.nth(1)?.split(|byte| *byte == b':');
+    let device = Device {
+        major: number(device.next()?)?.try_into().ok()?,
+        minor: number(device.next()?)?.try_into().ok()?,
+    };
+    let point = PathBuf::from(OsString::from_vec(unescape(fields.nth(1)?)));
+    // Any number of optional fields, closed by a hyphen.
+    let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
+    let kind = String::from_utf8_lossy(&unescape(kind)).into_owned();
+    Some(MountEntry { mount: MountId { id, device }, point, kind })
+}
+
+fn number(digits: &[u8]) -> Option<u64> {
+    str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// Resolves the octal escapes (`\040` for a blank) that the kernel writes.
+fn unescape(field: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&first, tail)) = rest.split_first() {
+        let escaped = (first == b'\\')
+            .then(|| str::from_utf8(tail.get(..3)?).ok())
+            .flatten()
+            .and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        plain.push(escaped.unwrap_or(first));
+        rest = if escaped.is_some() { &tail[3..] } else { tail };
+    }
+    plain
+}
+
+/// Takes the mount away from the namespace of the calling thread, wherever it has been moved to
+/// meanwhile. A mount that is gone already is a success.
+///
+/// EBUSY when something in it is in use (`lazy` detaches it all the same, and it lives on for those
+/// who use it) or when another mount covers it.
+pub fn unmount(mount: MountId, lazy: bool) -> io::Result<()> {
+    match mounts()?.into_iter().find(|entry| entry.mount == mount) {
+        Some(entry) => unmount_entry(&entry, lazy),
+        None => Ok(()),
+    }
+}
+
+/// Takes every copy of the file system `device` away from the namespace of the calling thread.
+/// Returns how many there were.
+pub fn detach_copies(device: Device) -> io::Result<usize> {
+    let mut copies = mounts()?;
+    copies.retain(|entry| entry.mount.device == device);
+    // The newest of one place lies on top.
+    for copy in copies.iter().rev() {
+        unmount_entry(copy, true)?;
+    }
+    Ok(copies.len())
+}
+
+fn unmount_entry(entry: &MountEntry, lazy: bool) -> io::Result<()> {
+    // umount takes whatever is topmost at the path.
+    if mount_of(reach(&entry.point)?)? != entry.mount {
+        return Err(Errno::BUSY.into());
+    }
+    let detach = if lazy { UnmountFlags::DETACH } else { UnmountFlags::empty() };
+    Ok(rustix::mount::unmount(&entry.point, UnmountFlags::NOFOLLOW | detach)?)
+}
+
+/// Opens a directory, or what is mounted there, as a place only: the file system is not asked.
+pub fn reach(directory: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(CWD, directory, flags, Mode::empty())?)
+}
+
+/// A mount namespace that can be visited after it has been left.
+///
+/// While this lives, so do the mounts in it, even when its last process has gone.
+#[derive(Debug)]
+pub struct SavedNamespace {
+    namespace: OwnedFd,
+    /// setns(2) puts a thread at the namespace's own root, which is not ours under chroot(2).
+    root: OwnedFd,
+}
+
+impl SavedNamespace {
+    /// The namespace of the calling thread.
+    pub fn current() -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let namespace = rustix::fs::openat(CWD, "/proc/thread-self/ns/mnt", flags, Mode::empty())?;
+        Ok(Self { namespace, root: reach(Path::new("/"))? })
+    }
+
+    /// Runs `act` inside, on a thread of its own that ends with it, in the directory `/`.
+    pub fn run<T: Send>(&self, act: impl FnOnce() -> T + Send) -> io::Result<T> {
+        thread::scope(|scope| {
+            let visit = thread::Builder::new()
+                .name("host-namespace".to_owned())
+                .spawn_scoped(scope, || self.enter().map(|()| act()))?;
+            visit.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    /// Moves the calling thread inside for good. Needs CAP_SYS_ADMIN and CAP_SYS_CHROOT.
+    pub fn enter(&self) -> io::Result<()> {
+        // setns refuses a thread that shares its root and working directory with others.
+        unshare(UnshareFlags::FS)?;
+        let kind = Some(LinkNameSpaceType::Mount);
+        rustix::thread::move_into_link_name_space(self.namespace.as_fd(), kind)?;
+        rustix::process::fchdir(&self.root)?;
+        Ok(rustix::process::chroot(".")?)
+    }
+}
+
+/// Moves the calling thread, and those that it starts later, into a mount namespace of its own.
+/// Mounts and unmounts outside are seen inside, not the other way.
+///
+/// Slave, not private, propagation: a private copy would keep in use whatever others unmount
+/// outside. Needs CAP_SYS_ADMIN.
+pub fn enter_own_mount_namespace() -> io::Result<()> {
+    unshare(UnshareFlags::NEWNS)?;
+    let slave = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
+    Ok(rustix::mount::mount_change("/", slave)?)
+}
+
+/// Like [`enter_own_mount_namespace`], for an ordinary user: inside a user namespace in which only
+/// this user and group exist. The process must have a single thread, and must be dumpable.
+pub fn enter_own_user_and_mount_namespace() -> io::Result<()> {
+    let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
+    unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWNS)?;
+    fs::write("/proc/self/setgroups", "deny")?;
+    fs::write("/proc/self/uid_map", format!("{user} {user} 1"))?;
+    fs::write("/proc/self/gid_map", format!("{group} {group} 1"))?;
+    let slave = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
+    Ok(rustix::mount::mount_change("/", slave)?)
+}
+
+/// Whether the calling thread may mount: CAP_SYS_ADMIN is in force.
+pub fn may_mount() -> bool {
+    rustix::thread::capabilities(None)
+        .is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_ADMIN))
+}
+
+fn unshare(what: UnshareFlags) -> io::Result<()> {
+    debug_assert!(!what.contains(UnshareFlags::FILES));
+    // SAFETY: only unsharing the table of descriptors is unsound, and no caller asks for that.
+    #[allow(unsafe_code)]
+    Ok(unsafe { rustix::thread::unshare_unsafe(what) }?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &[u8] = b"96 27 0:52 / /etc/with\\040blank\\134 rw,nosuid shared:7 master:1 - \
+        fuse.confseal /etc/with\\040blank rw,user_id=0";
+
+    #[test]
+    fn an_entry_is_read_past_its_optional_fields() {
+        let entry = parse_entry(LINE).unwrap();
+        let device = Device { major: 0, minor: 52 };
+        assert_eq!(entry.mount, MountId { id: 96, device });
+        assert_eq!(entry.point, Path::new("/etc/with blank\\"));
+        assert_eq!(entry.kind, "fuse.confseal");
+    }
+
+    #[test]
+    fn a_backslash_that_escapes_nothing_stands_for_itself() {
+        assert_eq!(unescape(b"a\\9b\\04\\"), b"a\\9b\\04\\");
+        assert_eq!(unescape(b"\\012\\\\"), b"\n\\\\");
+    }
+
+    #[test]
+    fn every_line_of_the_live_table_is_understood() {
+        let lines = fs::read("/proc/thread-self/mountinfo").unwrap();
+        let lines = lines.iter().filter(|byte| **byte == b'\n').count();
+        assert_eq!(mounts().unwrap().len(), lines);
+    }
+
+    #[test]
+    fn a_descriptor_and_the_table_name_the_same_mount() {
+        let proc = mount_of(reach(Path::new("/proc")).unwrap()).unwrap();
+        let listed = mounts().unwrap();
+        let listed = listed.iter().rfind(|entry| entry.point == Path::new("/proc")).unwrap();
+        assert_eq!(listed.mount, proc);
+    }
+
+    #[test]
+    fn unmounting_what_is_not_there_succeeds() {
+        let device = Device { major: u32::MAX, minor: 0 };
+        unmount(MountId { id: u64::MAX, device }, false).unwrap();
+        assert_eq!(detach_copies(device).unwrap(), 0);
+    }
+}
