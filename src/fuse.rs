@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! The kernel's wire, and the only place that knows `fuser`: each method decodes, makes one call
 //! into `fs`, and replies. Nothing is decided here but who runs the call: what `fs` can do at once
 //! is done on the dispatch thread, what has to wait goes to a pool, so that a slow store never
@@ -400,9 +399,3 @@ impl fuser::Filesystem for Wire {
         self.patient(reply, move |fs| fs.allocate(ino(node), offset, len, mode));
     }
 }
-=======
-//! The wire.
-
-pub mod mount;
-pub mod session;
->>>>>>> mount

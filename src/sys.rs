@@ -1,9 +1,6 @@
 //! System calls: the only `unsafe` of the crate.
 
-<<<<<<< HEAD
 pub mod environ;
 pub mod memory;
-=======
 pub mod mount;
 pub mod process;
->>>>>>> mount
