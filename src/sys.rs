@@ -1,1 +1,3 @@
 //! System calls: the only `unsafe` of the crate.
+
+pub mod file;
