@@ -75,6 +75,9 @@ struct Shared {
     root: Arc<OwnedFd>,
     path: PathBuf,
     claims: temporary::Claims,
+    /// Held while a file is rewritten in place or mended, across the I/O: both write over what
+    /// stands, so they have to be one after the other. Rare and slow anyway; nothing else waits.
+    in_place: parking_lot::Mutex<()>,
     means: temporary::Means,
 }
 
@@ -89,7 +92,13 @@ impl Store {
         let path = path.canonicalize()?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = Arc::new(rustix::fs::open(&path, flags, Mode::empty())?);
-        let shared = Shared { root: root.clone(), path, claims: Default::default(), means };
+        let shared = Shared {
+            root: root.clone(),
+            path,
+            claims: Default::default(),
+            in_place: Default::default(),
+            means,
+        };
         Ok(Self { root: Dir::new(root, Arc::new(shared)) })
     }
 

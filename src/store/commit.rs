@@ -119,6 +119,12 @@ impl CommitError {
     pub fn took_place(&self) -> bool {
         self.step == Step::SyncDirectory
     }
+
+    /// Whether the target's name was made or removed at the very moment.
+    fn is_passing(&self) -> bool {
+        let kinds = [io::ErrorKind::AlreadyExists, io::ErrorKind::NotFound];
+        self.step == Step::Exchange && kinds.contains(&self.source.kind())
+    }
 }
 
 impl From<CommitError> for io::Error {
@@ -246,63 +252,52 @@ impl Replace<'_> {
 
     /// Brings the draft to the target's name.
     fn exchange(&self, draft: &Draft) -> Result<Option<Displaced>, CommitError> {
-        let temporary = draft.name().unwrap_or_default();
-        for _ in 0..ATTEMPTS {
-            let swapped = if self.dir.shared().means.exchange {
-                self.dir.rename(temporary, self.dir, self.name, RenameFlags::Exchange)
-            } else {
-                Err(Errno::INVAL.into())
-            };
-            let error = match swapped {
-                Ok(()) => return Ok(Some(Displaced::Swapped)),
-                Err(error) => error,
-            };
-            let done = if is_forbidden(&error) {
-                return Ok(None); // an immutable target, or a sticky directory: as in-place says
-            } else if error.kind() == io::ErrorKind::NotFound {
-                place_new(self.dir, temporary, self.name).map(|()| Some(Displaced::Nothing))
-            } else if is_unsupported(&error) {
-                match self.replace(draft, temporary) {
-                    Err(CommitError { step: Step::Open, source }) => Err(source),
-                    other => return other,
-                }
-            } else {
-                Err(error)
-            };
-            match done {
-                // It came back, or went, between two of our calls.
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound
-                    ) => {}
-                other => return other.at(Step::Exchange),
+        let mut attempt = 1;
+        loop {
+            match self.try_exchange(draft) {
+                // It came, or went, between two of our calls.
+                Err(error) if error.is_passing() && attempt < ATTEMPTS => attempt += 1,
+                other => return other,
             }
         }
-        Err(Errno::BUSY.into()).at(Step::Exchange)
+    }
+
+    fn try_exchange(&self, draft: &Draft) -> Result<Option<Displaced>, CommitError> {
+        let temporary = draft.name().unwrap_or_default();
+        let swapped = if self.dir.shared().means.exchange {
+            self.dir.rename(temporary, self.dir, self.name, RenameFlags::Exchange)
+        } else {
+            Err(Errno::INVAL.into())
+        };
+        match swapped {
+            Ok(()) => Ok(Some(Displaced::Swapped)),
+            // An immutable target, or a sticky directory: what writing in place says, counts.
+            Err(error) if is_forbidden(&error) => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                place_new(self.dir, temporary, self.name).at(Step::Exchange)?;
+                Ok(Some(Displaced::Nothing))
+            }
+            Err(error) if is_unsupported(&error) => self.replace(draft, temporary),
+            Err(error) => Err(error).at(Step::Exchange),
+        }
     }
 
     /// Without an exchange: compare first, then replace; a change in between goes unseen.
-    fn replace(
-        &self,
-        draft: &Draft,
-        temporary: &OsStr,
-    ) -> Result<Option<Displaced>, CommitError> {
+    fn replace(&self, draft: &Draft, temporary: &OsStr) -> Result<Option<Displaced>, CommitError> {
         let target = match self.dir.open_file(self.name, Access::Read) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                place_new(self.dir, temporary, self.name).at(Step::Open)?;
+                place_new(self.dir, temporary, self.name).at(Step::Exchange)?;
                 return Ok(Some(Displaced::Nothing));
             }
             other => other.at(Step::Compare)?,
         };
-        let conflict = self.keep_unexpected(&target)?;
-        passed(Step::Keep);
         let metadata = Metadata::of(&target).at(Step::Compare)?;
         if metadata.nlink > 1 || !self.dress(draft, &target, metadata.mtime)? {
             return Ok(None);
         }
-        let renamed = self.dir.rename(temporary, self.dir, self.name, RenameFlags::Plain);
-        match renamed {
+        let conflict = self.keep_unexpected(&target)?;
+        passed(Step::Keep);
+        match self.dir.rename(temporary, self.dir, self.name, RenameFlags::Plain) {
             Err(error) if is_forbidden(&error) => return Ok(None),
             other => other.at(Step::Exchange)?,
         }

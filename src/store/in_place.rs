@@ -20,8 +20,8 @@ use rustix::io::Errno;
 use super::commit::{At, Commit, CommitError, Committed, Step, is_forbidden, keep_unexpected, passed};
 use super::dir::{Access, Dir, component};
 use super::metadata::{Metadata, set_mtime};
-use super::read_all;
-use super::temporary::{Draft, TempName};
+use super::temporary::{Claim, Draft, TempName};
+use super::{CONTROL_DIR, read_all};
 use crate::path::RelPath;
 
 const MAGIC: &[u8] = b"confseal journal 1\n";
@@ -63,6 +63,7 @@ pub(super) fn rewrite(
     commit: &Commit<'_>,
 ) -> Result<Committed, CommitError> {
     component(name).at(Step::Open)?;
+    let _alone = dir.shared().in_place.lock();
     let target = dir.open_file(name, Access::ReadWrite).at(Step::Open)?;
     let before = Metadata::of(&target).at(Step::Open)?;
     let old = read_all(&target).at(Step::Open)?;
@@ -70,6 +71,7 @@ pub(super) fn rewrite(
     passed(Step::Keep);
     let journal = begin_journal(dir, name, before.ino, commit.content, &old).at(Step::Journal)?;
     passed(Step::Journal);
+    supersede(dir, name).at(Step::Journal)?;
 
     let written = reserve(&target, commit.content)
         .and_then(|()| overwrite(&target, commit.content))
@@ -78,16 +80,13 @@ pub(super) fn rewrite(
     if let Err(error) = written {
         // A journal that stays makes the next recovery complete what could not be undone.
         if restore(&target, &old, &before).is_ok() {
-            journal.discard();
+            retire(journal).at(Step::Unlink)?;
         }
         return Err(error).at(Step::Overwrite);
     }
     passed(Step::Overwrite);
-    journal.discard();
+    retire(journal).at(Step::SyncDirectory)?;
     passed(Step::Unlink);
-    if commit.durable {
-        dir.sync().at(Step::SyncDirectory)?;
-    }
     Ok(Committed { metadata: Metadata::of(&target).at(Step::SyncDirectory)?, conflict })
 }
 
@@ -122,6 +121,40 @@ fn begin_journal(
             draft.discard();
             Err(error)
         }
+    }
+}
+
+/// Removes a journal that is done with, for good: one that came back after a power failure
+/// would undo whatever was written to the target since.
+fn retire(journal: Draft) -> io::Result<()> {
+    journal.file.set_len(0)?; // an empty leftover says nothing, should the name survive
+    let home = journal.dir().clone();
+    journal.discard();
+    home.sync()
+}
+
+/// Removes journals that a crash left for the same target. The one just made replaces them; a
+/// recovery that came to them later would take the new content for a torn one.
+fn supersede(dir: &Dir, name: &OsStr) -> io::Result<()> {
+    let remove = |home: &Dir, target: &RelPath| -> io::Result<()> {
+        for entry in home.all_entries()? {
+            let is_journal = TempName::parse(&entry.name).is_some_and(|name| name.in_place);
+            // A claimed one is our own: no other is at work, the lock sees to that.
+            let Some(_claim) = is_journal.then(|| Claim::take(home, &entry.name)).flatten() else {
+                continue;
+            };
+            let bytes = home.read(&entry.name, u64::MAX)?.bytes;
+            if Journal::decode(&bytes).is_some_and(|journal| journal.target == *target) {
+                home.unlink(&entry.name)?;
+            }
+        }
+        Ok(())
+    };
+    remove(dir, &RelPath::root().join(name))?;
+    match dir.root().open_dir(OsStr::new(CONTROL_DIR)) {
+        Ok(control) => remove(&control, &dir.place_of(name)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

@@ -169,6 +169,11 @@ impl Draft {
         Ok(())
     }
 
+    /// The directory it stands in.
+    pub(super) fn dir(&self) -> &Dir {
+        &self.dir
+    }
+
     /// The name it has in its directory.
     pub(super) fn name(&self) -> Option<&OsStr> {
         self.claim.as_ref().map(|claim| &*claim.name)
