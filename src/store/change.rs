@@ -64,8 +64,7 @@ impl Dir {
     /// Makes the directory `name`.
     pub fn mkdir(&self, name: &OsStr, mode: u32, owner: Option<Owner>) -> io::Result<Metadata> {
         rustix::fs::mkdirat(self.fd(), component(name)?, mode_bits(mode))?;
-        self.adopt(name, FileKind::Dir, mode, owner)
-            .inspect_err(|_| drop(self.rmdir(name)))
+        self.adopt(name, FileKind::Dir, mode, owner).inspect_err(|_| drop(self.rmdir(name)))
     }
 
     /// Makes the node `name` of a `kind` other than directory and symlink (those give EINVAL);

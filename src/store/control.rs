@@ -98,8 +98,7 @@ impl Store {
         let entries = self.root().kept_dir().and_then(|dir| dir.entries());
         let names = if_there(entries)?.unwrap_or_default().into_iter();
         // Ours are all UTF-8; whatever else lies there is no kept version.
-        let mut names: Vec<_> =
-            names.filter_map(|entry| entry.name.into_string().ok()).collect();
+        let mut names: Vec<_> = names.filter_map(|entry| entry.name.into_string().ok()).collect();
         names.sort();
         Ok(names)
     }

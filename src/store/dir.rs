@@ -96,8 +96,7 @@ impl Dir {
 
     /// Metadata of the entry `name`; of a symlink itself. One system call, no allocation.
     pub fn stat(&self, name: &OsStr) -> io::Result<Metadata> {
-        let stat =
-            rustix::fs::statat(self.fd(), component(name)?, AtFlags::SYMLINK_NOFOLLOW)?;
+        let stat = rustix::fs::statat(self.fd(), component(name)?, AtFlags::SYMLINK_NOFOLLOW)?;
         Ok(Metadata::from_stat(&stat))
     }
 
@@ -317,15 +316,10 @@ mod tests {
         for _ in 0..2 {
             let mut entries = root.clone().entries().unwrap();
             entries.sort_by(|a, b| a.name.cmp(&b.name));
-            let seen: Vec<_> =
-                entries.iter().map(|e| (e.name.to_str().unwrap(), e.kind)).collect();
+            let seen: Vec<_> = entries.iter().map(|e| (e.name.to_str().unwrap(), e.kind)).collect();
             assert_eq!(
                 seen,
-                [
-                    ("app.toml", FileKind::File),
-                    ("link", FileKind::Symlink),
-                    ("sub", FileKind::Dir)
-                ]
+                [("app.toml", FileKind::File), ("link", FileKind::Symlink), ("sub", FileKind::Dir)]
             );
             assert_eq!(entries[0].ino, root.stat(os("app.toml")).unwrap().ino);
         }

@@ -3,6 +3,7 @@
 //! A process that has a file or directory of the store open, or works in it, goes on seeing the
 //! sealed side after a mount over it; one that can write could put plaintext there.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -111,6 +112,8 @@ impl Search<'_> {
     }
 
     /// A line of `maps`: `from-to perms offset major:minor inode path`, see proc_pid_maps(5).
+    /// Its device is that of the filesystem, which on btrfs is not the one that `stat` tells; so
+    /// the path alone decides, and a namesake in another mount namespace is reported too.
     fn mapped(&self, line: &[u8]) -> Option<(PathBuf, bool)> {
         let mut rest = line;
         let mut field = || {
@@ -119,13 +122,11 @@ impl Search<'_> {
             rest = after.trim_ascii_start();
             Some(field)
         };
-        let (_, perms, _, device, _) = (field()?, field()?, field()?, field()?, field()?);
-        let (major, minor) = std::str::from_utf8(device).ok()?.split_once(':')?;
-        let number = |hex| u32::from_str_radix(hex, 16).ok();
-        let device = rustix::fs::makedev(number(major)?, number(minor)?);
-        let path = PathBuf::from(std::ffi::OsStr::from_bytes(rest));
+        let (_range, perms) = (field()?, field()?);
+        let (_offset, _device, _inode) = (field()?, field()?, field()?);
+        let path = PathBuf::from(OsStr::from_bytes(rest));
         let writable = perms.get(1) == Some(&b'w') && perms.get(3) == Some(&b's');
-        (device == self.device && self.is_within(&path)).then_some((path, writable))
+        self.is_within(&path).then_some((path, writable))
     }
 }
 
@@ -244,7 +245,7 @@ mod tests {
         assert_eq!(line("rw-s", "fd:01", "/etc/shop/a b"), Some((path(), true)));
         assert_eq!(line("rw-p", "fd:01", "/etc/shop/a b"), Some((path(), false)));
         assert_eq!(line("r--s", "fd:01", "/etc/shop/a b"), Some((path(), false)));
-        assert_eq!(line("rw-s", "fd:02", "/etc/shop/a b"), None);
+        assert_eq!(line("rw-s", "00:1f", "/etc/shop/a b"), Some((path(), true)));
         assert_eq!(line("rw-s", "fd:01", "/etc/shopping"), None);
         assert_eq!(search.mapped(b"7f00-7f01 rw-p 00000000 00:00 0 "), None);
         assert_eq!(search.mapped(b""), None);

@@ -17,7 +17,9 @@ use std::os::unix::fs::FileExt;
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
-use super::commit::{At, Commit, CommitError, Committed, Step, is_forbidden, keep_unexpected, passed};
+use super::commit::{
+    At, Commit, CommitError, Committed, Step, is_forbidden, keep_unexpected, passed,
+};
 use super::dir::{Access, Dir, component};
 use super::metadata::{Metadata, set_mtime};
 use super::temporary::{Claim, Draft, TempName};

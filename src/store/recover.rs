@@ -204,8 +204,7 @@ fn holder_of(dir: &Dir, hash: &str) -> Option<OsString> {
 
 /// Whether the target's name is gone, or stands for no file of this store any more.
 fn is_another_thing(error: &io::Error) -> bool {
-    let codes =
-        [Errno::NOENT, Errno::NOTDIR, Errno::ISDIR, Errno::LOOP, Errno::INVAL, Errno::XDEV];
+    let codes = [Errno::NOENT, Errno::NOTDIR, Errno::ISDIR, Errno::LOOP, Errno::INVAL, Errno::XDEV];
     codes.iter().any(|code| error.raw_os_error() == Some(code.raw_os_error()))
 }
 

@@ -148,7 +148,9 @@ impl Draft {
         let mode = Mode::RUSR | Mode::WUSR;
         if dir.shared().means.unnamed {
             match dir.open_mode(OsStr::new("."), OFlags::TMPFILE | OFlags::RDWR, mode) {
-                Ok(file) => return Ok(Self { dir: dir.clone(), file: file.into(), name, claim: None }),
+                Ok(file) => {
+                    return Ok(Self { dir: dir.clone(), file: file.into(), name, claim: None });
+                }
                 Err(error) if is_unsupported(&error) => {}
                 Err(error) => return Err(error),
             }
@@ -183,7 +185,9 @@ impl Draft {
     pub(super) fn discard(self) {
         let Some(name) = self.name() else { return };
         let is_ours = || Some(self.dir.stat(name).ok()?.ino == Metadata::of(&self.file).ok()?.ino);
-        if is_ours() == Some(true) && let Err(error) = self.dir.unlink(name) {
+        if is_ours() == Some(true)
+            && let Err(error) = self.dir.unlink(name)
+        {
             log::warn!("cannot remove {}: {error}", self.dir.place_of(name));
         }
     }
@@ -245,7 +249,8 @@ mod tests {
         ] {
             assert_eq!(TempName::parse(os(&name.to_string())), Some(name));
         }
-        for other in ["", "x.y", "11507a0e2f5e69d5", "11507a0e2f5e69d5.cba06b5736faf67e.inplace.1"] {
+        for other in ["", "x.y", "11507a0e2f5e69d5", "11507a0e2f5e69d5.cba06b5736faf67e.inplace.1"]
+        {
             assert_eq!(TempName::parse(os(&format!(".confseal-tmp.{other}"))), None, "{other}");
         }
     }
@@ -271,9 +276,8 @@ mod tests {
             let fresh = Fresh::with(Means { unnamed, ..Means::ALL });
             let name = TempName::of(b"a", b"b");
             fresh.put(&name.to_string(), "left by a crash");
-            let mut drafts: Vec<_> = (0..2)
-                .map(|_| Draft::begin(fresh.store.root(), name.clone()).unwrap())
-                .collect();
+            let mut drafts: Vec<_> =
+                (0..2).map(|_| Draft::begin(fresh.store.root(), name.clone()).unwrap()).collect();
             for (draft, copy) in drafts.iter_mut().zip(1..) {
                 draft.give_name().unwrap();
                 assert_eq!(draft.name.copy, copy);

@@ -137,8 +137,16 @@ mod tests {
         std::os::unix::fs::symlink("b", fresh.path("link")).unwrap();
         let all = seen(&fresh, "", |_| Walk::Continue);
         let expected = [
-            ".git", ".git/config", "a.toml", "b", "b/.confseal", "b/.confseal/deeper", "b/1",
-            "b/2", "c", "link",
+            ".git",
+            ".git/config",
+            "a.toml",
+            "b",
+            "b/.confseal",
+            "b/.confseal/deeper",
+            "b/1",
+            "b/2",
+            "c",
+            "link",
         ];
         assert_eq!(all, expected);
         assert_eq!(seen(&fresh, "b", |_| Walk::Skip), ["b/.confseal", "b/1", "b/2"]);

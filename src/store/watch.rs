@@ -6,9 +6,10 @@
 //! knows them by the stamp.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use inotify::{EventMask, Inotify, WatchDescriptor, WatchMask, Watches};
@@ -172,7 +173,10 @@ impl Watcher {
                 continue;
             }
             let name = event.name.map(ToOwned::to_owned);
-            let seen = kinds(event.mask).map(|kind| Event { tag, name: name.clone(), kind });
+            let unnamed = event.name.is_some_and(is_of_unnamed_file);
+            let seen = kinds(event.mask)
+                .filter(|kind| !(unnamed && matches!(kind, Kind::Changed | Kind::Attributes)))
+                .map(|kind| Event { tag, name: name.clone(), kind });
             // A program that writes in small pieces makes one event of each.
             events.extend(seen.filter(|event| events.last() != Some(event)).collect::<Vec<_>>());
         }
@@ -190,6 +194,14 @@ impl Watched {
             log::debug!("a watch could not be removed: {error}");
         }
     }
+}
+
+/// Whether the kernel made up `name`: what is done to a file without a name (`O_TMPFILE`), by
+/// every commit of ours for one, it tells of `#` and the inode number. A file that is really
+/// called so is noticed when it comes and goes, and for the rest when it is next opened.
+fn is_of_unnamed_file(name: &OsStr) -> bool {
+    let digits = name.as_bytes().strip_prefix(b"#").unwrap_or_default();
+    !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
 }
 
 fn kinds(mask: EventMask) -> impl Iterator<Item = Kind> {
