@@ -4,3 +4,4 @@ pub mod environ;
 pub mod memory;
 pub mod mount;
 pub mod process;
+pub mod file;

@@ -1,0 +1,430 @@
+//! Replacing a file's content: the one way by which content reaches the store.
+//!
+//! What must stay true at every instant, also after a crash at any point:
+//! - the target holds wholly what it held, or wholly the new content;
+//! - what stood in the target and was not expected is in `kept/`, or still in a temporary that
+//!   [`super::Store::recover`] will keep;
+//! - owner, mode, attributes and ACL of the target never differ from what they were.
+//!
+//! The usual way, one [`Step`] after the other. A file that has further names, or whose
+//! attributes this process may not give to a new file, goes by [`super::in_place`] instead.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use rustix::io::Errno;
+
+use super::carry::carry;
+use super::change::RenameFlags;
+use super::dir::{Access, Dir, snapshot};
+use super::metadata::{Metadata, Time, set_mtime};
+use super::temporary::{Draft, TempName, is_unsupported, place_new};
+use super::{in_place, read_all};
+use crate::sys::file::start_writeout;
+
+/// How often a target that comes and goes is tried.
+const ATTEMPTS: u32 = 8;
+
+/// A content to commit.
+pub struct Commit<'a> {
+    /// The new content, already sealed.
+    pub content: &'a [u8],
+    /// What the target holds, as last read. Anything else found there is a conflict: it is kept.
+    pub expected: &'a [u8],
+    /// Whether the commit is to survive a power failure from the moment it returns.
+    pub durable: bool,
+    /// The modification time afterwards.
+    pub mtime: MtimeRule,
+    /// Seals a displaced version for `kept/`; called on a conflict only.
+    pub seal_kept: &'a dyn Fn(&[u8]) -> io::Result<Vec<u8>>,
+}
+
+/// The modification time after a commit: at least a second later than before, so that a backup
+/// that compares whole seconds sees every commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MtimeRule {
+    /// Now, or the old time plus a second when that is later: the content changed.
+    NowButLater,
+    /// The old time plus a second: the same content under another key.
+    JustLater,
+}
+
+impl MtimeRule {
+    pub(super) fn after(self, old: Time) -> Time {
+        match self {
+            Self::NowButLater => Time::now().max(old.plus_seconds(1)),
+            Self::JustLater => old.plus_seconds(1),
+        }
+    }
+}
+
+/// A commit that took place.
+#[derive(Debug, Clone)]
+pub struct Committed {
+    /// The target's metadata afterwards.
+    pub metadata: Metadata,
+    /// The name in `kept/` of a version that stood in the target unexpectedly.
+    pub conflict: Option<String>,
+}
+
+/// The steps of a commit in their order, with what a crash right after each leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The target is opened and looked at. Leaves nothing.
+    Open,
+    /// An unnamed file is made in the target's directory. Leaves nothing. (Where there are no
+    /// unnamed files: an empty temporary.)
+    Draft,
+    /// The new content is written to it. Leaves nothing. (Or a partial temporary.)
+    Write,
+    /// Owner, mode, attributes and modification time are set. Leaves nothing. (Or a whole
+    /// temporary.)
+    Carry,
+    /// The data is on its way to disk, or there when durable. Leaves nothing.
+    WriteOut,
+    /// It has a name. Leaves a temporary with the new content; the target is old.
+    Name,
+    /// Temporary and target have swapped names. Leaves a temporary with what stood in the
+    /// target; the target is new.
+    Exchange,
+    /// What was displaced has been compared with what was expected. As before.
+    Compare,
+    /// A displaced version that was not expected is in `kept/`. Leaves a second copy of it.
+    Keep,
+    /// The temporary is gone. Leaves nothing.
+    Unlink,
+    /// The names are on disk, when durable. Leaves nothing.
+    SyncDirectory,
+    /// In place: a journal with the new content is on disk. Leaves it; the target is old.
+    Journal,
+    /// In place: the target is written over. Leaves it torn, and the journal that mends it.
+    Overwrite,
+}
+
+/// A commit that failed. The target holds what it held before, unless [`CommitError::took_place`].
+#[derive(Debug, thiserror::Error)]
+#[error("{step:?}: {source}")]
+pub struct CommitError {
+    /// The step that failed.
+    pub step: Step,
+    /// Why; the errno is the kernel's.
+    #[source]
+    pub source: io::Error,
+}
+
+impl CommitError {
+    /// Whether the new content does stand in the target, only not certainly on disk.
+    pub fn took_place(&self) -> bool {
+        self.step == Step::SyncDirectory
+    }
+
+    /// Whether the target's name was made or removed at the very moment.
+    fn is_passing(&self) -> bool {
+        let kinds = [io::ErrorKind::AlreadyExists, io::ErrorKind::NotFound];
+        self.step == Step::Exchange && kinds.contains(&self.source.kind())
+    }
+}
+
+impl From<CommitError> for io::Error {
+    fn from(error: CommitError) -> Self {
+        error.source
+    }
+}
+
+/// Names the step in an I/O error.
+pub(super) trait At<T> {
+    fn at(self, step: Step) -> Result<T, CommitError>;
+}
+
+impl<T> At<T> for io::Result<T> {
+    fn at(self, step: Step) -> Result<T, CommitError> {
+        self.map_err(|source| CommitError { step, source })
+    }
+}
+
+impl Dir {
+    /// Replaces the content of the regular file `name`, which must exist.
+    ///
+    /// Two commits of one file at a time are the caller's mistake, though none is lost: one of
+    /// them finds the other's content and keeps it.
+    pub fn commit(&self, name: &OsStr, commit: &Commit<'_>) -> Result<Committed, CommitError> {
+        match (Replace { dir: self, name, commit }).run()? {
+            Some(committed) => Ok(committed),
+            None => in_place::rewrite(self, name, commit),
+        }
+    }
+}
+
+/// The usual way. `None` from any of its steps: it has to be done in place.
+struct Replace<'a> {
+    dir: &'a Dir,
+    name: &'a OsStr,
+    commit: &'a Commit<'a>,
+}
+
+/// What an attempt to bring the draft to the target's name found there.
+enum Displaced {
+    /// A file: it has the draft's name now.
+    Swapped,
+    /// Nothing: the target was removed meanwhile.
+    Nothing,
+    /// A file, compared and replaced in that order, for want of an exchange.
+    Replaced { conflict: Option<String> },
+}
+
+impl Replace<'_> {
+    fn run(&self) -> Result<Option<Committed>, CommitError> {
+        let target = self.dir.open_file(self.name, Access::Read).at(Step::Open)?;
+        let before = Metadata::of(&target).at(Step::Open)?;
+        if before.nlink > 1 {
+            return Ok(None);
+        }
+        passed(Step::Open);
+        let name = TempName::of(self.commit.content, self.commit.expected);
+        let mut draft = match Draft::begin(self.dir, name) {
+            Err(error) if is_forbidden(&error) => return Ok(None),
+            other => other.at(Step::Draft)?,
+        };
+        passed(Step::Draft);
+        let done = self.with_draft(&mut draft, &target, &before);
+        if !matches!(done, Ok(Some(_))) {
+            draft.discard();
+        }
+        done
+    }
+
+    fn with_draft(
+        &self,
+        draft: &mut Draft,
+        target: &File,
+        before: &Metadata,
+    ) -> Result<Option<Committed>, CommitError> {
+        draft.file.write_all_at(self.commit.content, 0).at(Step::Write)?;
+        passed(Step::Write);
+        if !self.dress(draft, target, before.mtime)? {
+            return Ok(None);
+        }
+        passed(Step::Carry);
+        self.write_out(&draft.file).at(Step::WriteOut)?;
+        passed(Step::WriteOut);
+        draft.give_name().at(Step::Name)?;
+        passed(Step::Name);
+
+        let conflict = match self.exchange(draft)? {
+            None => return Ok(None),
+            Some(Displaced::Nothing) => None,
+            Some(Displaced::Replaced { conflict }) => conflict,
+            Some(Displaced::Swapped) => {
+                passed(Step::Exchange);
+                let examined = self.examine(draft, before);
+                if !matches!(examined, Ok(Some(_))) {
+                    self.put_back(draft);
+                }
+                let Some(conflict) = examined? else { return Ok(None) };
+                self.unlink_displaced(draft);
+                conflict
+            }
+        };
+        passed(Step::Unlink);
+        let metadata = Metadata::of(&draft.file).at(Step::SyncDirectory)?;
+        if self.commit.durable {
+            self.dir.sync().at(Step::SyncDirectory)?;
+        }
+        Ok(Some(Committed { metadata, conflict }))
+    }
+
+    /// Gives the draft all that the target has but its content.
+    fn dress(&self, draft: &Draft, target: &File, old: Time) -> Result<bool, CommitError> {
+        let carried = carry(target, &draft.file).at(Step::Carry)?;
+        if carried {
+            set_mtime(&draft.file, self.commit.mtime.after(old)).at(Step::Carry)?;
+        }
+        Ok(carried)
+    }
+
+    /// The data has to be ahead of the name: a filesystem with delayed allocation would
+    /// otherwise have a moment in which the name stands for an empty file on disk.
+    fn write_out(&self, file: &File) -> io::Result<()> {
+        if self.commit.durable { file.sync_all() } else { start_writeout(file) }
+    }
+
+    /// Brings the draft to the target's name.
+    fn exchange(&self, draft: &Draft) -> Result<Option<Displaced>, CommitError> {
+        let mut attempt = 1;
+        loop {
+            match self.try_exchange(draft) {
+                // It came, or went, between two of our calls.
+                Err(error) if error.is_passing() && attempt < ATTEMPTS => attempt += 1,
+                other => return other,
+            }
+        }
+    }
+
+    fn try_exchange(&self, draft: &Draft) -> Result<Option<Displaced>, CommitError> {
+        let temporary = draft.name().unwrap_or_default();
+        let swapped = if self.dir.shared().means.exchange {
+            self.dir.rename(temporary, self.dir, self.name, RenameFlags::Exchange)
+        } else {
+            Err(Errno::INVAL.into())
+        };
+        match swapped {
+            Ok(()) => Ok(Some(Displaced::Swapped)),
+            // An immutable target, or a sticky directory: what writing in place says, counts.
+            Err(error) if is_forbidden(&error) => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                place_new(self.dir, temporary, self.name).at(Step::Exchange)?;
+                Ok(Some(Displaced::Nothing))
+            }
+            Err(error) if is_unsupported(&error) => self.replace(draft, temporary),
+            Err(error) => Err(error).at(Step::Exchange),
+        }
+    }
+
+    /// Without an exchange: compare first, then replace; a change in between goes unseen.
+    fn replace(&self, draft: &Draft, temporary: &OsStr) -> Result<Option<Displaced>, CommitError> {
+        let target = match self.dir.open_file(self.name, Access::Read) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                place_new(self.dir, temporary, self.name).at(Step::Exchange)?;
+                return Ok(Some(Displaced::Nothing));
+            }
+            other => other.at(Step::Compare)?,
+        };
+        let metadata = Metadata::of(&target).at(Step::Compare)?;
+        if metadata.nlink > 1 || !self.dress(draft, &target, metadata.mtime)? {
+            return Ok(None);
+        }
+        let conflict = self.keep_unexpected(&target)?;
+        passed(Step::Keep);
+        match self.dir.rename(temporary, self.dir, self.name, RenameFlags::Plain) {
+            Err(error) if is_forbidden(&error) => return Ok(None),
+            other => other.at(Step::Exchange)?,
+        }
+        passed(Step::Exchange);
+        Ok(Some(Displaced::Replaced { conflict }))
+    }
+
+    /// Looks at what the exchange displaced: whether it is what was expected, and whether its
+    /// attributes changed since they were carried over. Says the conflict, if any.
+    fn examine(
+        &self,
+        draft: &Draft,
+        before: &Metadata,
+    ) -> Result<Option<Option<String>>, CommitError> {
+        let temporary = draft.name().unwrap_or_default();
+        let displaced = self.dir.open_file(temporary, Access::Read).at(Step::Compare)?;
+        let metadata = Metadata::of(&displaced).at(Step::Compare)?;
+        // A further name was made meanwhile: it would stay behind with the old content.
+        if metadata.nlink > 1 || !carry(&displaced, &draft.file).at(Step::Carry)? {
+            return Ok(None);
+        }
+        if metadata.mtime != before.mtime {
+            set_mtime(&draft.file, self.commit.mtime.after(metadata.mtime)).at(Step::Carry)?;
+        }
+        passed(Step::Compare);
+        let conflict = self.keep_unexpected(&displaced)?;
+        passed(Step::Keep);
+        Ok(Some(conflict))
+    }
+
+    fn keep_unexpected(&self, found: &File) -> Result<Option<String>, CommitError> {
+        keep_unexpected(self.dir, self.name, self.commit, found)
+    }
+
+    /// Undoes the exchange. When that is not possible either, the displaced version stays in
+    /// the temporary, and the next recovery keeps it.
+    fn put_back(&self, draft: &Draft) {
+        let temporary = draft.name().unwrap_or_default();
+        let back = match self.dir.rename(temporary, self.dir, self.name, RenameFlags::Exchange) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                place_new(self.dir, temporary, self.name)
+            }
+            other => other,
+        };
+        if let Err(error) = back {
+            let place = self.dir.place_of(temporary);
+            log::warn!("the displaced version of a failed commit stays in {place}: {error}");
+        }
+    }
+
+    /// The commit has taken place; a leftover is hidden, and the next recovery removes it.
+    fn unlink_displaced(&self, draft: &Draft) {
+        let temporary = draft.name().unwrap_or_default();
+        if let Err(error) = self.dir.unlink(temporary) {
+            log::warn!("cannot remove {}: {error}", self.dir.place_of(temporary));
+        }
+    }
+}
+
+/// Keeps what `found` holds, sealed, unless it is what the commit expected.
+pub(super) fn keep_unexpected(
+    dir: &Dir,
+    name: &OsStr,
+    commit: &Commit<'_>,
+    found: &File,
+) -> Result<Option<String>, CommitError> {
+    if holds(found, commit.expected).at(Step::Compare)? {
+        return Ok(None);
+    }
+    // Whoever wrote it may still be writing: then the commit fails with EBUSY and is put back.
+    let content = snapshot(found, u64::MAX).at(Step::Compare)?.bytes;
+    let sealed = (commit.seal_kept)(&content).at(Step::Keep)?;
+    dir.keep(&dir.place_of(name), &sealed).map(Some).at(Step::Keep)
+}
+
+/// Whether `file` holds exactly `content`.
+fn holds(file: &File, content: &[u8]) -> io::Result<bool> {
+    if Metadata::of(file)?.size != content.len() as u64 {
+        return Ok(false);
+    }
+    Ok(read_all(file)? == content)
+}
+
+/// Whether the directory or the target refuses a new file under this name.
+pub(super) fn is_forbidden(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied // EPERM and EACCES
+}
+
+/// Marks that `step` is done; a test may end the process's life here.
+pub(super) fn passed(step: Step) {
+    #[cfg(test)]
+    crash::passed(step);
+    #[cfg(not(test))]
+    let _ = step;
+}
+
+#[cfg(test)]
+pub(super) mod crash {
+    //! Death after a chosen step, as by SIGKILL: no clean-up code of ours runs.
+
+    use super::Step;
+    use std::cell::Cell;
+
+    thread_local! {
+        static AFTER: Cell<Option<Step>> = const { Cell::new(None) };
+    }
+
+    struct Killed;
+
+    pub(super) fn passed(step: Step) {
+        if AFTER.get() == Some(step) {
+            std::panic::resume_unwind(Box::new(Killed));
+        }
+    }
+
+    /// Runs `life` until it passes `step`; says whether it did.
+    pub(in super::super) fn after(step: Step, life: impl FnOnce()) -> bool {
+        AFTER.set(Some(step));
+        let end = std::panic::catch_unwind(std::panic::AssertUnwindSafe(life));
+        AFTER.set(None);
+        match end {
+            Ok(()) => false,
+            Err(cause) if cause.is::<Killed>() => true,
+            Err(cause) => std::panic::resume_unwind(cause),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,474 @@
+//! Commits, on the disk and on tmpfs, with and without what a filesystem may lack.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::{FileExt, MetadataExt};
+
+use rustix::fs::XattrFlags;
+use rustix::process::geteuid;
+
+use super::super::temporary::Means;
+use super::super::testing::*;
+use super::super::{CONTROL_DIR, FileKind, SetTime};
+use super::*;
+
+mod crashes;
+
+fn commit<'a>(content: &'a [u8], expected: &'a [u8]) -> Commit<'a> {
+    let mtime = MtimeRule::NowButLater;
+    Commit { content, expected, durable: false, mtime, seal_kept: &seal }
+}
+
+fn put(fresh: &Fresh, content: &[u8], expected: &[u8]) -> Result<Committed, CommitError> {
+    fresh.store.root().commit(os("app.toml"), &commit(content, expected))
+}
+
+/// Runs `story` wherever commits may have to work.
+fn everywhere(story: impl Fn(&Fresh)) {
+    for (unnamed, exchange) in [(true, true), (false, true), (true, false), (false, false)] {
+        on_each_filesystem(Means { unnamed, exchange }, &story);
+    }
+}
+
+fn kept(fresh: &Fresh) -> Vec<Vec<u8>> {
+    let names = fresh.store.kept().unwrap();
+    names.iter().map(|name| fresh.store.read_kept(name).unwrap()).collect()
+}
+
+#[test]
+fn a_commit_replaces_content_and_leaves_nothing_beside_it() {
+    everywhere(|fresh| {
+        fresh.put("app.toml", "old");
+        for durable in [false, true] {
+            let old = fresh.content("app.toml");
+            let commit = Commit { durable, ..commit(b"new, and longer", &old) };
+            let done = fresh.store.root().commit(os("app.toml"), &commit).unwrap();
+            assert_eq!(fresh.content("app.toml"), b"new, and longer");
+            let now = fresh.store.root().stat(os("app.toml")).unwrap();
+            assert_eq!(done.metadata.stamp(), now.stamp());
+            assert_eq!(done.conflict, None);
+            assert_eq!(fresh.names("."), ["app.toml"]);
+        }
+        put(fresh, b"", b"new, and longer").unwrap();
+        assert_eq!(fresh.content("app.toml"), b"");
+    });
+}
+
+#[test]
+fn mode_owner_attributes_and_acl_are_carried_over() {
+    everywhere(|fresh| {
+        fresh.put("app.toml", "old");
+        let root = fresh.store.root();
+        let name = os("app.toml");
+        if geteuid().is_root() {
+            root.set_owner(name, Some(1234), Some(4321)).unwrap();
+        }
+        root.set_xattr(name, os("user.note"), b"kept", XattrFlags::empty()).unwrap();
+        // user::rw- user:7:r-- group::r-- mask::r-- other::---
+        let entry = |tag: u16, perm: u16, id: u32| {
+            [&tag.to_le_bytes()[..], &perm.to_le_bytes(), &id.to_le_bytes()].concat()
+        };
+        let none = u32::MAX;
+        let entries = [
+            entry(1, 6, none),
+            entry(2, 4, 7),
+            entry(4, 4, none),
+            entry(16, 4, none),
+            entry(32, 0, none),
+        ];
+        let acl = [2u32.to_le_bytes().to_vec(), entries.concat()].concat();
+        root.set_xattr(name, os("system.posix_acl_access"), &acl, XattrFlags::empty()).unwrap();
+        let before = root.stat(name).unwrap();
+        // New files are born with an ACL of their own here, which the target has not.
+        root.set_xattr(os("."), os("system.posix_acl_default"), &acl, XattrFlags::empty()).unwrap();
+
+        put(fresh, b"new", b"old").unwrap();
+        let after = root.stat(name).unwrap();
+        let dress = |m: &Metadata| (m.uid, m.gid, m.mode, m.kind, m.nlink);
+        assert_eq!(dress(&after), dress(&before));
+        assert_eq!(root.get_xattr(name, os("user.note")).unwrap(), b"kept");
+        assert_eq!(root.get_xattr(name, os("system.posix_acl_access")).unwrap(), acl);
+
+        root.remove_xattr(name, os("system.posix_acl_access")).unwrap();
+        root.set_mode(name, 0o604).unwrap();
+        put(fresh, b"newer", b"new").unwrap();
+        assert_eq!(root.list_xattr(name).unwrap(), b"user.note\0");
+        assert_eq!(root.stat(name).unwrap().mode, 0o604);
+    });
+}
+
+#[test]
+fn every_commit_is_at_least_a_second_later() {
+    everywhere(|fresh| {
+        fresh.put("app.toml", "0");
+        let root = fresh.store.root();
+        let mut last = root.stat(os("app.toml")).unwrap().mtime;
+        for n in 1..5u8 {
+            let now = put(fresh, &[n], &fresh.content("app.toml")).unwrap().metadata.mtime;
+            assert!(now >= last.plus_seconds(1), "{now:?} after {last:?}");
+            last = now;
+        }
+        let old = Time { sec: 1_000_000_000, nsec: 5 };
+        root.set_times(os("app.toml"), None, Some(SetTime::At(old))).unwrap();
+        let rewrap = Commit { mtime: MtimeRule::JustLater, ..commit(b"r", &[4]) };
+        let done = root.commit(os("app.toml"), &rewrap).unwrap();
+        assert_eq!(done.metadata.mtime, old.plus_seconds(1));
+        let before = Time::now();
+        assert!(put(fresh, b"s", b"r").unwrap().metadata.mtime >= before);
+    });
+}
+
+#[test]
+fn an_unexpected_version_is_kept_sealed_and_reported() {
+    everywhere(|fresh| {
+        fresh.put("app.toml", "somebody else's");
+        let done = put(fresh, b"new", b"as last read").unwrap();
+        assert_eq!(fresh.content("app.toml"), b"new");
+        let name = done.conflict.unwrap();
+        assert!(name.starts_with("app.toml."), "{name}");
+        assert_eq!(fresh.store.read_kept(&name).unwrap(), b"sealed:somebody else's");
+        assert_eq!(fresh.store.kept().unwrap(), [name]);
+        assert!(fresh.temporaries(".").is_empty());
+    });
+}
+
+#[test]
+fn a_version_that_cannot_be_kept_stays_where_it_is() {
+    everywhere(|fresh| {
+        for links in [1, 2] {
+            fresh.put("app.toml", "somebody else's");
+            if links == 2 {
+                fresh.store.root().link(os("app.toml"), fresh.store.root(), os("b")).unwrap();
+            }
+            let no_key = |_: &[u8]| Err(Errno::IO.into());
+            let commit = Commit { seal_kept: &no_key, ..commit(b"new", b"as last read") };
+            let failed = fresh.store.root().commit(os("app.toml"), &commit).unwrap_err();
+            assert_eq!((failed.step, failed.took_place()), (Step::Keep, false));
+            assert_eq!(io::Error::from(failed).raw_os_error(), Some(libc::EIO));
+            assert_eq!(fresh.content("app.toml"), b"somebody else's");
+            assert!(fresh.temporaries(".").is_empty());
+        }
+    });
+}
+
+#[test]
+fn a_file_with_two_names_is_rewritten_in_place() {
+    everywhere(|fresh| {
+        for (new, expected) in [("new, and longer", "old"), ("n", "old")] {
+            fresh.put("app.toml", "old");
+            let root = fresh.store.root();
+            root.link(os("app.toml"), root, os("b")).unwrap();
+            let before = root.stat(os("app.toml")).unwrap();
+            let done = put(fresh, new.as_bytes(), expected.as_bytes()).unwrap();
+            assert_eq!((done.metadata.ino, done.metadata.nlink), (before.ino, 2));
+            assert!(done.metadata.mtime >= before.mtime.plus_seconds(1));
+            assert_eq!(done.metadata.stamp(), root.stat(os("b")).unwrap().stamp());
+            assert_eq!(fresh.content("app.toml"), new.as_bytes());
+            assert_eq!(fresh.content("b"), new.as_bytes());
+            assert_eq!(done.conflict, None);
+            assert_eq!(fresh.names("."), ["app.toml", "b"]);
+            root.unlink(os("b")).unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_conflict_in_place_is_kept_too() {
+    let fresh = Fresh::new();
+    fresh.put("app.toml", "somebody else's");
+    std::fs::hard_link(fresh.path("app.toml"), fresh.path("b")).unwrap();
+    assert!(put(&fresh, b"new", b"as last read").unwrap().conflict.is_some());
+    assert_eq!(kept(&fresh), [b"sealed:somebody else's"]);
+    assert_eq!(fresh.content("b"), b"new");
+}
+
+#[test]
+fn what_is_no_regular_file_is_refused() {
+    let fresh = Fresh::new();
+    let root = fresh.store.root();
+    fresh.put("elsewhere", "untouched");
+    root.symlink(os("link"), b"elsewhere", None).unwrap();
+    root.mkdir(os("dir"), 0o755, None).unwrap();
+    root.mknod(os("pipe"), FileKind::Fifo, 0o600, 0, None).unwrap();
+    for (name, code) in [
+        ("link", libc::ELOOP),
+        ("dir", libc::EISDIR),
+        ("pipe", libc::EINVAL),
+        ("absent", libc::ENOENT),
+        ("../app.toml", libc::EINVAL),
+    ] {
+        let failed = root.commit(os(name), &commit(b"new", b"")).unwrap_err();
+        assert_eq!((failed.step, failed.source.raw_os_error()), (Step::Open, Some(code)), "{name}");
+    }
+    assert_eq!(fresh.content("elsewhere"), b"untouched");
+    assert_eq!(fresh.names("."), ["dir", "elsewhere", "link", "pipe"]);
+}
+
+/// Something happens to the target right before the exchange.
+fn meanwhile(fresh: &Fresh, event: impl FnOnce()) -> Result<Option<Committed>, CommitError> {
+    let commit = commit(b"new", b"old");
+    let dir = fresh.store.root();
+    let replace = Replace { dir, name: os("app.toml"), commit: &commit };
+    let target = dir.open_file(os("app.toml"), Access::Read).unwrap();
+    let before = Metadata::of(&target).unwrap();
+    let mut draft = Draft::begin(dir, TempName::of(b"new", b"old")).unwrap();
+    event();
+    let done = replace.with_draft(&mut draft, &target, &before);
+    if !matches!(done, Ok(Some(_))) {
+        draft.discard();
+    }
+    assert!(fresh.temporaries(".").is_empty());
+    done
+}
+
+#[test]
+fn a_target_that_vanishes_meanwhile_is_put_in_place_again() {
+    everywhere(|fresh| {
+        fresh.put("app.toml", "old");
+        fresh.store.root().set_mode(os("app.toml"), 0o611).unwrap();
+        let gone = || std::fs::remove_file(fresh.path("app.toml")).unwrap();
+        let done = meanwhile(fresh, gone).unwrap().unwrap();
+        assert_eq!((done.metadata.mode, done.conflict), (0o611, None));
+        assert_eq!(fresh.content("app.toml"), b"new");
+    });
+}
+
+#[test]
+fn attributes_that_change_meanwhile_are_carried_again() {
+    everywhere(|fresh| {
+        fresh.put("app.toml", "old");
+        let future = Time::now().plus_seconds(1000);
+        let done = meanwhile(fresh, || {
+            let root = fresh.store.root();
+            root.set_mode(os("app.toml"), 0o640).unwrap();
+            root.set_times(os("app.toml"), None, Some(SetTime::At(future))).unwrap();
+        });
+        let done = done.unwrap().unwrap();
+        assert_eq!(done.metadata.mode, 0o640);
+        assert_eq!(done.metadata.mtime, future.plus_seconds(1));
+        assert_eq!(done.conflict, None);
+    });
+}
+
+#[test]
+fn a_version_that_comes_meanwhile_is_kept() {
+    everywhere(|fresh| {
+        fresh.put("app.toml", "old");
+        fresh.put("other", "by rename");
+        let done = meanwhile(fresh, || {
+            std::fs::rename(fresh.path("other"), fresh.path("app.toml")).unwrap()
+        });
+        assert!(done.unwrap().unwrap().conflict.is_some());
+        assert_eq!(kept(fresh), [b"sealed:by rename"]);
+        assert_eq!(fresh.content("app.toml"), b"new");
+    });
+}
+
+#[test]
+fn a_second_name_that_comes_meanwhile_undoes_the_exchange() {
+    everywhere(|fresh| {
+        fresh.put("app.toml", "old");
+        let linked = || std::fs::hard_link(fresh.path("app.toml"), fresh.path("b")).unwrap();
+        assert!(meanwhile(fresh, linked).unwrap().is_none());
+        assert_eq!(fresh.content("app.toml"), b"old");
+        assert_eq!(fresh.store.root().stat(os("b")).unwrap().nlink, 2);
+    });
+}
+
+#[test]
+fn a_directory_that_comes_meanwhile_stays() {
+    everywhere(|fresh| {
+        fresh.put("app.toml", "old");
+        let failed = meanwhile(fresh, || {
+            std::fs::remove_file(fresh.path("app.toml")).unwrap();
+            std::fs::create_dir(fresh.path("app.toml")).unwrap();
+        });
+        assert_eq!(failed.unwrap_err().source.raw_os_error(), Some(libc::EISDIR));
+        assert!(fresh.path("app.toml").is_dir());
+    });
+}
+
+/// Runs `story` on a thread that is nobody, as a daemon without privileges would be.
+fn as_nobody(story: impl FnOnce() + Send) {
+    std::thread::scope(|threads| {
+        let nobody = threads.spawn(|| {
+            use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+            let (uid, gid) = (rustix::fs::Uid::from_raw(65534), rustix::fs::Gid::from_raw(65534));
+            set_thread_groups(&[]).unwrap();
+            set_thread_res_gid(gid, gid, gid).unwrap();
+            set_thread_res_uid(uid, uid, uid).unwrap();
+            story();
+        });
+        if let Err(cause) = nobody.join() {
+            std::panic::resume_unwind(cause);
+        }
+    });
+}
+
+#[test]
+fn an_owner_that_cannot_be_given_is_kept_by_writing_in_place() {
+    if !geteuid().is_root() {
+        return; // only root can set the scene: a file of another user
+    }
+    everywhere(|fresh| {
+        fresh.put("app.toml", "old");
+        let root = fresh.store.root();
+        root.set_owner(os("app.toml"), Some(1234), Some(1234)).unwrap();
+        root.set_mode(os("app.toml"), 0o666).unwrap();
+        root.set_mode(os("."), 0o777).unwrap();
+        let before = root.stat(os("app.toml")).unwrap();
+        as_nobody(|| assert_eq!(put(fresh, b"new", b"old").unwrap().metadata.ino, before.ino));
+        let after = root.stat(os("app.toml")).unwrap();
+        assert_eq!((after.uid, after.mode), (1234, 0o666));
+        assert_eq!(fresh.content("app.toml"), b"new");
+        assert_eq!(fresh.names("."), ["app.toml"]);
+    });
+}
+
+#[test]
+fn where_the_directory_takes_no_file_the_journal_is_in_the_control_directory() {
+    if !geteuid().is_root() {
+        return; // only root can set the scene: a directory of another user
+    }
+    let fresh = Fresh::new();
+    fresh.put("conf.d/app.toml", "old");
+    let root = fresh.store.root();
+    let dir = root.open_dir(os("conf.d")).unwrap();
+    dir.set_mode(os("app.toml"), 0o666).unwrap();
+    root.set_mode(os("."), 0o755).unwrap();
+    as_nobody(|| {
+        let failed = dir.commit(os("app.toml"), &commit(b"new", b"old")).unwrap_err();
+        assert_eq!(
+            (failed.step, failed.source.raw_os_error()),
+            (Step::Journal, Some(libc::EACCES))
+        );
+    });
+    assert_eq!(fresh.content("conf.d/app.toml"), b"old");
+    root.mkdir(os(CONTROL_DIR), 0o777, None).unwrap();
+    as_nobody(|| {
+        // Dies with the new content in the journal alone.
+        let life = || drop(dir.commit(os("app.toml"), &commit(b"new", b"old")));
+        assert!(crash::after(Step::Journal, life));
+    });
+    assert_eq!(fresh.temporaries(CONTROL_DIR).len(), 1);
+    assert!(fresh.temporaries("conf.d").is_empty());
+    as_nobody(|| {
+        dir.commit(os("app.toml"), &commit(b"newer", b"old")).unwrap();
+    });
+    assert_eq!(fresh.content("conf.d/app.toml"), b"newer");
+    assert!(fresh.temporaries(CONTROL_DIR).is_empty());
+}
+
+#[test]
+fn an_immutable_or_append_only_target_gives_its_errno() {
+    use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
+    let fresh = Fresh::new();
+    fresh.put("app.toml", "old");
+    let file = File::open(fresh.path("app.toml")).unwrap();
+    let Ok(plain) = ioctl_getflags(&file) else { return }; // a filesystem without such flags
+    for flag in [IFlags::IMMUTABLE, IFlags::APPEND] {
+        if ioctl_setflags(&file, plain | flag).is_err() {
+            return; // not allowed to: nothing to be refused later either
+        }
+        let failed = put(&fresh, b"new", b"old");
+        ioctl_setflags(&file, plain).unwrap();
+        assert_eq!(failed.unwrap_err().source.raw_os_error(), Some(libc::EPERM));
+        assert_eq!(fresh.content("app.toml"), b"old");
+        assert_eq!(fresh.names("."), ["app.toml"]);
+    }
+}
+
+/// A tmpfs of a few pages, unmounted when dropped; `None` without the right to mount.
+struct Small(tempfile::TempDir);
+
+impl Small {
+    fn new() -> Option<Self> {
+        let place = tempfile::tempdir().unwrap();
+        let flags = rustix::mount::MountFlags::empty();
+        rustix::mount::mount("tmpfs", place.path(), "tmpfs", flags, c"size=64k").ok()?;
+        Some(Self(place))
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let detach = rustix::mount::UnmountFlags::DETACH;
+        let _ = rustix::mount::unmount(self.0.path(), detach);
+    }
+}
+
+#[test]
+fn a_full_store_refuses_and_nothing_changes() {
+    for links in [1, 2] {
+        let Some(small) = Small::new() else { return };
+        let store = super::super::Store::open(small.0.path()).unwrap();
+        let path = small.0.path().join("app.toml");
+        std::fs::write(&path, [b'o'; 5000]).unwrap();
+        if links == 2 {
+            std::fs::hard_link(&path, small.0.path().join("b")).unwrap();
+        }
+        // Room for a journal, not for a journal and a longer target.
+        let content = [b'n'; 36_000];
+        let _fill =
+            (links == 1).then(|| std::fs::write(small.0.path().join("fill"), [0; 45_000]).unwrap());
+        let before = std::fs::metadata(&path).unwrap();
+        let failed = store.root().commit(os("app.toml"), &commit(&content, &[b'o'; 5000]));
+        assert_eq!(failed.unwrap_err().source.raw_os_error(), Some(libc::ENOSPC));
+        assert_eq!(std::fs::read(&path).unwrap(), [b'o'; 5000]);
+        assert_eq!(std::fs::metadata(&path).unwrap().mtime_nsec(), before.mtime_nsec());
+        let names = store.root().all_entries().unwrap();
+        assert!(names.iter().all(|e| !super::super::is_reserved(&e.name)), "{names:?}");
+    }
+}
+
+#[test]
+fn a_writer_that_is_still_at_work_makes_the_commit_fail_or_is_kept() {
+    let fresh = Fresh::new();
+    fresh.put("app.toml", "old");
+    let mut writer = OpenOptions::new().append(true).open(fresh.path("app.toml")).unwrap();
+    writer.write_all(b" and more").unwrap();
+    let done = put(&fresh, b"new", b"old").unwrap();
+    assert!(done.conflict.is_some());
+    assert_eq!(kept(&fresh), [b"sealed:old and more"]);
+}
+
+#[test]
+fn a_recovery_beside_commits_touches_nothing_of_theirs() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let fresh = Fresh::new();
+    fresh.put("app.toml", "0");
+    fresh.put("linked", "0");
+    std::fs::hard_link(fresh.path("linked"), fresh.path("link")).unwrap();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|threads| {
+        let recovering = threads.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                let done = fresh.store.recover(&|_, bytes| seal(bytes)).unwrap();
+                let touched = (done.removed, done.redone, done.kept.len(), done.failed.len());
+                assert_eq!(touched, (0, 0, 0, 0), "{done:?}");
+            }
+        });
+        for name in ["app.toml", "linked"] {
+            for n in 1..100 {
+                let (new, old) = (n.to_string(), (n - 1).to_string());
+                let commit = commit(new.as_bytes(), old.as_bytes());
+                let done = fresh.store.root().commit(os(name), &commit).unwrap();
+                assert_eq!(done.conflict, None);
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+        recovering.join().unwrap();
+    });
+    assert_eq!((fresh.content("app.toml"), fresh.content("link")), (b"99".into(), b"99".into()));
+}
+
+#[test]
+fn an_old_descriptor_keeps_what_it_had() {
+    let fresh = Fresh::new();
+    fresh.put("app.toml", "old");
+    let file = fresh.store.root().open_file(os("app.toml"), Access::Read).unwrap();
+    put(&fresh, b"new", b"old").unwrap();
+    let mut bytes = [0; 3];
+    file.read_exact_at(&mut bytes, 0).unwrap();
+    assert_eq!(&bytes, b"old");
+}

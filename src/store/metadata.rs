@@ -1,0 +1,235 @@
+//! What the store says about an entry: the fields of `stat(2)` in our own plain types, and the
+//! [`Stamp`] by which a change is noticed.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::time::SystemTime;
+
+use rustix::fs::{FileType, Timespec};
+use rustix::io::Errno;
+
+/// The kind of a directory entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FileKind {
+    /// A regular file: the only kind that is ever sealed.
+    File,
+    /// A directory.
+    Dir,
+    /// A symbolic link; handed to the kernel, never followed.
+    Symlink,
+    /// A named pipe.
+    Fifo,
+    /// A Unix socket's name.
+    Socket,
+    /// A character device.
+    CharDevice,
+    /// A block device.
+    BlockDevice,
+}
+
+impl FileKind {
+    /// The kind in the `S_IFMT` bits of a mode; `None` for bits that name no kind. Zero means a
+    /// regular file, as in `mknod(2)`.
+    pub fn from_mode(mode: u32) -> Option<Self> {
+        if mode & libc::S_IFMT == 0 {
+            return Some(Self::File);
+        }
+        Self::from_rustix(FileType::from_raw_mode(mode))
+    }
+
+    pub(super) fn from_rustix(kind: FileType) -> Option<Self> {
+        Some(match kind {
+            FileType::RegularFile => Self::File,
+            FileType::Directory => Self::Dir,
+            FileType::Symlink => Self::Symlink,
+            FileType::Fifo => Self::Fifo,
+            FileType::Socket => Self::Socket,
+            FileType::CharacterDevice => Self::CharDevice,
+            FileType::BlockDevice => Self::BlockDevice,
+            FileType::Unknown => return None,
+        })
+    }
+
+    /// `Ok` for a regular file, else the errno that tells what stands there instead: EISDIR,
+    /// ELOOP for a symlink, EINVAL for what is neither file nor directory.
+    pub(super) fn require_file(self) -> io::Result<()> {
+        Err(match self {
+            Self::File => return Ok(()),
+            Self::Dir => Errno::ISDIR,
+            Self::Symlink => Errno::LOOP,
+            Self::Fifo | Self::Socket | Self::CharDevice | Self::BlockDevice => Errno::INVAL,
+        }
+        .into())
+    }
+}
+
+/// A point in time, as the filesystem stores it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Time {
+    /// Seconds since 1970 UTC; negative before.
+    pub sec: i64,
+    /// Nanoseconds within the second, 0 to 999 999 999.
+    pub nsec: u32,
+}
+
+impl Time {
+    /// The time of day.
+    pub fn now() -> Self {
+        match SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(since) => Self { sec: since.as_secs() as i64, nsec: since.subsec_nanos() },
+            Err(_) => Self::default(), // a clock before 1970 orders nothing
+        }
+    }
+
+    /// This time, `seconds` later.
+    pub fn plus_seconds(self, seconds: i64) -> Self {
+        Self { sec: self.sec.saturating_add(seconds), ..self }
+    }
+
+    pub(super) fn timespec(self) -> Timespec {
+        Timespec { tv_sec: self.sec, tv_nsec: self.nsec.into() }
+    }
+}
+
+/// A time to set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetTime {
+    /// The kernel's time of the call (`UTIME_NOW`; allowed to whoever may write).
+    Now,
+    /// That time (allowed to the owner).
+    At(Time),
+}
+
+/// User and group of an entry to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// User id.
+    pub uid: u32,
+    /// Group id; in a set-group-ID directory the directory's group wins, as with `open(2)`.
+    pub gid: u32,
+}
+
+/// An entry's metadata.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metadata {
+    /// Inode number.
+    pub ino: u64,
+    /// Device of the filesystem.
+    pub dev: u64,
+    /// What it is.
+    pub kind: FileKind,
+    /// Permission bits with set-user-ID, set-group-ID and sticky; without the kind.
+    pub mode: u32,
+    /// Number of names.
+    pub nlink: u64,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// The device that a device node stands for.
+    pub rdev: u64,
+    /// Bytes of content: of the sealed form, not of the view.
+    pub size: u64,
+    /// Blocks of 512 bytes in use.
+    pub blocks: u64,
+    /// Preferred size of an I/O, bytes.
+    pub blksize: u32,
+    /// Last access.
+    pub atime: Time,
+    /// Last change of the content.
+    pub mtime: Time,
+    /// Last change of content or metadata, by the kernel's clock: nobody can set it.
+    pub ctime: Time,
+}
+
+impl Metadata {
+    /// The part by which a change is noticed.
+    pub fn stamp(&self) -> Stamp {
+        Stamp { ino: self.ino, size: self.size, mtime: self.mtime, ctime: self.ctime }
+    }
+
+    /// Of an open file or directory.
+    pub fn of(fd: impl AsFd) -> io::Result<Self> {
+        Ok(Self::from_stat(&rustix::fs::fstat(fd)?))
+    }
+
+    /// The integer types of `Stat` differ between architectures, hence the casts.
+    #[allow(clippy::unnecessary_cast)]
+    pub(super) fn from_stat(stat: &rustix::fs::Stat) -> Self {
+        let time = |sec: i64, nsec: u64| Time { sec, nsec: nsec as u32 };
+        Self {
+            ino: stat.st_ino as u64,
+            dev: stat.st_dev as u64,
+            // The kernel reports no other kind of a thing that can be named.
+            kind: FileKind::from_mode(stat.st_mode as u32).unwrap_or(FileKind::CharDevice),
+            mode: stat.st_mode as u32 & 0o7777,
+            nlink: stat.st_nlink as u64,
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            rdev: stat.st_rdev as u64,
+            size: stat.st_size as u64,
+            blocks: stat.st_blocks as u64,
+            blksize: stat.st_blksize as u32,
+            atime: time(stat.st_atime as i64, stat.st_atime_nsec as u64),
+            mtime: time(stat.st_mtime as i64, stat.st_mtime_nsec as u64),
+            ctime: time(stat.st_ctime as i64, stat.st_ctime_nsec as u64),
+        }
+    }
+}
+
+/// Identity and version of a file's content: two equal stamps, neither young, mean equal bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Stamp {
+    ino: u64,
+    size: u64,
+    mtime: Time,
+    ctime: Time,
+}
+
+impl Stamp {
+    /// Whether the file changed less than 2 s before `now`. The kernel's clock for file times is
+    /// coarse (a tick; whole seconds on some filesystems), so a second change may leave the same
+    /// stamp: a young one proves nothing. A time in the future counts as young.
+    pub fn is_young(&self, now: Time) -> bool {
+        let young = |time: Time| time.plus_seconds(2) > now;
+        young(self.mtime) || young(self.ctime)
+    }
+}
+
+/// Sets the modification time of an open file; its access time stays.
+pub(super) fn set_mtime(file: &File, mtime: Time) -> io::Result<()> {
+    let times = rustix::fs::Timestamps {
+        last_access: Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT },
+        last_modification: mtime.timespec(),
+    };
+    Ok(rustix::fs::futimens(file, &times)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stamp_is_young_for_two_seconds_of_either_time() {
+        let at = |mtime, ctime| Stamp {
+            ino: 1,
+            size: 1,
+            mtime: Time { sec: mtime, nsec: 5 },
+            ctime: Time { sec: ctime, nsec: 5 },
+        };
+        let now = Time { sec: 100, nsec: 5 };
+        assert!(!at(98, 98).is_young(now));
+        assert!(at(99, 90).is_young(now));
+        assert!(at(90, 99).is_young(now));
+        assert!(at(200, 90).is_young(now));
+        assert!(at(98, 90).is_young(Time { sec: 100, nsec: 4 }));
+    }
+
+    #[test]
+    fn a_mode_names_its_kind() {
+        assert_eq!(FileKind::from_mode(0o644), Some(FileKind::File));
+        assert_eq!(FileKind::from_mode(libc::S_IFIFO | 0o600), Some(FileKind::Fifo));
+        assert_eq!(FileKind::from_mode(libc::S_IFMT), None);
+    }
+}
