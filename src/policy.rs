@@ -160,13 +160,18 @@ impl Policy {
         self.0.padding.unwrap_or(DEFAULT_BUCKET)
     }
 
-    /// The name that `file` is derived from, if one that is known is among the candidates. A rule
-    /// knows better than a list.
+    /// The name that `file` is derived from, if a known one is among the candidates. A rule knows
+    /// better than a list; and where names are guessed, `seal = "none"` for one of them does not
+    /// lay open what may be another.
     fn origin(&self, file: &RelPath) -> Option<RelPath> {
-        let origins = origins(file);
-        let ruled = |name: &&RelPath| self.deciding_rule(name, codec_of(name)).is_some();
-        let known = |name: &&RelPath| builtin_class(name).is_some();
-        origins.iter().find(ruled).or_else(|| origins.iter().find(known)).cloned()
+        let rank = |name: &RelPath| match self.deciding_rule(name, codec_of(name)) {
+            Some((_, Class::Plain)) => Some(2),
+            Some(_) => Some(0),
+            None => builtin_class(name).map(|_| 1),
+        };
+        let ranked = origins(file).into_iter().filter_map(|name| Some((rank(&name)?, name)));
+        // The first of several of the best rank.
+        ranked.min_by_key(|(rank, _)| *rank).map(|(_, name)| name)
     }
 
     /// The last rule that matches `file` and says what it is.

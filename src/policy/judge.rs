@@ -57,8 +57,9 @@ impl<'a> FieldRules<'a> {
         if value::looks_sealed(value) {
             return Verdict { secret: Secret::All, reason: Reason::LooksSealed };
         }
-        let named = self.by_path(path, value);
-        match value::credential(value) {
+        let credential = value::credential(value);
+        let named = self.by_path(path, value, credential.is_some());
+        match credential {
             None => named,
             Some((credential, secret)) => match (secret, named.secret) {
                 // A rule or name for the value as a whole says more than the part found in it.
@@ -72,7 +73,7 @@ impl<'a> FieldRules<'a> {
         }
     }
 
-    fn by_path(&self, path: &FieldPath, value: &[u8]) -> Verdict {
+    fn by_path(&self, path: &FieldPath, value: &[u8], credential: bool) -> Verdict {
         if let Some(rule) = self.fields.iter().rev().find(|rule| rule.pattern.covers(path)) {
             return Verdict {
                 secret: if rule.secret { Secret::All } else { Secret::No },
@@ -89,10 +90,11 @@ impl<'a> FieldRules<'a> {
                 return Verdict { secret: Secret::All, reason: Reason::Ledger };
             }
         }
-        self.by_name(path, value)
+        self.by_name(path, value, credential)
     }
 
-    fn by_name(&self, path: &FieldPath, value: &[u8]) -> Verdict {
+    /// With a `credential` found in it, a locator holds no other.
+    fn by_name(&self, path: &FieldPath, value: &[u8], credential: bool) -> Verdict {
         let mut verdict = Verdict { secret: Secret::No, reason: Reason::Unruled };
         let mut innermost = true;
         for key in path.inwards().filter_map(Segment::key) {
@@ -104,6 +106,7 @@ impl<'a> FieldRules<'a> {
                         verdict.reason = Reason::Excepted { name: word, except, segment };
                     }
                 }
+                Found::Name { kind: Kind::Locator, .. } if credential => {}
                 Found::Name { word, kind } => match harmless(kind, key, value) {
                     None => return secret(word, key, Secret::All),
                     Some(why) => {

@@ -350,7 +350,7 @@ mod tests {
         check("version = \"1\"", 1, 11, "`version` is a number", "");
         check("version = 1\ndefaults = 9", 2, 12, "`defaults = 9` is not known", "edition 1");
         check("version = 1\nversion = 1", 2, 1, "duplicate key", "");
-        check("version = 1\n[[file]\n", 2, 1, "", "");
+        check("version = 1\n[[file]\n", 2, 8, "unclosed", "");
         check("version = 1\n[secret]\nnames = []", 2, 2, "unknown key `secret`", "`[[file]]`");
         check("version = 1\n\n[secrts]\n", 3, 2, "unknown key `secrts`", "did you mean `secrets`");
         check("version = 1\nzzz = 1", 2, 1, "unknown key `zzz`", "known are `version`");
@@ -381,7 +381,7 @@ mod tests {
         check(&rule("seal = \"hole\""), 4, 8, "cannot be `hole`", "did you mean `whole`");
         check(&rule("seal = \"whole\"\nsecret = [\"a\"]"), 4, 8, "`secret` has no meaning", "drop");
         check(&rule("seal = \"none\"\nformat = \"toml\""), 4, 8, "`format` has no meaning", "");
-        check(&rule("secret = [\"ok\", \"a..b\"]"), 4, 19, "a key is expected", "");
+        check(&rule("secret = [\"ok\", \"a..b\"]"), 4, 20, "a key is expected", "");
         check(&rule("secret = ['a b']"), 4, 13, "`.` or `[]`", "");
         check(&rule("secret = [\"\\u0061..b\"]"), 4, 11, "a key is expected", "");
         check(&rule("public = \"a\""), 4, 10, "list of strings", "`public = [\"a\"]`");

@@ -151,7 +151,7 @@ fn what_is_no_secret_is_left_alone() {
             ("token_ttl", "3600", "no", "excepted by `*_ttl`"),
             ("max_tokens", "4096", "no", "excepted by `max_token`"),
             ("maxTokens", "4096", "no", "excepted"),
-            ("password_min_length", "12", "no", "excepted by `*_min`"),
+            ("password_min_length", "12", "no", "excepted by `*_length`"),
             ("password_policy", "strict", "no", "excepted by `*_policy`"),
             ("secret_name", "db", "no", "excepted by `*_name`"),
             ("secretKeyRef.name", "db", "no", "excepted by `*_ref`"),
@@ -327,6 +327,7 @@ fn a_derived_name_follows_its_origin() {
         (".env.swp", Class::Fields(CodecId::Dotenv), ".env"),
         ("app.toml.orig", Class::Whole, "app.toml.orig"),
         ("x.bak", Class::Plain, "x"),
+        (".id_rsa.swp", Class::Plain, "id_rsa"),
     ] {
         let found = policy.classify(&file(name));
         assert_eq!((found.class, found.base), (class, file(base)), "{name}");
