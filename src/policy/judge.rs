@@ -1,0 +1,182 @@
+//! The verdict on one value.
+//!
+//! Must stay true: the common case, a value that nothing names, allocates nothing; no case takes
+//! more than linear time.
+
+use std::collections::BTreeSet;
+
+use super::defaults::Kind;
+use super::names::{Found, Named, Names};
+use super::reason::Reason;
+use super::rules::FieldRule;
+use super::value::{self, Harmless};
+use crate::format::{FieldPath, Segment};
+use crate::span::Span;
+
+/// The rules for the fields of one file, see [`super::Policy::fields`].
+#[derive(Debug, Clone)]
+pub struct FieldRules<'a> {
+    names: &'a Names,
+    /// In the order of the policy: the last that covers a path counts.
+    fields: Vec<&'a FieldRule>,
+    ledger: Vec<&'a BTreeSet<String>>,
+}
+
+/// Whether a value is secret, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// How much of it.
+    pub secret: Secret,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// How much of a value is secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Secret {
+    /// Nothing.
+    No,
+    /// The value.
+    All,
+    /// These parts of the decoded value: in order, apart, not empty, none at its beginning, and
+    /// behind each a byte outside `[A-Za-z0-9_:-]` or none.
+    Parts(Vec<Span>),
+}
+
+impl<'a> FieldRules<'a> {
+    pub(super) fn new(
+        names: &'a Names,
+        fields: Vec<&'a FieldRule>,
+        ledger: Vec<&'a BTreeSet<String>>,
+    ) -> Self {
+        Self { names, fields, ledger }
+    }
+
+    /// Whether the value at `path` is secret. `value` is decoded: what a program takes it for.
+    pub fn judge(&self, path: &FieldPath, value: &[u8]) -> Verdict {
+        if value::looks_sealed(value) {
+            return Verdict { secret: Secret::All, reason: Reason::LooksSealed };
+        }
+        let credential = value::credential(value);
+        let named = self.by_path(path, value, credential.is_some());
+        match credential {
+            None => named,
+            Some((credential, secret)) => match (secret, named.secret) {
+                // A rule or name for the value as a whole says more than the part found in it.
+                (Secret::Parts(_), Secret::All) => Verdict { secret: Secret::All, ..named },
+                (Secret::Parts(found), Secret::Parts(assigned)) => Verdict {
+                    secret: value::within(value, [found, assigned].concat()),
+                    reason: Reason::Value(credential),
+                },
+                (secret, _) => Verdict { secret, reason: Reason::Value(credential) },
+            },
+        }
+    }
+
+    fn by_path(&self, path: &FieldPath, value: &[u8], credential: bool) -> Verdict {
+        if let Some(rule) = self.fields.iter().rev().find(|rule| rule.pattern.covers(path)) {
+            return Verdict {
+                secret: if rule.secret { Secret::All } else { Secret::No },
+                reason: Reason::Rule {
+                    line: rule.line,
+                    pattern: rule.text.clone(),
+                    secret: rule.secret,
+                },
+            };
+        }
+        if !self.ledger.is_empty() {
+            let text = path.to_string();
+            if self.ledger.iter().any(|entries| entries.contains(&text)) {
+                return Verdict { secret: Secret::All, reason: Reason::Ledger };
+            }
+        }
+        self.by_name(path, value, credential)
+    }
+
+    /// With a `credential` found in it, a locator holds no other.
+    fn by_name(&self, path: &FieldPath, value: &[u8], credential: bool) -> Verdict {
+        let mut verdict = Verdict { secret: Secret::No, reason: Reason::Unruled };
+        let mut innermost = true;
+        for key in path.inwards().filter_map(Segment::key) {
+            match self.names.look_at(key, innermost) {
+                Found::Nothing => {}
+                Found::Excepted { word, except } => {
+                    if verdict.reason == Reason::Unruled {
+                        let segment = shown(key);
+                        verdict.reason = Reason::Excepted { name: word, except, segment };
+                    }
+                }
+                Found::Name { kind: Kind::Locator, .. } if credential => {}
+                Found::Name { word, kind } => match harmless(kind, key, value) {
+                    None => return secret(word, key, Secret::All),
+                    Some(why) => {
+                        let segment = shown(key);
+                        verdict.reason = Reason::Harmless { name: word, segment, why };
+                    }
+                },
+            }
+            innermost = false;
+        }
+        match path.inwards().next() {
+            // What else could a scalar in a list be assigned to?
+            Some(Segment::Element | Segment::Repeated(_)) => {
+                self.by_assignment(value).unwrap_or(verdict)
+            }
+            _ => verdict,
+        }
+    }
+
+    /// A list element `NAME=VALUE` is judged by NAME.
+    fn by_assignment(&self, value: &[u8]) -> Option<Verdict> {
+        let name_len = value.iter().position(|b| *b == b'=')?;
+        let (name, assigned) = (&value[..name_len], &value[name_len + 1..]);
+        let is_name = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
+        if name.is_empty() || !name.iter().all(is_name) {
+            return None;
+        }
+        match self.names.look_at(name, true) {
+            Found::Name { word, kind } if harmless(kind, name, unquoted(assigned)).is_none() => {
+                Some(secret(
+                    word,
+                    name,
+                    value::within(value, vec![Span::new(name_len + 1, value.len())]),
+                ))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn secret(name: Named, key: &[u8], secret: Secret) -> Verdict {
+    Verdict { secret, reason: Reason::Name { name, segment: shown(key) } }
+}
+
+/// `text` without the quotes around it, if there are any.
+fn unquoted(text: &[u8]) -> &[u8] {
+    let text = text.trim_ascii();
+    match text {
+        [b'"', inner @ .., b'"'] | [b'\'', inner @ .., b'\''] => inner,
+        text => text,
+    }
+}
+
+fn shown(key: &[u8]) -> String {
+    String::from_utf8_lossy(key).into_owned()
+}
+
+/// Why `value` under a name of this kind is no secret, if it is none.
+fn harmless(kind: Kind, key: &[u8], value: &[u8]) -> Option<Harmless> {
+    let why = match kind {
+        Kind::Secret => None,
+        Kind::Locator => value::is_location(value).then_some(Harmless::NoPassword),
+        Kind::UserAndPassword => {
+            (!value::is_user_and_password(value)).then_some(Harmless::NoPassword)
+        }
+        // As the shell writes it: `PWD=/srv/app`, `OLDPWD=/`.
+        Kind::Pwd => {
+            let shell = key.eq_ignore_ascii_case(b"pwd") || key.eq_ignore_ascii_case(b"oldpwd");
+            (shell && value.starts_with(b"/")).then_some(Harmless::FilePath)
+        }
+    };
+    why.or_else(|| Harmless::of(value))
+}

@@ -1,0 +1,501 @@
+//! Names: does a key say that what stands under it is secret?
+//!
+//! An operator's `except` beats an operator's `names`, those beat the built-in exceptions, and
+//! those the built-in names. An exception takes back only the key that it is about: under
+//! `credentials.token_url` the first segment still matches.
+//!
+//! Must stay true: looking at an ordinary key allocates nothing.
+
+use std::sync::{Arc, LazyLock};
+
+use super::defaults::{self, Kind};
+use super::pattern::{star_match, star_pieces};
+use super::words::with_words;
+
+/// The names and exceptions in force.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Names {
+    /// The operator's, from `[secrets] names`.
+    pub names: Vec<Word>,
+    /// The operator's, from `[secrets] except`.
+    pub except: Vec<Word>,
+}
+
+/// One of the operator's names or exceptions: words, or a glob over a key.
+#[derive(Debug, Clone)]
+pub(super) struct Word {
+    text: Arc<str>,
+    line: usize,
+    form: Form,
+}
+
+#[derive(Debug, Clone)]
+enum Form {
+    Words(Phrase),
+    /// Over the key in lower case, as it is written and with its words joined by `_`.
+    Glob {
+        verbatim: Box<[Box<[u8]>]>,
+        joined: Box<[Box<[u8]>]>,
+    },
+}
+
+/// What a key says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Nothing.
+    Nothing,
+    /// It names a secret.
+    Name { word: Named, kind: Kind },
+    /// It would name a secret, but for an exception.
+    Excepted { word: Named, except: Named },
+}
+
+/// An entry of the names or of the exceptions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// As the list has it.
+    pub text: Arc<str>,
+    /// The line in the policy, 1-based; `None` for a built-in entry.
+    pub line: Option<usize>,
+}
+
+impl Word {
+    /// `text` is not empty; a `*` makes it a glob.
+    pub fn new(text: &str, line: usize) -> Self {
+        let form = if text.contains('*') {
+            let lower = text.to_ascii_lowercase();
+            Form::Glob {
+                verbatim: star_pieces(lower.as_bytes()),
+                joined: text.split('*').map(joined_piece).collect(),
+            }
+        } else {
+            Form::Words(Phrase::new(text, text.into(), Kind::Secret))
+        };
+        Self { text: text.into(), line, form }
+    }
+
+    fn matches(&self, key: &[u8], words: &[&[u8]]) -> bool {
+        match &self.form {
+            Form::Words(phrase) => phrase.find(words, 0).is_some(),
+            Form::Glob { verbatim, joined } => {
+                star_match(verbatim, &key.to_ascii_lowercase())
+                    || star_match(joined, &words.join(&b'_').to_ascii_lowercase())
+            }
+        }
+    }
+
+    fn named(&self) -> Named {
+        Named { text: self.text.clone(), line: Some(self.line) }
+    }
+}
+
+/// A piece of a glob with its words joined by `_`; separators at its ends stay, as `_`.
+fn joined_piece(piece: &str) -> Box<[u8]> {
+    let is_separator = |c: char| c.is_ascii() && !c.is_ascii_alphanumeric();
+    let mut joined = with_words(piece.as_bytes(), |words| words.join(&b'_'));
+    if !joined.is_empty() && piece.starts_with(is_separator) {
+        joined.insert(0, b'_');
+    }
+    if piece.ends_with(is_separator) {
+        joined.push(b'_');
+    }
+    joined.to_ascii_lowercase().into()
+}
+
+impl Names {
+    /// What `key` says; `innermost` when no other key stands below it.
+    pub fn look_at(&self, key: &[u8], innermost: bool) -> Found {
+        with_words(key, |words| self.look_at_words(key, words, innermost))
+    }
+
+    fn look_at_words(&self, key: &[u8], words: &[&[u8]], innermost: bool) -> Found {
+        let own = self.names.iter().find(|word| word.matches(key, words));
+        let found = match own {
+            Some(word) => Found::Name { word: word.named(), kind: Kind::Secret },
+            None => Builtin::get().look_at(words, innermost),
+        };
+        let (Found::Name { word, .. } | Found::Excepted { word, .. }) = &found else {
+            return found;
+        };
+        match self.except.iter().find(|except| except.matches(key, words)) {
+            Some(except) => Found::Excepted { word: word.clone(), except: except.named() },
+            None => found,
+        }
+    }
+}
+
+/// Consecutive words of a key.
+#[derive(Debug, Clone)]
+struct Phrase {
+    text: Arc<str>,
+    kind: Kind,
+    words: Box<[Box<[u8]>]>,
+    /// The words run together.
+    together: Box<[u8]>,
+}
+
+impl Phrase {
+    fn new(words: &str, text: Arc<str>, kind: Kind) -> Self {
+        let words: Box<[Box<[u8]>]> = with_words(words.as_bytes(), |words| {
+            words.iter().map(|word| Box::from(*word)).collect()
+        });
+        Self { text, kind, together: words.concat().into(), words }
+    }
+
+    /// Where this stands in `words`, from `start` on: the first word and the one behind.
+    fn find(&self, words: &[&[u8]], start: usize) -> Option<(usize, usize)> {
+        (start..words.len()).find_map(|at| self.at(words, at).map(|end| (at, end)))
+    }
+
+    /// The word behind this, if it stands at `words[at..]`.
+    fn at(&self, words: &[&[u8]], at: usize) -> Option<usize> {
+        if is_word(words[at], &self.together) {
+            return Some(at + 1);
+        }
+        let (last, front) = self.words.split_last()?;
+        let end = at + self.words.len();
+        let there = words.get(at..end)?;
+        let fits = front.iter().zip(there).all(|(own, word)| word.eq_ignore_ascii_case(own))
+            && is_word(there[front.len()], last);
+        fits.then_some(end)
+    }
+}
+
+/// Whether `word` is `wanted`, or its plural, in any case.
+fn is_word(word: &[u8], wanted: &[u8]) -> bool {
+    let singular = match word.len().checked_sub(wanted.len()) {
+        Some(0) => word,
+        Some(1) if word.ends_with(b"s") || word.ends_with(b"S") => &word[..wanted.len()],
+        _ => return false,
+    };
+    !wanted.is_empty() && singular.eq_ignore_ascii_case(wanted)
+}
+
+/// Whether `word` ends in `tail`, or its plural, in any case, and something stands before it.
+fn ends_in(word: &[u8], tail: &[u8]) -> bool {
+    let end = |len: usize| word.len().checked_sub(len).filter(|at| *at > 0).map(|at| &word[at..]);
+    [tail.len(), tail.len() + 1].into_iter().filter_map(end).any(|end| is_word(end, tail))
+}
+
+/// The built-in lists, made ready.
+struct Builtin {
+    /// By the first letter of the first word.
+    names: [Vec<Phrase>; 26],
+    tails: Vec<Phrase>,
+    after: Vec<Phrase>,
+    cancel: Vec<Phrase>,
+}
+
+fn phrase(text: &str, kind: Kind) -> Phrase {
+    Phrase::new(text, text.replace(' ', "_").into(), kind)
+}
+
+impl Builtin {
+    fn get() -> &'static Self {
+        static BUILTIN: LazyLock<Builtin> = LazyLock::new(Builtin::new);
+        &BUILTIN
+    }
+
+    fn new() -> Self {
+        let list = |texts: &[&str]| texts.iter().map(|text| phrase(text, Kind::Secret)).collect();
+        let mut names: [Vec<Phrase>; 26] = Default::default();
+        for (kind, texts) in defaults::NAMES {
+            for text in *texts {
+                let letter = usize::from(text.as_bytes()[0] - b'a');
+                names[letter].push(phrase(text, *kind));
+            }
+        }
+        Self {
+            names,
+            tails: list(defaults::TAILS),
+            after: defaults::AFTER.iter().map(|text| about(text)).collect(),
+            cancel: list(defaults::CANCEL),
+        }
+    }
+
+    fn look_at(&self, words: &[&[u8]], innermost: bool) -> Found {
+        // A key may hold several names (`dsn_password`): the one that says most counts.
+        let mut found = Found::Nothing;
+        for at in 0..words.len() {
+            for (name, end) in self.names_at(words, at) {
+                let whole = at == 0 && end == words.len();
+                if name.kind == Kind::UserAndPassword && !(whole && innermost) {
+                    continue;
+                }
+                let word = Named { text: name.text.clone(), line: None };
+                match self.exception(words, at, end) {
+                    None if name.kind == Kind::Secret => {
+                        return Found::Name { word, kind: Kind::Secret };
+                    }
+                    None => found = Found::Name { word, kind: name.kind },
+                    Some(except) if found == Found::Nothing => {
+                        let except = Named { text: except.text.clone(), line: None };
+                        found = Found::Excepted { word, except };
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
+        found
+    }
+
+    /// The names that begin at `words[at]`, each with the word behind it.
+    fn names_at<'a>(
+        &'a self,
+        words: &'a [&[u8]],
+        at: usize,
+    ) -> impl Iterator<Item = (&'a Phrase, usize)> {
+        let letter = words[at][0].to_ascii_lowercase().wrapping_sub(b'a');
+        let names = self.names.get(usize::from(letter)).into_iter().flatten();
+        let mut names = names.filter_map(move |name| Some((name, name.at(words, at)?)));
+        let first = names.next();
+        // A word that is a name of its own needs no look at its end.
+        let tails = if first.is_none() { &self.tails[..] } else { &[] };
+        let tails = tails.iter().filter(move |tail| ends_in(words[at], &tail.together));
+        first.into_iter().chain(names).chain(tails.map(move |tail| (tail, at + 1)))
+    }
+
+    /// The exception that takes back the name at `words[start..end]`.
+    fn exception(&self, words: &[&[u8]], start: usize, end: usize) -> Option<&Phrase> {
+        let cancels = |phrase: &&Phrase| {
+            let mut from = 0;
+            while let Some((first, behind)) = phrase.find(words, from) {
+                if first <= start && end <= behind {
+                    return true;
+                }
+                from = first + 1;
+            }
+            false
+        };
+        if words.len() > 1
+            && let Some(phrase) = self.cancel.iter().find(cancels)
+        {
+            return Some(phrase);
+        }
+        // A number at the end counts keys of a kind: `token_url_2`.
+        let is_number = |word: &&&[u8]| word.iter().all(u8::is_ascii_digit);
+        let behind = &words[end..];
+        let last = behind.iter().rev().find(|word| !is_number(word))?;
+        let is = |word: &[u8], phrase: &Phrase| is_word(word, &phrase.words[0]);
+        self.after.iter().find(|phrase| is(behind[0], phrase) || is(last, phrase))
+    }
+}
+
+/// An entry of [`defaults::AFTER`], shown as the glob it amounts to.
+fn about(word: &str) -> Phrase {
+    Phrase::new(word, format!("*_{word}").into(), Kind::Secret)
+}
+
+/// Whether a file of this name holds nothing but secrets, by the built-in list.
+pub(super) fn is_whole_file(name: &[u8]) -> bool {
+    type Glob = Box<[Box<[u8]>]>;
+    static GLOBS: LazyLock<Vec<Glob>> = LazyLock::new(|| {
+        defaults::WHOLE_FILES.iter().map(|glob| star_pieces(glob.as_bytes())).collect()
+    });
+    let lower = name.to_ascii_lowercase();
+    GLOBS.iter().any(|glob| star_match(glob, &lower))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(names: &Names, key: &str) -> bool {
+        matches!(names.look_at(key.as_bytes(), true), Found::Name { .. })
+    }
+
+    #[test]
+    fn built_in_names_match_in_every_spelling() {
+        for key in [
+            "password",
+            "PASSWORD",
+            "dbPassword",
+            "db-password",
+            "db_password_2",
+            "password2",
+            "dbpassword",
+            "passwords",
+            "DB_PASS",
+            "mysql_pwd",
+            "MYSQLPWD",
+            "rootpw",
+            "pw",
+            "apiKey",
+            "API_KEY",
+            "apikey",
+            "api-keys",
+            "X-Api-Key",
+            "MyAPIKey",
+            "stripeapikey",
+            "privateKey",
+            "client_secret",
+            "clientSecret",
+            "clientsecret",
+            "token",
+            "tokens",
+            "authToken",
+            "authtoken",
+            "refresh_token",
+            "githubToken",
+            "requirepass",
+            "masterauth",
+            "master_auth",
+            "wpa_psk",
+            "PresharedKey",
+            "salt",
+            "AUTH_SALT",
+            "credentials",
+            "secretKeyBase",
+            "secret_access_key",
+            "aws_secret_access_key",
+            "AccountKey",
+            "JWT_SECRET",
+            "secret_id",
+            "VAULT_SECRET_ID",
+            "license_key",
+            "private_key_passphrase",
+            "client-key-data",
+            "tokenAuthSecret",
+            "contraseña",
+            "spring.datasource.password",
+            "password_reset_token",
+            "oauth2token",
+            "passphrase",
+            "session_secret",
+            "encryptionKey",
+            "signing-key",
+            "ENCRYPTION_KEY_2",
+            "snmpCommunity",
+        ] {
+            assert!(named(&Names::default(), key), "{key}");
+        }
+    }
+
+    #[test]
+    fn built_in_exceptions_take_back_what_is_about_a_secret() {
+        for key in [
+            "password_file",
+            "passwordFile",
+            "private_key_path",
+            "privateKeyPath",
+            "token_url",
+            "tokenUrl",
+            "token_endpoint",
+            "public_key",
+            "max_tokens",
+            "maxTokens",
+            "token_count",
+            "token_ttl",
+            "tokenTTL",
+            "password_min_length",
+            "minPasswordLength",
+            "secret_enabled",
+            "password_expiry",
+            "token_timeout",
+            "token_interval",
+            "password_policy",
+            "token_algorithm",
+            "token_type",
+            "key_id",
+            "secret_name",
+            "secretName",
+            "keyspace",
+            "monkey",
+            "keyboard",
+            "bypass",
+            "compass",
+            "tokenizer",
+            "aws_access_key_id",
+            "private_key_id",
+            "existingSecret",
+            "imagePullSecrets",
+            "secretKeyRef",
+            "passwordless",
+            "secretary",
+            "tokens_per_minute",
+            "authorized_keys",
+            "key",
+            "auth_method",
+            "authentication",
+            "author",
+            "cookie",
+            "pin",
+            "cs_pin",
+            "refresh_token_expires_in",
+            "jwt_issuer",
+            "jwt_audience",
+            "jwks_uri",
+            "jwtAlgorithm",
+            "password_hashers",
+            "credentials_provider",
+            "token_url_2",
+            "pass_rate",
+            "passenger",
+            "password_env",
+            "bearer_format",
+            "TOKEN_CACHE_SIZE",
+            "hash",
+            "primary_key",
+            "salt_len",
+            "access_key_id",
+            "server_tokens",
+            "eos_token",
+            "proxy_pass",
+            "password_encoder",
+        ] {
+            assert!(!named(&Names::default(), key), "{key}");
+        }
+    }
+
+    #[test]
+    fn an_exception_tells_what_it_took_back() {
+        let Found::Excepted { word, except } = Names::default().look_at(b"tokenUrl", true) else {
+            panic!("an exception");
+        };
+        assert_eq!((&*word.text, &*except.text), ("token", "*_url"));
+    }
+
+    #[test]
+    fn the_operators_lists_beat_the_built_in_ones() {
+        let names = Names {
+            names: vec![
+                Word::new("internal_pin", 3),
+                Word::new("x-*", 4),
+                Word::new("token_url", 5),
+                Word::new("*Code", 6),
+            ],
+            except: vec![Word::new("*_hint", 7), Word::new("demo", 8)],
+        };
+        for key in [
+            "internal_pin",
+            "myInternalPin",
+            "InternalPins",
+            "X-Foo",
+            "x_foo",
+            "token_url",
+            "doorCode",
+        ] {
+            assert!(named(&names, key), "{key}");
+        }
+        for key in ["pin", "password_hint", "passwordHint", "demo_password", "demoInternalPin"] {
+            assert!(!named(&names, key), "{key}");
+        }
+        assert_eq!(
+            names.look_at(b"token_url", true),
+            Found::Name {
+                word: Named { text: "token_url".into(), line: Some(5) },
+                kind: Kind::Secret
+            }
+        );
+    }
+
+    #[test]
+    fn whole_files_are_known_by_name() {
+        for name in ["id_rsa", "ssh_host_ed25519_key", "server.KEY", ".netrc", "a.b.p12"] {
+            assert!(is_whole_file(name.as_bytes()), "{name}");
+        }
+        for name in ["id_rsa.pub", "ca.pem", "server.crt", "key", "ssh_host_rsa_key.pub", "x.gpg"] {
+            assert!(!is_whole_file(name.as_bytes()), "{name}");
+        }
+    }
+}

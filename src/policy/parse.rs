@@ -1,0 +1,399 @@
+//! Reads `policy.toml`. Any error refuses the whole text: half a policy would leave secrets in
+//! the clear that the other half names.
+
+mod suggest;
+
+use std::fmt;
+
+use toml_edit::{Document, Item, TableLike, Value};
+
+use self::suggest::closest;
+use super::names::{Names, Word};
+use super::pattern::FieldPattern;
+use super::rules::{FieldRule, FileGlob, Rule, Seal};
+use crate::format::{CodecId, ParseError};
+
+/// Why a text is no policy, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyError {
+    /// 1-based.
+    pub line: usize,
+    /// 1-based, in bytes.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for PolicyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "policy line {}, column {}: {}", self.line, self.column, self.message)?;
+        match &self.hint {
+            Some(hint) => write!(f, " ({hint})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for PolicyError {}
+
+/// What a policy says, before it is put to use.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Parsed {
+    pub rules: Vec<Rule>,
+    pub names: Names,
+    pub padding: Option<usize>,
+}
+
+const POLICY_KEYS: &[&str] = &["version", "defaults", "padding", "secrets", "file"];
+const SECRETS_KEYS: &[&str] = &["names", "except"];
+const FILE_KEYS: &[&str] = &["path", "format", "pattern", "secret", "public", "seal"];
+const SEALS: &[(&str, Seal)] =
+    &[("fields", Seal::Fields), ("whole", Seal::Whole), ("none", Seal::None)];
+
+/// Formats that policies may come to name, which no codec reads yet.
+const LATER_FORMATS: &[&str] = &["yaml", "xml", "ini", "properties", "directives", "hcl", "regex"];
+
+/// Reads the text of a policy.
+pub(super) fn parse(text: &str) -> Result<Parsed, PolicyError> {
+    let reader = Reader { text };
+    let document = Document::parse(text).map_err(|error| {
+        reader.error(error.span().map_or(text.len(), |span| span.start), error.message().trim())
+    })?;
+    reader.policy(document.as_table())
+}
+
+struct Reader<'t> {
+    text: &'t str,
+}
+
+type Result<T, E = PolicyError> = std::result::Result<T, E>;
+
+impl Reader<'_> {
+    fn policy(&self, table: &dyn TableLike) -> Result<Parsed> {
+        // First: a later version may well have other keys.
+        match table.get("version") {
+            None => {
+                return Err(self.error(0, "`version` is missing").with("begin with `version = 1`"));
+            }
+            Some(version) => self.edition(version, "version", "this is policy version 1")?,
+        }
+        if let Some(defaults) = table.get("defaults") {
+            self.edition(defaults, "defaults", "the built-in lists are at edition 1")?;
+        }
+        self.known_keys(table, POLICY_KEYS, "")?;
+        let mut parsed = Parsed::default();
+        if let Some(padding) = table.get("padding") {
+            parsed.padding = Some(self.padding(padding)?);
+        }
+        if let Some(secrets) = table.get("secrets") {
+            let secrets = secrets
+                .as_table_like()
+                .ok_or_else(|| self.at(secrets, "`secrets` is a table").with("`[secrets]`"))?;
+            self.known_keys(secrets, SECRETS_KEYS, " in `[secrets]`")?;
+            parsed.names.names = self.words(secrets, "names")?;
+            parsed.names.except = self.words(secrets, "except")?;
+        }
+        for (file, start) in self.files(table)? {
+            parsed.rules.push(self.rule(file, start)?);
+        }
+        Ok(parsed)
+    }
+
+    fn edition(&self, item: &Item, key: &str, known: &str) -> Result<()> {
+        match item.as_integer() {
+            Some(1) => Ok(()),
+            Some(other) => Err(self
+                .at(item, format!("`{key} = {other}` is not known to this confseal"))
+                .with(known)),
+            None => Err(self.at(item, format!("`{key}` is a number")).with(format!("`{key} = 1`"))),
+        }
+    }
+
+    fn padding(&self, item: &Item) -> Result<usize> {
+        item.as_integer()
+            .and_then(|bytes| usize::try_from(bytes).ok())
+            .filter(|bytes| (16..=4096).contains(bytes) && bytes % 16 == 0)
+            .ok_or_else(|| self.at(item, "`padding` is a multiple of 16, from 16 to 4096 bytes"))
+    }
+
+    /// The `[[file]]` tables in order, with where each begins.
+    fn files<'d>(&self, table: &'d dyn TableLike) -> Result<Vec<(&'d dyn TableLike, usize)>> {
+        let Some(item) = table.get("file") else { return Ok(Vec::new()) };
+        let wrong = |at| self.error(at, "`file` is a list of tables").with("write `[[file]]`");
+        match item {
+            Item::ArrayOfTables(tables) => {
+                let start = |span: Option<std::ops::Range<usize>>| span.map_or(0, |s| s.start);
+                Ok(tables.iter().map(|t| (t as &dyn TableLike, start(t.span()))).collect())
+            }
+            Item::Value(Value::Array(array)) => array
+                .iter()
+                .map(|value| match value {
+                    Value::InlineTable(table) => Ok((table as &dyn TableLike, start_of(value))),
+                    value => Err(wrong(start_of(value))),
+                })
+                .collect(),
+            item => Err(wrong(item.span().map_or(0, |span| span.start))),
+        }
+    }
+
+    fn rule(&self, table: &dyn TableLike, start: usize) -> Result<Rule> {
+        self.known_keys(table, FILE_KEYS, " in `[[file]]`")?;
+        let Some(path) = table.get("path") else {
+            return Err(self
+                .error(start, "a rule without `path`")
+                .with("add `path = \"…\"`; `path = \"**\"` is for every file"));
+        };
+        let glob = FileGlob::new(self.string(path, "path")?).map_err(|error| {
+            let at = self.at(path, format!("not a file pattern: {}", error.message));
+            PolicyError { hint: error.hint.map(Into::into), ..at }
+        })?;
+        let format = table.get("format").map(|item| self.format(item)).transpose()?;
+        if let Some(pattern) = table.get("pattern") {
+            return Err(self
+                .at(pattern, "`pattern` belongs to `format = \"regex\"`")
+                .with("this version does not read files by a regex yet"));
+        }
+        let seal = table.get("seal").map(|item| self.seal(item)).transpose()?;
+        let mut fields = self.fields(table, "secret")?;
+        fields.extend(self.fields(table, "public")?);
+        if let (Some(seal @ (Seal::Whole | Seal::None)), Some(item)) = (seal, table.get("seal")) {
+            let about_fields =
+                ["secret", "public", "format"].iter().find(|key| table.contains_key(key));
+            if let Some(key) = about_fields {
+                let sealed = if seal == Seal::Whole { "all" } else { "nothing" };
+                return Err(self
+                    .at(item, format!("`{key}` has no meaning in a file where {sealed} is sealed"))
+                    .with(format!("drop `{key}`, or `seal`")));
+            }
+        }
+        let (line, _) = self.position(start_of_item(path));
+        Ok(Rule { line, glob, seal, format, fields })
+    }
+
+    fn format(&self, item: &Item) -> Result<CodecId> {
+        let name = self.string(item, "format")?;
+        if let Some(codec) = CodecId::from_name(name) {
+            return Ok(codec);
+        }
+        if LATER_FORMATS.contains(&name) {
+            return Err(self
+                .at(item, format!("this version does not read the format `{name}` yet"))
+                .with("`seal = \"whole\"` in its place seals such a file as a whole"));
+        }
+        let known: Vec<&str> = CodecId::ALL.into_iter().map(CodecId::name).collect();
+        Err(self.at(item, format!("no format is called `{name}`")).with(suggest::among(
+            name,
+            &known,
+            "known are",
+        )))
+    }
+
+    fn seal(&self, item: &Item) -> Result<Seal> {
+        let name = self.string(item, "seal")?;
+        let known: Vec<&str> = SEALS.iter().map(|(name, _)| *name).collect();
+        SEALS.iter().find(|(known, _)| *known == name).map(|(_, seal)| *seal).ok_or_else(|| {
+            self.at(item, format!("`seal` cannot be `{name}`")).with(suggest::among(
+                name,
+                &known,
+                "it is one of",
+            ))
+        })
+    }
+
+    fn fields(&self, table: &dyn TableLike, key: &str) -> Result<Vec<FieldRule>> {
+        let pattern = |(text, at): (&str, usize)| match FieldPattern::parse(text) {
+            Ok(pattern) => Ok(FieldRule {
+                pattern,
+                text: text.into(),
+                line: self.position(at).0,
+                secret: key == "secret",
+            }),
+            Err(error) => Err(self.error(
+                self.within(at, text, error.at),
+                format!("not a field pattern: {}", error.kind),
+            )),
+        };
+        self.strings(table, key)?.into_iter().map(pattern).collect()
+    }
+
+    fn words(&self, table: &dyn TableLike, key: &str) -> Result<Vec<Word>> {
+        let word = |(text, at): (&str, usize)| {
+            if !text.bytes().any(|b| b.is_ascii_alphanumeric() || !b.is_ascii()) {
+                return Err(self
+                    .error(at, format!("`{text}` in `{key}` names nothing or everything"))
+                    .with("to seal every field, use `secret = [\"**\"]` in a `[[file]]`"));
+            }
+            Ok(Word::new(text, self.position(at).0))
+        };
+        self.strings(table, key)?.into_iter().map(word).collect()
+    }
+
+    /// The strings of a list, each with the offset of its source.
+    fn strings<'d>(&self, table: &'d dyn TableLike, key: &str) -> Result<Vec<(&'d str, usize)>> {
+        let Some(item) = table.get(key) else { return Ok(Vec::new()) };
+        let Some(array) = item.as_array() else {
+            let hint = item.as_str().map(|text| format!("`{key} = [\"{text}\"]`"));
+            let error = self.at(item, format!("`{key}` is a list of strings"));
+            return Err(PolicyError { hint, ..error });
+        };
+        let string = |value: &'d Value| match value.as_str() {
+            Some(text) => Ok((text, start_of(value))),
+            None => Err(self.error(start_of(value), format!("`{key}` is a list of strings"))),
+        };
+        array.iter().map(string).collect()
+    }
+
+    fn string<'d>(&self, item: &'d Item, key: &str) -> Result<&'d str> {
+        item.as_str().ok_or_else(|| self.at(item, format!("`{key}` is a string")))
+    }
+
+    fn known_keys(&self, table: &dyn TableLike, known: &[&str], place: &str) -> Result<()> {
+        let Some((key, item)) = table.iter().find(|(key, _)| !known.contains(key)) else {
+            return Ok(());
+        };
+        let span = table.key(key).and_then(|key| key.span());
+        let start = span.map_or_else(|| start_of_item(item), |span| span.start);
+        let error = self.error(start, format!("unknown key `{key}`{place}"));
+        // A key of another table is more likely misplaced than misspelled.
+        let home =
+            [(POLICY_KEYS, "the top"), (SECRETS_KEYS, "`[secrets]`"), (FILE_KEYS, "a `[[file]]`")];
+        let home = home.iter().find(|(keys, _)| keys.contains(&key));
+        Err(match (closest(key, known), home) {
+            (_, Some((_, home))) => error.with(format!("it belongs to {home}")),
+            _ => error.with(suggest::among(key, known, "known are")),
+        })
+    }
+
+    /// Where byte `inner` of the decoded string at `start` stands in the source; the string's
+    /// start if escapes or lines make that hard to tell.
+    fn within(&self, start: usize, decoded: &str, inner: usize) -> usize {
+        let verbatim = self.text.get(start + 1..).is_some_and(|rest| rest.starts_with(decoded));
+        if verbatim { start + 1 + inner } else { start }
+    }
+
+    fn at(&self, item: &Item, message: impl Into<String>) -> PolicyError {
+        self.error(start_of_item(item), message)
+    }
+
+    fn error(&self, at: usize, message: impl Into<String>) -> PolicyError {
+        let (line, column) = self.position(at);
+        PolicyError { line, column, message: message.into(), hint: None }
+    }
+
+    fn position(&self, at: usize) -> (usize, usize) {
+        let ParseError { line, column, .. } = ParseError::at(self.text.as_bytes(), at, "");
+        (line, column)
+    }
+}
+
+impl PolicyError {
+    fn with(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+}
+
+fn start_of(value: &Value) -> usize {
+    value.span().map_or(0, |span| span.start)
+}
+
+fn start_of_item(item: &Item) -> usize {
+    item.span().map_or(0, |span| span.start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> (usize, usize, String, String) {
+        let error = parse(text).expect_err(text);
+        (error.line, error.column, error.message, error.hint.unwrap_or_default())
+    }
+
+    fn check(text: &str, line: usize, column: usize, message: &str, hint: &str) {
+        let error = refused(text);
+        assert_eq!((error.0, error.1), (line, column), "{text}\n{error:?}");
+        assert!(error.2.contains(message), "{text}\n{error:?}");
+        assert!(error.3.contains(hint), "{text}\n{error:?}");
+    }
+
+    #[test]
+    fn the_example_of_the_manual_reads() {
+        let parsed = parse(
+            "version = 1\ndefaults = 1\npadding = 64\n\n[secrets]\nnames = [\"internal_pin\"]\n\
+             except = [\"*_hint\"]\n\n[[file]]\npath = \"conf.d/*.toml\"\nsecret = [\n  \
+             \"database.password\",\n  \"services.*.token\", \"oidc.**\"]\n\
+             public = [\"oidc.issuer\"]\n\n[[file]]\npath = \"tls/*.key\"\nseal = \"whole\"\n",
+        )
+        .unwrap();
+        assert_eq!(parsed.padding, Some(64));
+        assert_eq!((parsed.names.names.len(), parsed.names.except.len()), (1, 1));
+        assert_eq!((parsed.rules[0].line, parsed.rules[1].line), (10, 17));
+        let lines: Vec<_> = parsed.rules[0].fields.iter().map(|f| (f.line, f.secret)).collect();
+        assert_eq!(lines, [(12, true), (13, true), (13, true), (14, false)]);
+        assert_eq!(parsed.rules[1].seal, Some(Seal::Whole));
+    }
+
+    #[test]
+    fn inline_tables_do_as_well() {
+        let text = "version = 1\nsecrets = { names = [\"x\"] }\n\
+                    file = [{ path = \"a\", seal = \"none\" },\n  { path = \"b\" }]\n";
+        let parsed = parse(text).unwrap();
+        assert_eq!(parsed.rules.iter().map(|rule| rule.line).collect::<Vec<_>>(), [3, 4]);
+    }
+
+    #[test]
+    fn every_error_tells_its_place_and_a_way_out() {
+        check("", 1, 1, "`version` is missing", "`version = 1`");
+        check("version = 2\nnew = 1\n", 1, 11, "`version = 2` is not known", "version 1");
+        check("version = \"1\"", 1, 11, "`version` is a number", "");
+        check("version = 1\ndefaults = 9", 2, 12, "`defaults = 9` is not known", "edition 1");
+        check("version = 1\nversion = 1", 2, 1, "duplicate key", "");
+        check("version = 1\n[[file]\n", 2, 8, "unclosed", "");
+        check("version = 1\n[secret]\nnames = []", 2, 2, "unknown key `secret`", "`[[file]]`");
+        check("version = 1\n\n[secrts]\n", 3, 2, "unknown key `secrts`", "did you mean `secrets`");
+        check("version = 1\nzzz = 1", 2, 1, "unknown key `zzz`", "known are `version`");
+        check("version = 1\n[secrets]\nexclude = []", 3, 1, "`exclude` in `[secrets]`", "`except`");
+        check("version = 1\n[secrets]\nnames = \"a\"", 3, 9, "list of strings", "[\"a\"]");
+        check("version = 1\n[secrets]\nnames = [\"a\",\n 1]", 4, 2, "list of strings", "");
+        check("version = 1\n[secrets]\nexcept = [\"*\"]", 3, 11, "names nothing", "");
+        check("version = 1\npadding = 24", 2, 11, "multiple of 16", "");
+        check("version = 1\npadding = 8192", 2, 11, "multiple of 16", "");
+        check("version = 1\n[file]\npath = \"a\"", 2, 1, "list of tables", "`[[file]]`");
+        check("version = 1\n[[file]]\nseal = \"whole\"", 2, 1, "without `path`", "path");
+        check("version = 1\n[[file]]\npath = 1", 3, 8, "`path` is a string", "");
+        check("version = 1\n[[file]]\npath = \"[a\"", 3, 8, "not a file pattern", "");
+        check("version = 1\n[[file]]\npath = \"!a\"", 3, 8, "negated", "seal = \"none\"");
+        check("version = 1\n[[file]]\npath = \"./a\"", 3, 8, "match nothing", "root");
+        check("version = 1\n[[file]]\npaht = \"a\"", 3, 1, "unknown key `paht`", "`path`");
+        check("version = 1\n[[file]]\npath = \"a\"\nnames = []", 4, 1, "`names`", "`[secrets]`");
+    }
+
+    #[test]
+    fn errors_within_a_rule_tell_their_place_too() {
+        let rule = |rest: &str| format!("version = 1\n[[file]]\npath = \"a\"\n{rest}\n");
+        check(&rule("format = \"yaml\""), 4, 10, "does not read the format `yaml` yet", "whole");
+        check(&rule("format = \"regex\"\npattern = 'x'"), 4, 10, "`regex` yet", "whole");
+        check(&rule("format = \"tmol\""), 4, 10, "no format is called", "did you mean `toml`");
+        check(&rule("format = \"cobol\""), 4, 10, "no format", "known are `toml`, `json`");
+        check(&rule("pattern = 'x'"), 4, 11, "belongs to `format = \"regex\"`", "");
+        check(&rule("seal = \"hole\""), 4, 8, "cannot be `hole`", "did you mean `whole`");
+        check(&rule("seal = \"whole\"\nsecret = [\"a\"]"), 4, 8, "`secret` has no meaning", "drop");
+        check(&rule("seal = \"none\"\nformat = \"toml\""), 4, 8, "`format` has no meaning", "");
+        check(&rule("secret = [\"ok\", \"a..b\"]"), 4, 20, "a key is expected", "");
+        check(&rule("secret = ['a b']"), 4, 13, "`.` or `[]`", "");
+        check(&rule("secret = [\"\\u0061..b\"]"), 4, 11, "a key is expected", "");
+        check(&rule("public = \"a\""), 4, 10, "list of strings", "`public = [\"a\"]`");
+    }
+
+    #[test]
+    fn an_error_reads_as_one_line() {
+        let error = parse("version = 1\nzzz = 1").unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "policy line 2, column 1: unknown key `zzz` (known are `version`, `defaults`, \
+             `padding`, `secrets`, `file`)"
+        );
+    }
+}

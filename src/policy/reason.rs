@@ -1,0 +1,87 @@
+//! Why a value is secret, or is not, as data and as a sentence.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::names::Named;
+use super::value::{Credential, Harmless};
+
+/// Why a value is secret or not. Holds keys and patterns, never a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// It reads like a sealed value.
+    LooksSealed,
+    /// It is a credential whatever its name.
+    Value(Credential),
+    /// A `[[file]]` rule covers its path.
+    Rule {
+        /// The line of the field pattern, 1-based.
+        line: usize,
+        /// The field pattern.
+        pattern: Arc<str>,
+        /// Whether it is one of `secret`, or else of `public`.
+        secret: bool,
+    },
+    /// The ledger has it.
+    Ledger,
+    /// A key in its path is the name of a secret.
+    Name {
+        /// The name in the list.
+        name: Named,
+        /// The key.
+        segment: String,
+    },
+    /// A key in its path would be, but for an exception.
+    Excepted {
+        /// The name in the list.
+        name: Named,
+        /// The exception in the list.
+        except: Named,
+        /// The key.
+        segment: String,
+    },
+    /// A key in its path is, but the value is no secret.
+    Harmless {
+        /// The name in the list.
+        name: Named,
+        /// The key.
+        segment: String,
+        /// Why not.
+        why: Harmless,
+    },
+    /// Nothing says that it is secret.
+    Unruled,
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "`{}` (policy line {line})", self.text),
+            None => write!(f, "`{}`", self.text),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::LooksSealed => f.write_str("it reads like a sealed value"),
+            Reason::Value(credential) => write!(f, "its value is {credential}"),
+            Reason::Rule { line, pattern, secret } => {
+                let list = if *secret { "secret" } else { "public" };
+                write!(f, "{list} by the rule `{pattern}` (policy line {line})")
+            }
+            Reason::Ledger => {
+                f.write_str("the ledger has it: it was found sealed though no rule names it")
+            }
+            Reason::Name { name, segment } => write!(f, "`{segment}` is named by {name}"),
+            Reason::Excepted { name, except, segment } => {
+                write!(f, "`{segment}` is named by {name} but excepted by {except}")
+            }
+            Reason::Harmless { name, segment, why } => {
+                write!(f, "`{segment}` is named by {name} but {why}")
+            }
+            Reason::Unruled => f.write_str("no rule"),
+        }
+    }
+}
