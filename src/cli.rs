@@ -1,1 +1,107 @@
-//! The command line.
+//! The command line: one verb per file, errors to exit codes and hints in one place.
+//!
+//! Words, options and exit codes are stable; docs/cli.md lists them.
+
+mod check;
+mod demo;
+mod error;
+mod explain;
+mod key;
+mod mount;
+mod offline;
+mod open;
+mod rewrap;
+mod seal;
+mod status;
+mod umount;
+mod value;
+mod verify;
+mod view;
+mod with_store;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use error::Failure;
+
+/// Keep the secret values of configuration files sealed on disk, and in the clear only where a
+/// program reads them.
+#[derive(Parser)]
+#[command(name = "confseal", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Demo(demo::Demo),
+    Key(key::Key),
+    #[command(hide = true)]
+    Genkey(key::New),
+    #[command(hide = true)]
+    Fingerprint(key::Fingerprint),
+    Seal(seal::Seal),
+    Check(check::Check),
+    #[command(alias = "reveal")]
+    View(view::View),
+    Explain(explain::Explain),
+    Rewrap(rewrap::Rewrap),
+    #[command(alias = "fsck")]
+    Verify(verify::Verify),
+    EncryptValue(value::EncryptValue),
+    DecryptValue(value::DecryptValue),
+    Mount(mount::Mount),
+    #[command(alias = "unmount")]
+    Umount(umount::Umount),
+    Status(status::Status),
+    WithStore(with_store::WithStore),
+}
+
+/// What a verb that worked has to say to the shell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Outcome {
+    /// All is well: exit code 0.
+    Done,
+    /// The answer is no, or some files could not be done, as has been said: exit code 1.
+    NotClean,
+    /// Another program's exit code is ours.
+    Code(u8),
+}
+
+/// Runs the verb of the process's arguments.
+pub fn main() -> ExitCode {
+    let result = match Arguments::parse().verb {
+        Verb::Demo(verb) => verb.run(),
+        Verb::Key(verb) => verb.run(),
+        Verb::Genkey(verb) => verb.run(),
+        Verb::Fingerprint(verb) => verb.run(),
+        Verb::Seal(verb) => verb.run(),
+        Verb::Check(verb) => verb.run(),
+        Verb::View(verb) => verb.run(),
+        Verb::Explain(verb) => verb.run(),
+        Verb::Rewrap(verb) => verb.run(),
+        Verb::Verify(verb) => verb.run(),
+        Verb::EncryptValue(verb) => verb.run(),
+        Verb::DecryptValue(verb) => verb.run(),
+        Verb::Mount(verb) => verb.run(),
+        Verb::Umount(verb) => verb.run(),
+        Verb::Status(verb) => verb.run(),
+        Verb::WithStore(verb) => verb.run(),
+    };
+    match result {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::NotClean) => ExitCode::from(1),
+        Ok(Outcome::Code(code)) => ExitCode::from(code),
+        Err(failure) => {
+            eprintln!("confseal: {failure}");
+            if let Some(hint) = failure.hint() {
+                eprintln!("  hint: {hint}");
+            }
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+type Result<T = Outcome, E = Failure> = std::result::Result<T, E>;

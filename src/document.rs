@@ -32,9 +32,11 @@ pub use seal::{Existing, Sealed, WholeBecause};
 pub use stock::Stock;
 pub use value::ValueError;
 
-use crate::format::CodecId;
+pub use crate::format::{CodecId, FieldPath};
+pub use crate::token::{Binding, TokenError};
+
 use crate::policy::{Ledger, Policy};
-use crate::token::{Binding, FIELD_PREFIX, FILE_PREFIX, PREFIX, Sealer};
+use crate::token::{FIELD_PREFIX, FILE_PREFIX, PREFIX, Sealer};
 
 /// How a file stands in the store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -104,4 +106,9 @@ pub fn token_keys(text: &[u8]) -> impl Iterator<Item = crate::keyring::KeyId> {
 fn key_after(text: &[u8], prefix: &str) -> Option<crate::keyring::KeyId> {
     let id = text.get(prefix.len()..prefix.len() + 8)?;
     std::str::from_utf8(id).ok()?.parse().ok()
+}
+
+/// The keys of a keyring, made ready to seal and open.
+pub fn sealer(keyring: crate::keyring::Keyring) -> Arc<Sealer> {
+    Arc::new(Sealer::new(keyring))
 }

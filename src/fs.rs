@@ -49,6 +49,7 @@ pub use trouble::Trouble;
 
 use crate::document::Sealing;
 use crate::path::RelPath;
+pub use crate::store::{FileKind, RenameFlags, Time};
 use crate::store::{Dir, Metadata, Store};
 
 use cache::ViewCache;

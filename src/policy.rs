@@ -26,7 +26,7 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
-pub use derived::{derived_from, is_version_control};
+pub use derived::derived_from;
 pub use judge::{FieldRules, Secret, Verdict};
 pub use ledger::{Ledger, LedgerError};
 pub use names::Named;

@@ -45,13 +45,14 @@ pub mod watch;
 mod xattr;
 
 pub use change::RenameFlags;
-pub use commit::{Commit, CommitError, Committed, MtimeRule, Step};
+pub use commit::{Commit, CommitError, Committed, MtimeRule, OnConflict, Step};
 pub use control::{LockError, StoreLock};
 pub use dir::{Access, Dir, Entry, Snapshot};
 pub use metadata::{FileKind, Metadata, Owner, SetTime, Stamp, Time};
 pub use recover::Recovery;
 pub use rustix::fs::{StatVfs, XattrFlags};
 pub use walk::{Walk, is_version_control};
+pub use watch::{Event, Kind as EventKind, Watcher};
 
 /// The directory at the store's root that holds confseal's own files.
 pub const CONTROL_DIR: &str = ".confseal";

@@ -72,7 +72,7 @@ impl Sealing {
         Ok(Opened { view, form: Form::Whole, stock, unruled: Vec::new() })
     }
 
-    fn open_remembered(&self, file: &RelPath, remembered: &whole::Remembered<'_>) -> Option<Item> {
+    pub(super) fn open_remembered(&self, file: &RelPath, remembered: &whole::Remembered<'_>) -> Option<Item> {
         let path = remembered.path()?;
         let token = Token::parse(remembered.token).ok()?;
         let place = Place { purpose: remembered.purpose, file: file.as_bytes(), path: remembered.aad };
@@ -158,7 +158,7 @@ impl Sealing {
         let open = |purpose, token: &Token| {
             let place = Place { purpose, file: file.as_bytes(), path: &aad };
             let opened = self.sealer.open(&place, token, self.binding).map_err(Cause::Token)?;
-            Ok(Arc::new(opened.into_inner()))
+            Ok::<_, Cause>(Arc::new(opened.into_inner()))
         };
         if value.starts_with(PREFIX.as_bytes()) {
             let token = Token::parse(&value).map_err(Cause::Token)?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::file::{Content, FileState};
 use super::node::Node;
 use super::{Error, Filesystem, Ino, Pace, ROOT, Result, is_control};
-use crate::store::{Dir, FileKind, Metadata, SetTime, Time};
+use crate::store::{Dir, FileKind, Metadata, SetTime, Time, XattrFlags};
 
 /// What `stat` shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl Filesystem {
 
     /// The attributes of a node, its view's size included: a file is opened for it if need be.
     pub(super) fn attr(&self, node: &Arc<Node>, pace: Pace) -> Result<Attr> {
-        if node.kind == FileKind::Regular {
+        if node.kind == FileKind::File {
             let mut state = self.state(node, pace)?;
             return self.file_attr(node, &mut state, pace);
         }
@@ -96,7 +96,7 @@ impl Filesystem {
                 }
                 metadata
             }
-            None if node.kind == FileKind::Directory => self.dir(node)?.metadata()?,
+            None if node.kind == FileKind::Dir => self.dir(node)?.metadata()?,
             None => return Err(Error::Stale),
         };
         Ok(from_store(node, &metadata))
@@ -141,8 +141,8 @@ impl Filesystem {
         let node = self.node(ino)?;
         if let Some(size) = set.size {
             match node.kind {
-                FileKind::Regular => self.resize(&node, size)?,
-                FileKind::Directory => return Err(Error::IsADirectory),
+                FileKind::File => self.resize(&node, size)?,
+                FileKind::Dir => return Err(Error::IsADirectory),
                 _ => return Err(Error::Invalid),
             }
         }
@@ -202,6 +202,7 @@ impl Filesystem {
         let node = self.xattr_node(ino)?;
         let _state = node.state.lock();
         let (dir, name) = self.attribute_place(&node)?;
+        let flags = XattrFlags::from_bits(flags as u32).ok_or(Error::Invalid)?;
         Ok(dir.set_xattr(&name, attribute, value, flags)?)
     }
 

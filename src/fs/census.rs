@@ -9,8 +9,7 @@ use super::{Filesystem, Result};
 use crate::document::{Form, inspect, token_keys};
 use crate::keyring::KeyId;
 use crate::path::RelPath;
-use crate::policy::is_version_control;
-use crate::store::{FileKind, Stamp, Walk};
+use crate::store::{FileKind, Stamp, Walk, is_version_control};
 
 #[derive(Default)]
 pub(super) struct Census {
@@ -47,15 +46,15 @@ impl Filesystem {
         let mut next = HashMap::with_capacity(known.len());
         let mut totals = Totals::default();
         self.store.walk(&RelPath::root(), &mut |dir, path, entry| {
-            if entry.kind == FileKind::Directory
-                && is_version_control(entry.name.as_encoded_bytes())
+            if entry.kind == FileKind::Dir
+                && is_version_control(&entry.name)
             {
                 return Ok(Walk::Skip);
             }
-            if entry.kind != FileKind::Regular {
-                return Ok(Walk::On);
+            if entry.kind != FileKind::File {
+                return Ok(Walk::Continue);
             }
-            let Ok(metadata) = dir.stat(&entry.name) else { return Ok(Walk::On) };
+            let Ok(metadata) = dir.stat(&entry.name) else { return Ok(Walk::Continue) };
             let stamp = metadata.stamp();
             let counted = match known.remove(path) {
                 Some((old, version, counted)) if old == stamp && version == rules.version => counted,
@@ -79,7 +78,7 @@ impl Filesystem {
             };
             totals.add(path, &counted);
             next.insert(path.clone(), (stamp, rules.version, counted));
-            Ok(Walk::On)
+            Ok(Walk::Continue)
         })?;
         *known = next;
         for name in self.store.kept()? {

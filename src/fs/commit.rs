@@ -8,7 +8,7 @@ use super::{Filesystem, Result};
 use crate::document::{Existing, Form, Stock};
 use crate::path::RelPath;
 use crate::policy::Class;
-use crate::store::{Commit, MtimeRule, SetTime};
+use crate::store::{Commit, MtimeRule, OnConflict, SetTime};
 
 impl Filesystem {
     /// Commits the buffer of `node`, if there is one. `durable`: on return it has reached the
@@ -59,6 +59,7 @@ impl Filesystem {
                 content: &sealed.stored,
                 expected: Some(&buffer.base.stored),
                 attributes_of: None,
+                on_conflict: OnConflict::Keep,
                 durable,
                 mtime: MtimeRule::NotBefore(buffer.written),
                 seal_kept: &seal_kept,

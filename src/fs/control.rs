@@ -86,11 +86,11 @@ impl Room {
     pub(super) fn list(&self) -> Vec<DirEntry> {
         let entry = |ino, kind, name: &str| DirEntry { ino, kind, name: name.into() };
         let mut entries = vec![
-            entry(DIRECTORY, FileKind::Directory, "."),
-            entry(ROOT, FileKind::Directory, ".."),
+            entry(DIRECTORY, FileKind::Dir, "."),
+            entry(ROOT, FileKind::Dir, ".."),
         ];
         let files = Item::ALL.into_iter();
-        entries.extend(files.map(|item| entry(item.ino(), FileKind::Regular, item.name())));
+        entries.extend(files.map(|item| entry(item.ino(), FileKind::File, item.name())));
         entries
     }
 }
@@ -113,8 +113,8 @@ impl Filesystem {
     /// The attributes of a file of the control room.
     pub(super) fn control_attr(&self, ino: Ino) -> Result<Entry> {
         let (kind, mode, nlink) = match Item::of(ino) {
-            Some(item) => (FileKind::Regular, item.mode(), 1),
-            None if ino == DIRECTORY => (FileKind::Directory, 0o555, 2),
+            Some(item) => (FileKind::File, item.mode(), 1),
+            None if ino == DIRECTORY => (FileKind::Dir, 0o555, 2),
             None => return Err(Error::Stale),
         };
         let owner = self.store.root().metadata()?;

@@ -65,14 +65,14 @@ impl Filesystem {
             return Ok(Arc::new(self.control.list()));
         }
         let node = self.node(ino)?;
-        if node.kind != FileKind::Directory {
+        if node.kind != FileKind::Dir {
             return Err(Error::NotADirectory);
         }
         if self.is_version_control(ino) {
             return Err(Error::VersionControl);
         }
         let parent = node.first_link().map_or(ROOT, |(parent, _)| parent.ino);
-        let dot = |ino, name: &str| DirEntry { ino, kind: FileKind::Directory, name: name.into() };
+        let dot = |ino, name: &str| DirEntry { ino, kind: FileKind::Dir, name: name.into() };
         let mut entries = vec![dot(ino, "."), dot(parent, "..")];
         for entry in self.dir(&node)?.entries()? {
             if ino == ROOT && entry.name == CONTROL_DIR {

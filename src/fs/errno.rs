@@ -6,7 +6,8 @@ use libc::c_int;
 
 use crate::document::{Cause, OpenError};
 use crate::path::RelPath;
-use crate::token::TokenError;
+use crate::store::CommitError;
+use crate::document::TokenError;
 
 /// Why an operation failed.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +68,12 @@ pub enum Error {
     /// [`super::Pace::Quick`] was asked for and is not possible.
     #[error("not at once")]
     WouldBlock,
+}
+
+impl From<CommitError> for Error {
+    fn from(error: CommitError) -> Self {
+        Error::Store(error.into())
+    }
 }
 
 impl Error {

@@ -324,8 +324,8 @@ impl Filesystem {
     pub(super) fn file_node(&self, ino: Ino) -> Result<Arc<Node>> {
         let node = self.node(ino)?;
         match node.kind {
-            FileKind::Regular => Ok(node),
-            FileKind::Directory => Err(Error::IsADirectory),
+            FileKind::File => Ok(node),
+            FileKind::Dir => Err(Error::IsADirectory),
             _ => Err(Error::Invalid),
         }
     }

@@ -10,8 +10,7 @@ use super::{
     Attr, Caller, Entry, Error, Filesystem, Ino, OpenMode, OpenReply, Pace, ROOT, Result,
 };
 use crate::document::{Form, Stock};
-use crate::policy::is_version_control;
-use crate::store::{CONTROL_DIR, Dir, FileKind, Metadata, Owner, is_reserved};
+use crate::store::{CONTROL_DIR, Dir, FileKind, Metadata, Owner, is_reserved, is_version_control};
 
 impl Filesystem {
     /// The node `name` in `parent`; the kernel holds one reference more to it.
@@ -73,7 +72,7 @@ impl Filesystem {
         (kind, mode, rdev): (FileKind, u32, u64),
         umask: u32,
     ) -> Result<Entry> {
-        if kind == FileKind::Regular {
+        if kind == FileKind::File {
             let (node, attr, ttl) = self.make_file(caller, parent, name, mode, umask)?;
             node.looked_up();
             return Ok(Entry { attr, ttl });
@@ -93,7 +92,7 @@ impl Filesystem {
         mode: u32,
         umask: u32,
     ) -> Result<Entry> {
-        if is_version_control(name.as_encoded_bytes()) {
+        if is_version_control(name) {
             return Err(Error::VersionControl);
         }
         self.make(parent, name, |dir| {
@@ -110,7 +109,7 @@ impl Filesystem {
         name: &OsStr,
         target: &OsStr,
     ) -> Result<Entry> {
-        self.make(parent, name, |dir| dir.symlink(name, target, self.owner(caller)))
+        self.make(parent, name, |dir| dir.symlink(name, target.as_encoded_bytes(), self.owner(caller)))
     }
 
     /// The target of a symbolic link.
@@ -129,7 +128,7 @@ impl Filesystem {
         let (dir, from_parent, from_name) = self.place(&node)?.ok_or(Error::Stale)?;
         let from_path = from_parent.path().ok_or(Error::Stale)?.join(&from_name);
         let to_path = to.path().ok_or(Error::Stale)?.join(name);
-        if node.kind == FileKind::Regular {
+        if node.kind == FileKind::File {
             self.commit(&node, &mut state, false)?;
             if !self.seals_alike(&from_path, &to_path) {
                 return Err(Error::WouldReseal);
@@ -152,7 +151,7 @@ impl Filesystem {
         };
         let mut state = node.state.lock();
         let path = parent.path().ok_or(Error::Stale)?.join(name);
-        if node.kind == FileKind::Regular {
+        if node.kind == FileKind::File {
             // Into memory while it can still be read: open descriptors need it, and a program
             // that makes the file anew finds its tokens again.
             let _ = self.refresh(&node, &mut state, Pace::Patient);
@@ -173,7 +172,7 @@ impl Filesystem {
     /// Removes an empty directory.
     pub fn rmdir(&self, parent: Ino, name: &OsStr) -> Result<()> {
         let parent = self.writable_directory(parent, name)?;
-        if is_version_control(name.as_encoded_bytes()) {
+        if is_version_control(name) {
             return Err(Error::VersionControl);
         }
         self.dir(&parent)?.rmdir(name)?;
@@ -247,8 +246,8 @@ impl Filesystem {
         }
         let node = self.node(ino)?;
         match node.kind {
-            FileKind::Directory if self.is_version_control(ino) => Err(Error::VersionControl),
-            FileKind::Directory => Ok(node),
+            FileKind::Dir if self.is_version_control(ino) => Err(Error::VersionControl),
+            FileKind::Dir => Ok(node),
             _ => Err(Error::NotADirectory),
         }
     }

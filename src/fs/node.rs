@@ -131,7 +131,7 @@ struct Tables {
 
 impl NodeTable {
     pub(super) fn new(root: Dir, store_ino: u64) -> Self {
-        let node = Node::new(ROOT, FileKind::Directory, store_ino, Vec::new());
+        let node = Node::new(ROOT, FileKind::Dir, store_ino, Vec::new());
         *node.dir.lock() = Some(root);
         node.looked_up();
         let tables = Tables {

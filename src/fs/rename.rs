@@ -10,9 +10,9 @@ use super::node::Node;
 use super::{Error, Filesystem, Ino, Pace, Result};
 use crate::document::{Existing, Form, Sealed};
 use crate::path::RelPath;
-use crate::policy::{Class, is_version_control};
-use crate::store::{Commit, Dir, FileKind, MtimeRule, RenameFlags, Walk};
-use crate::token::Binding;
+use crate::policy::Class;
+use crate::store::{Commit, Dir, FileKind, MtimeRule, OnConflict, RenameFlags, Walk, is_version_control};
+use crate::document::Binding;
 
 /// One end of a rename.
 struct End<'a> {
@@ -39,17 +39,17 @@ impl Filesystem {
             // Two names of one file: POSIX has nothing happen.
             return Ok(());
         }
-        if [from.name, to.name].iter().any(|name| is_version_control(name.as_encoded_bytes())) {
+        if [from.name, to.name].iter().any(|name| is_version_control(name)) {
             return Err(Error::VersionControl);
         }
         match flags {
             RenameFlags::NoReplace if to.node.is_some() => Err(Error::Exists),
             RenameFlags::Exchange => self.exchange(&from, &to),
-            RenameFlags::Plain | RenameFlags::NoReplace if node.kind == FileKind::Regular => {
+            RenameFlags::Plain | RenameFlags::NoReplace if node.kind == FileKind::File => {
                 self.rename_file(&from, &to, &node, flags)
             }
             RenameFlags::Plain | RenameFlags::NoReplace => {
-                if node.kind == FileKind::Directory && !self.tree_seals_alike(&from.path, &to.path)? {
+                if node.kind == FileKind::Dir && !self.tree_seals_alike(&from.path, &to.path)? {
                     return Err(Error::WouldReseal);
                 }
                 let _target = to.node.as_ref().map(|target| target.state.lock());
@@ -73,7 +73,7 @@ impl Filesystem {
         node: &Arc<Node>,
         flags: RenameFlags,
     ) -> Result<()> {
-        let target = to.node.as_ref().filter(|target| target.kind == FileKind::Regular);
+        let target = to.node.as_ref().filter(|target| target.kind == FileKind::File);
         let (mut state, mut replaced) = lock_both(node, target);
         self.refresh(node, &mut state, Pace::Patient)?;
         self.commit(node, &mut state, false)?;
@@ -169,6 +169,7 @@ impl Filesystem {
             content: &sealed.stored,
             expected,
             attributes_of: Some((&from.dir, from.name)),
+            on_conflict: OnConflict::Keep,
             durable: false,
             mtime: MtimeRule::Exactly(shown),
             seal_kept: &seal_kept,
@@ -209,7 +210,7 @@ impl Filesystem {
         from.dir.rename(from.name, &to.dir, to.name, flags)?;
         self.nodes.rename(node, (from.parent.ino, from.name), (&to.parent, to.name));
         self.troubles.renamed(&from.path, &to.path);
-        if node.kind == FileKind::Directory {
+        if node.kind == FileKind::Dir {
             self.change_ledger(|ledger| ledger.rename_dir(&from.path, &to.path));
         } else {
             self.change_ledger(|ledger| ledger.rename_file(&from.path, &to.path));
@@ -220,10 +221,10 @@ impl Filesystem {
     fn exchange(&self, from: &End<'_>, to: &End<'_>) -> Result<()> {
         let (Some(one), Some(other)) = (&from.node, &to.node) else { return Err(Error::NotFound) };
         let (mut first, second) = lock_both(one, Some(other));
-        if one.kind == FileKind::Regular {
+        if one.kind == FileKind::File {
             self.commit(one, &mut first, false)?;
         }
-        if let (FileKind::Regular, Some(mut second)) = (other.kind, second) {
+        if let (FileKind::File, Some(mut second)) = (other.kind, second) {
             self.commit(other, &mut second, false)?;
         }
         if !self.tree_seals_alike(&from.path, &to.path)?
@@ -242,8 +243,10 @@ impl Filesystem {
         let (a, b) = (sealing.policy.classify(one), sealing.policy.classify(other));
         sealing.binding < Binding::File
             && a.class == b.class
-            && sealing.policy.fields(one, &sealing.ledger)
-                == sealing.policy.fields(other, &sealing.ledger)
+            && sealing
+                .policy
+                .fields(one, &sealing.ledger)
+                .is_same(&sealing.policy.fields(other, &sealing.ledger))
     }
 
     /// The same for everything below a directory, or for the file itself.
@@ -254,18 +257,18 @@ impl Filesystem {
             RelPath::new([to.as_bytes(), below].concat()).ok()
         };
         let mut look = |path: &RelPath, kind: FileKind| {
-            if kind == FileKind::Regular {
+            if kind == FileKind::File {
                 alike &= moved(path).is_some_and(|other| self.seals_alike(path, &other));
             }
             alike
         };
         let kind = self.store.dir(&from.parent())?.stat(from.name())?.kind;
-        if kind != FileKind::Directory {
+        if kind != FileKind::Dir {
             look(from, kind);
             return Ok(alike);
         }
         self.store.walk(from, &mut |_, path, entry| {
-            Ok(if look(path, entry.kind) { Walk::On } else { Walk::Stop })
+            Ok(if look(path, entry.kind) { Walk::Continue } else { Walk::Stop })
         })?;
         Ok(alike)
     }

@@ -9,8 +9,7 @@ use super::node::Node;
 use super::{Error, Filesystem, Result};
 use crate::document;
 use crate::path::RelPath;
-use crate::policy::is_version_control;
-use crate::store::{Commit, FileKind, MtimeRule, Walk};
+use crate::store::{Commit, FileKind, MtimeRule, OnConflict, Walk, is_version_control};
 
 /// How far a walk has come; read while it goes on.
 #[derive(Default, Debug)]
@@ -114,7 +113,7 @@ impl Filesystem {
         };
         if !below.is_root() {
             let kind = self.store.dir(&below.parent())?.stat(below.name())?.kind;
-            if kind != FileKind::Directory {
+            if kind != FileKind::Dir {
                 visit(below);
                 return Ok(());
             }
@@ -124,14 +123,14 @@ impl Filesystem {
                 return Ok(Walk::Stop);
             }
             Ok(match entry.kind {
-                FileKind::Directory if is_version_control(entry.name.as_encoded_bytes()) => {
+                FileKind::Dir if is_version_control(&entry.name) => {
                     Walk::Skip
                 }
-                FileKind::Regular => {
+                FileKind::File => {
                     visit(path);
-                    Walk::On
+                    Walk::Continue
                 }
-                _ => Walk::On,
+                _ => Walk::Continue,
             })
         })?;
         Ok(())
@@ -182,6 +181,7 @@ impl Filesystem {
             content: &new,
             expected: Some(&stored),
             attributes_of: None,
+            on_conflict: OnConflict::GiveWay,
             durable: false,
             mtime: MtimeRule::JustLater,
             seal_kept: &seal_kept,
@@ -243,7 +243,7 @@ impl Filesystem {
                     if let Some(new) = rewrapped.stored {
                         progress.tokens.fetch_add(rewrapped.tokens, Ordering::Relaxed);
                         if !order.dry_run {
-                            self.store.replace_kept(&name, &new)?;
+                            self.store.write_kept(&name, &new)?;
                         }
                     }
                 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::node::Node;
 use super::{Filesystem, Ino};
 use crate::document::Sealing;
-use crate::format::FieldPath;
+use crate::document::FieldPath;
 use crate::path::RelPath;
 
 /// The sealing in force, numbered: content opened under other rules is opened again.
@@ -73,7 +73,9 @@ impl Filesystem {
             return;
         }
         self.change_ledger(|ledger| {
-            fields.iter().fold(false, |changed, field| ledger.insert(file.clone(), field) || changed)
+            for field in fields {
+                ledger.insert(file, field);
+            }
         });
     }
 
@@ -82,12 +84,13 @@ impl Filesystem {
     /// bring them back afterwards.
     pub(super) fn change_ledger(
         &self,
-        change: impl FnOnce(&mut crate::policy::Ledger) -> bool,
+        change: impl FnOnce(&mut crate::policy::Ledger),
     ) {
         // Written under the lock: two changes reach the disk in the order they were made.
         let mut rules = self.rules.write();
         let mut ledger = (*rules.sealing.ledger).clone();
-        if !change(&mut ledger) {
+        change(&mut ledger);
+        if ledger == *rules.sealing.ledger {
             return;
         }
         let text = ledger.to_string();
@@ -103,6 +106,6 @@ impl Filesystem {
         self.nodes
             .get(ino)
             .and_then(|node| node.first_link())
-            .is_some_and(|(_, name)| crate::policy::is_version_control(name.as_encoded_bytes()))
+            .is_some_and(|(_, name)| crate::store::is_version_control(&name))
     }
 }

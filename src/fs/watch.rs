@@ -96,7 +96,7 @@ impl Filesystem {
     }
 
     fn look_again(&self, node: &Arc<Node>) -> Result<Seen, Error> {
-        if node.kind != FileKind::Regular {
+        if node.kind != FileKind::File {
             let mut state = node.state.lock();
             let before = state.last_metadata;
             let Some((dir, parent, name)) = self.place(node)? else { return Err(Error::Stale) };

@@ -18,7 +18,7 @@ pub(super) fn mode_of(mode: u32) -> u32 {
 /// The type bits of a mode; `None` for none that `mknod` makes.
 pub(super) fn node_type(mode: u32) -> Option<FileKind> {
     match mode & libc::S_IFMT {
-        0 | libc::S_IFREG => Some(FileKind::Regular),
+        0 | libc::S_IFREG => Some(FileKind::File),
         libc::S_IFIFO => Some(FileKind::Fifo),
         libc::S_IFSOCK => Some(FileKind::Socket),
         libc::S_IFCHR => Some(FileKind::CharDevice),
@@ -69,8 +69,8 @@ fn system_time(time: Time) -> SystemTime {
 
 pub(super) fn file_type(kind: FileKind) -> FileType {
     match kind {
-        FileKind::Regular => FileType::RegularFile,
-        FileKind::Directory => FileType::Directory,
+        FileKind::File => FileType::RegularFile,
+        FileKind::Dir => FileType::Directory,
         FileKind::Symlink => FileType::Symlink,
         FileKind::Fifo => FileType::NamedPipe,
         FileKind::Socket => FileType::Socket,

@@ -5,12 +5,6 @@
 //! Must stay true: what is missing here is sealed whole as a name that nobody knows, which is
 //! safe; what is here by mistake takes the rules of a file it does not come from.
 
-/// Version-control directories: their objects would be wrong on either side of the mount, so
-/// they cannot be opened through it.
-pub fn is_version_control(name: &[u8]) -> bool {
-    matches!(name, b".git" | b".hg" | b".svn" | b".bzr")
-}
-
 /// How often a name may be derived from a derived one (`x.bak~`).
 const DEEPEST: usize = 4;
 

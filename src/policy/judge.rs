@@ -52,6 +52,13 @@ impl<'a> FieldRules<'a> {
         Self { names, fields, ledger }
     }
 
+    /// Whether `other`, made of the same policy and ledger, judges every value alike.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.fields.len() == other.fields.len()
+            && self.fields.iter().zip(&other.fields).all(|(a, b)| std::ptr::eq(*a, *b))
+            && self.ledger == other.ledger
+    }
+
     /// Whether the value at `path` is secret. `value` is decoded: what a program takes it for.
     pub fn judge(&self, path: &FieldPath, value: &[u8]) -> Verdict {
         if value::looks_sealed(value) {

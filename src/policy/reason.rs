@@ -53,6 +53,18 @@ pub enum Reason {
     Unruled,
 }
 
+impl Reason {
+    /// Whether an operator's rule for the file decided.
+    pub fn is_rule(&self) -> bool {
+        matches!(self, Reason::Rule { .. })
+    }
+
+    /// Whether nothing makes the value secret, and nothing says that such a value never is.
+    pub fn is_unruled(&self) -> bool {
+        matches!(self, Reason::Unruled | Reason::Excepted { .. })
+    }
+}
+
 impl fmt::Display for Named {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {

@@ -31,8 +31,14 @@ const ATTEMPTS: u32 = 8;
 pub struct Commit<'a> {
     /// The new content, already sealed.
     pub content: &'a [u8],
-    /// What the target holds, as last read. Anything else found there is a conflict: it is kept.
-    pub expected: &'a [u8],
+    /// What the target holds, as last read; anything else found there is a conflict. `None`: the
+    /// target must not exist (EEXIST).
+    pub expected: Option<&'a [u8]>,
+    /// The file whose owner, mode and attributes the new one gets: the target's own when `None`.
+    /// With it the commit is a rename: a further name of the target keeps the old content.
+    pub attributes_of: Option<(&'a Dir, &'a OsStr)>,
+    /// What becomes of an unexpected version.
+    pub on_conflict: OnConflict,
     /// Whether the commit is to survive a power failure from the moment it returns.
     pub durable: bool,
     /// The modification time afterwards.
@@ -41,21 +47,33 @@ pub struct Commit<'a> {
     pub seal_kept: &'a dyn Fn(&[u8]) -> io::Result<Vec<u8>>,
 }
 
-/// The modification time after a commit: at least a second later than before, so that a backup
-/// that compares whole seconds sees every commit.
+/// What becomes of a version that stands in the target and was not expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnConflict {
+    /// It goes to `kept/`, and the new content takes its place.
+    Keep,
+    /// It stays, and the commit fails with ESTALE: the new content says nothing that it lacks.
+    GiveWay,
+}
+
+/// The modification time after a commit. But for [`MtimeRule::Exactly`] at least a second later
+/// than before, so that a backup that compares whole seconds sees every commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MtimeRule {
-    /// Now, or the old time plus a second when that is later: the content changed.
-    NowButLater,
+    /// This time, or the old one plus a second when that is later: the content changed.
+    NotBefore(Time),
     /// The old time plus a second: the same content under another key.
     JustLater,
+    /// This time: a file takes its time along to a new name.
+    Exactly(Time),
 }
 
 impl MtimeRule {
     pub(super) fn after(self, old: Time) -> Time {
         match self {
-            Self::NowButLater => Time::now().max(old.plus_seconds(1)),
+            Self::NotBefore(time) => time.max(old.plus_seconds(1)),
             Self::JustLater => old.plus_seconds(1),
+            Self::Exactly(time) => time,
         }
     }
 }
@@ -145,13 +163,19 @@ impl<T> At<T> for io::Result<T> {
 }
 
 impl Dir {
-    /// Replaces the content of the regular file `name`, which must exist.
+    /// Replaces the content of the regular file `name`, or makes it.
     ///
     /// Two commits of one file at a time are the caller's mistake, though none is lost: one of
     /// them finds the other's content and keeps it.
     pub fn commit(&self, name: &OsStr, commit: &Commit<'_>) -> Result<Committed, CommitError> {
-        match (Replace { dir: self, name, commit }).run()? {
+        let replace = Replace { dir: self, name, commit };
+        if commit.expected.is_none() {
+            return replace.make();
+        }
+        match replace.run()? {
             Some(committed) => Ok(committed),
+            // In place the target would keep its own attributes: a copy has to do.
+            None if commit.attributes_of.is_some() => Err(Errno::XDEV.into()).at(Step::Carry),
             None => in_place::rewrite(self, name, commit),
         }
     }
@@ -178,21 +202,73 @@ impl Replace<'_> {
     fn run(&self) -> Result<Option<Committed>, CommitError> {
         let target = self.dir.open_file(self.name, Access::Read).at(Step::Open)?;
         let before = Metadata::of(&target).at(Step::Open)?;
-        if before.nlink > 1 {
+        if self.keeps_names_apart(&before) {
             return Ok(None);
         }
         passed(Step::Open);
-        let name = TempName::of(self.commit.content, self.commit.expected);
+        let name = TempName::of(self.commit.content, self.commit.expected.unwrap_or_default());
         let mut draft = match Draft::begin(self.dir, name) {
             Err(error) if is_forbidden(&error) => return Ok(None),
             other => other.at(Step::Draft)?,
         };
         passed(Step::Draft);
-        let done = self.with_draft(&mut draft, &target, &before);
+        let pattern = self.pattern()?;
+        let done = self.with_draft(&mut draft, pattern.as_ref().unwrap_or(&target), &before);
         if !matches!(done, Ok(Some(_))) {
             draft.discard();
         }
         done
+    }
+
+    /// Makes the target, which does not exist, out of a file elsewhere.
+    fn make(&self) -> Result<Committed, CommitError> {
+        let pattern = self.pattern()?.ok_or(Errno::NOENT.into()).at(Step::Open)?;
+        let before = Metadata::of(&pattern).at(Step::Open)?;
+        passed(Step::Open);
+        let name = TempName::of(self.commit.content, &[]);
+        let mut draft = Draft::begin(self.dir, name).at(Step::Draft)?;
+        passed(Step::Draft);
+        let made = self.make_from(&mut draft, &pattern, &before);
+        if made.is_err() {
+            draft.discard();
+        }
+        made
+    }
+
+    fn make_from(
+        &self,
+        draft: &mut Draft,
+        pattern: &File,
+        before: &Metadata,
+    ) -> Result<Committed, CommitError> {
+        draft.file.write_all_at(self.commit.content, 0).at(Step::Write)?;
+        passed(Step::Write);
+        if !self.dress(draft, pattern, before.mtime)? {
+            return Err(Errno::XDEV.into()).at(Step::Carry);
+        }
+        passed(Step::Carry);
+        self.write_out(&draft.file).at(Step::WriteOut)?;
+        passed(Step::WriteOut);
+        draft.give_name().at(Step::Name)?;
+        passed(Step::Name);
+        place_new(self.dir, draft.name().unwrap_or_default(), self.name).at(Step::Exchange)?;
+        passed(Step::Exchange);
+        let metadata = Metadata::of(&draft.file).at(Step::SyncDirectory)?;
+        if self.commit.durable {
+            self.dir.sync().at(Step::SyncDirectory)?;
+        }
+        Ok(Committed { metadata, conflict: None })
+    }
+
+    /// The file whose attributes are taken, unless it is the target.
+    fn pattern(&self) -> Result<Option<File>, CommitError> {
+        let open = |(dir, name): (&Dir, &OsStr)| dir.open_file(name, Access::Read);
+        self.commit.attributes_of.map(open).transpose().at(Step::Open)
+    }
+
+    /// Whether the target has further names that have to show the new content too.
+    fn keeps_names_apart(&self, target: &Metadata) -> bool {
+        target.nlink > 1 && self.commit.attributes_of.is_none()
     }
 
     fn with_draft(
@@ -292,7 +368,10 @@ impl Replace<'_> {
             other => other.at(Step::Compare)?,
         };
         let metadata = Metadata::of(&target).at(Step::Compare)?;
-        if metadata.nlink > 1 || !self.dress(draft, &target, metadata.mtime)? {
+        let own = self.commit.attributes_of.is_none();
+        if self.keeps_names_apart(&metadata)
+            || (own && !self.dress(draft, &target, metadata.mtime)?)
+        {
             return Ok(None);
         }
         let conflict = self.keep_unexpected(&target)?;
@@ -316,7 +395,10 @@ impl Replace<'_> {
         let displaced = self.dir.open_file(temporary, Access::Read).at(Step::Compare)?;
         let metadata = Metadata::of(&displaced).at(Step::Compare)?;
         // A further name was made meanwhile: it would stay behind with the old content.
-        if metadata.nlink > 1 || !carry(&displaced, &draft.file).at(Step::Carry)? {
+        let own = self.commit.attributes_of.is_none();
+        if self.keeps_names_apart(&metadata)
+            || (own && !carry(&displaced, &draft.file).at(Step::Carry)?)
+        {
             return Ok(None);
         }
         if metadata.mtime != before.mtime {
@@ -364,8 +446,11 @@ pub(super) fn keep_unexpected(
     commit: &Commit<'_>,
     found: &File,
 ) -> Result<Option<String>, CommitError> {
-    if holds(found, commit.expected).at(Step::Compare)? {
+    if holds(found, commit.expected.unwrap_or_default()).at(Step::Compare)? {
         return Ok(None);
+    }
+    if commit.on_conflict == OnConflict::GiveWay {
+        return Err(Errno::STALE.into()).at(Step::Compare);
     }
     // Whoever wrote it may still be writing: then the commit fails with EBUSY and is put back.
     let content = snapshot(found, u64::MAX).at(Step::Compare)?.bytes;

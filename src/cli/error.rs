@@ -1,0 +1,159 @@
+//! Why a verb failed, with its exit code and a hint: each chosen in one match.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::document::OpenError;
+use crate::fuse::mount::MountError;
+use crate::instance::InstanceError;
+use crate::keyring::{Fingerprint, KeyError, SourceError};
+use crate::path::RelPath;
+use crate::policy::{LedgerError, PolicyError};
+use crate::store::LockError;
+
+/// Why a verb failed. Says what failed on which path; the hint says what to do.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// The arguments do not go together.
+    #[error("{0}")]
+    Usage(String),
+    /// A key could not be had from its source.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// Keys do not go together.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The store is sealed under another key.
+    #[error(
+        "{store}: sealed under the key {}, but the master key given is {}",
+        .sealed.id(), .given.id()
+    )]
+    WrongKey {
+        /// The store.
+        store: PathBuf,
+        /// The key it is sealed under.
+        sealed: Fingerprint,
+        /// The key that was given.
+        given: Fingerprint,
+    },
+    /// An instance file.
+    #[error(transparent)]
+    Instance(#[from] InstanceError),
+    /// The policy of a store.
+    #[error("{path}: {error}")]
+    Policy {
+        /// The policy file.
+        path: PathBuf,
+        /// What is wrong in it.
+        error: PolicyError,
+    },
+    /// The ledger of a store.
+    #[error("{path}: {error}")]
+    Ledger {
+        /// The ledger file.
+        path: PathBuf,
+        /// What is wrong in it.
+        error: LedgerError,
+    },
+    /// Input or output.
+    #[error("{path}: {error}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// Another confseal works on the store.
+    #[error("{store}: {error}")]
+    Locked {
+        /// The store.
+        store: PathBuf,
+        /// Who holds it.
+        error: LockError,
+    },
+    /// A sealed file that cannot be opened.
+    #[error("{file}: {error}")]
+    Sealed {
+        /// The file.
+        file: RelPath,
+        /// What is wrong with it.
+        error: OpenError,
+    },
+    /// A single token that cannot be opened.
+    #[error("{0}")]
+    Value(String),
+    /// Mounting.
+    #[error("{0}")]
+    Mount(#[from] MountError),
+    /// The store is in use by programs that would go on writing to it directly.
+    #[error("{store}: programs hold it open for writing:\n{list}")]
+    Held {
+        /// The store.
+        store: PathBuf,
+        /// Who, one line each.
+        list: String,
+    },
+    /// The running mount refused a command.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl Failure {
+    /// An I/O error on `path`.
+    pub(super) fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |error| Failure::Io { path, error }
+    }
+
+    /// The exit code; docs/cli.md has the table. A number is never reused. 1 is the answer "no",
+    /// 2 is given by the parser of the arguments.
+    pub(super) fn exit_code(&self) -> u8 {
+        match self {
+            Failure::Usage(_) => 2,
+            Failure::Source(_) | Failure::Key(_) => 3,
+            Failure::WrongKey { .. } => 4,
+            Failure::Instance(_) => 5,
+            Failure::Policy { .. } | Failure::Ledger { .. } => 6,
+            Failure::Io { .. } => 7,
+            Failure::Locked { .. } => 8,
+            Failure::Sealed { .. } | Failure::Value(_) => 9,
+            Failure::Mount(_) => 10,
+            Failure::Held { .. } => 11,
+            Failure::Refused(_) => 12,
+        }
+    }
+
+    /// What to do about it.
+    pub(super) fn hint(&self) -> Option<String> {
+        let text = match self {
+            Failure::Source(_) => {
+                "give the key with --key SOURCE (credential:NAME, file:PATH or env:NAME); \
+                 `confseal key new FILE` makes one"
+            }
+            Failure::WrongKey { sealed, given, .. } => {
+                return Some(format!(
+                    "give the key {0} as --key; or, to rotate to {1}, give {1} as --key and {0} as \
+                     --legacy, then rewrap",
+                    sealed.id(),
+                    given.id()
+                ));
+            }
+            Failure::Locked { .. } => {
+                "while it is mounted, work through the mount: `confseal with-store`, or the file \
+                 .confseal/control"
+            }
+            Failure::Mount(error) => return error.hint().map(str::to_owned),
+            Failure::Held { .. } => "stop them first, or mount with --force",
+            Failure::Sealed { .. } => "`confseal verify` lists every such field of a store",
+            Failure::Usage(_)
+            | Failure::Key(_)
+            | Failure::Instance(_)
+            | Failure::Policy { .. }
+            | Failure::Ledger { .. }
+            | Failure::Io { .. }
+            | Failure::Value(_)
+            | Failure::Refused(_) => return None,
+        };
+        Some(text.to_owned())
+    }
+}

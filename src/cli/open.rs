@@ -1,0 +1,197 @@
+//! From arguments to an open store with its keys and rules.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::Result;
+use super::error::Failure;
+use crate::document::{Binding, Sealing, sealer};
+use crate::instance::{self, Instance};
+use crate::keyring::{Fingerprint, KeySource, Keyring, SourceError, first_present};
+use crate::path::RelPath;
+use crate::policy::{Ledger, Policy};
+use crate::store::{CONTROL_DIR, Store, StoreLock};
+
+/// Where the keys come from.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct KeyArguments {
+    /// The master key: credential:NAME, file:PATH or env:NAME. Without it and without an instance:
+    /// credential:confseal.master, file:/etc/confseal/master.key, env:CONFSEAL_MASTER_KEY.
+    #[arg(long, value_name = "SOURCE")]
+    pub key: Option<KeySource>,
+    /// A key that only opens; may be repeated.
+    #[arg(long, value_name = "SOURCE")]
+    pub legacy: Vec<KeySource>,
+    /// Take store, keys and options from this instance: a name in /etc/confseal, or a file.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["key", "legacy"])]
+    pub instance: Option<String>,
+}
+
+/// Sources of keys, as they were chosen.
+#[derive(Clone, Debug)]
+pub(super) struct Sources {
+    master: Vec<KeySource>,
+    legacy: Vec<KeySource>,
+    pub binding: Binding,
+}
+
+impl KeyArguments {
+    /// The instance that was named, or the one whose store or mount point holds `path`.
+    pub(super) fn instance_for(&self, path: &Path) -> Result<Option<Instance>> {
+        if let Some(name) = &self.instance {
+            return Ok(Some(Instance::read(&Instance::file_of(name))?));
+        }
+        if self.key.is_some() {
+            return Ok(None);
+        }
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let holds = |instance: &Instance| {
+            let points = [Some(&instance.store), instance.mountpoint.as_ref()];
+            points.into_iter().flatten().any(|point| path.starts_with(point))
+        };
+        Ok(Instance::all().into_iter().map(|(_, instance)| instance).find(holds))
+    }
+
+    /// Where to read the keys for what lies at `path`. `file:` sources become absolute, so that a
+    /// daemon, which leaves its directory, finds them again.
+    pub(super) fn sources(&self, path: &Path) -> Result<Sources> {
+        let parse = |text: &String| text.parse::<KeySource>().map_err(Failure::from);
+        let (master, legacy, binding) = match (self.instance_for(path)?, &self.key) {
+            (Some(instance), _) => {
+                let legacy: Result<Vec<_>> = instance.keys.legacy.iter().map(parse).collect();
+                let binding = match instance.keys.binding {
+                    instance::Binding::None => Binding::None,
+                    instance::Binding::Field => Binding::Field,
+                    instance::Binding::File => Binding::File,
+                };
+                (vec![parse(&instance.keys.master)?], legacy?, binding)
+            }
+            (None, Some(key)) => (vec![key.clone()], self.legacy.clone(), Binding::Field),
+            (None, None) => (KeySource::defaults().to_vec(), self.legacy.clone(), Binding::Field),
+        };
+        let absolute = |source: KeySource| match source {
+            KeySource::File(path) => {
+                KeySource::File(std::path::absolute(&path).unwrap_or(path))
+            }
+            other => other,
+        };
+        Ok(Sources {
+            master: master.into_iter().map(absolute).collect(),
+            legacy: legacy.into_iter().map(absolute).collect(),
+            binding,
+        })
+    }
+}
+
+impl Sources {
+    /// Reads the keys.
+    pub(super) fn read(&self) -> Result<Keyring> {
+        let (_, master) = first_present(&self.master)?;
+        let legacy: Result<Vec<_>, SourceError> = self.legacy.iter().map(KeySource::read).collect();
+        Ok(Keyring::new(master, legacy?)?)
+    }
+
+    /// All of them, for wiping the variables among them.
+    pub(super) fn all(&self) -> Vec<KeySource> {
+        self.master.iter().chain(&self.legacy).cloned().collect()
+    }
+}
+
+/// The root of the store that holds `path`: the nearest directory with a control directory, else
+/// `path` itself if it is a directory, else the directory that holds it; and the rest of the path.
+pub(super) fn locate(path: &Path) -> Result<(PathBuf, RelPath)> {
+    let path = path.canonicalize().map_err(Failure::io(path))?;
+    let has_control = |dir: &&Path| dir.join(CONTROL_DIR).is_dir();
+    let itself = if path.is_dir() { Some(path.as_path()) } else { path.parent() };
+    let root = path.ancestors().find(has_control).or(itself).unwrap_or(Path::new("/")).to_owned();
+    let rest = path.strip_prefix(&root).unwrap_or(Path::new(""));
+    let file = RelPath::new(rest.as_os_str().as_encoded_bytes())
+        .map_err(|error| Failure::Usage(error.to_string()))?;
+    Ok((root, file))
+}
+
+/// Whether `root` is the root of a mount of ours, rather than a store.
+pub(super) fn is_mount(root: &Path) -> bool {
+    root.join(CONTROL_DIR).join("control").exists()
+}
+
+/// Opens a store.
+pub(super) fn open_store(root: &Path) -> Result<Store> {
+    Store::open(root).map_err(Failure::io(root))
+}
+
+/// Takes the store for ourselves.
+pub(super) fn lock(store: &Store) -> Result<StoreLock> {
+    store.lock().map_err(|error| Failure::Locked { store: store.path().to_owned(), error })
+}
+
+/// The rules that travel with a store; the built-in lists where it has none.
+pub(super) fn rules(store: &Store) -> Result<(Policy, Ledger)> {
+    let path = |name: &str| store.path().join(CONTROL_DIR).join(name);
+    let read = |name: &str| -> Result<Option<String>> {
+        let bytes = store.read_state(name).map_err(Failure::io(path(name)))?;
+        let text = bytes.map(String::from_utf8).transpose();
+        text.map_err(|_| Failure::Io {
+            path: path(name),
+            error: std::io::Error::new(std::io::ErrorKind::InvalidData, "not UTF-8"),
+        })
+    };
+    let policy = match read("policy.toml")? {
+        Some(text) => Policy::parse(&text)
+            .map_err(|error| Failure::Policy { path: path("policy.toml"), error })?,
+        None => Policy::builtin(),
+    };
+    let ledger = match read("sealed")? {
+        Some(text) => Ledger::parse(&text)
+            .map_err(|error| Failure::Ledger { path: path("sealed"), error })?,
+        None => Ledger::new(),
+    };
+    Ok((policy, ledger))
+}
+
+/// Keys and rules together, with the store's word that these are its keys.
+pub(super) fn sealing(store: &Store, sources: &Sources) -> Result<Sealing> {
+    let keyring = sources.read()?;
+    admit(store, &keyring)?;
+    let (policy, ledger) = rules(store)?;
+    Ok(Sealing {
+        sealer: sealer(keyring),
+        policy,
+        ledger: Arc::new(ledger),
+        binding: sources.binding,
+        keep_legacy_tokens: true,
+    })
+}
+
+/// Checks the master key against the fingerprint that the store remembers. A store that remembers
+/// none is new; one that remembers a legacy key has got a new master.
+fn admit(store: &Store, keyring: &Keyring) -> Result<()> {
+    let path = store.path().join(CONTROL_DIR).join("fingerprint");
+    let known = store.read_state("fingerprint").map_err(Failure::io(&path))?;
+    let given = keyring.master().fingerprint();
+    let Some(known) = known else { return Ok(()) };
+    let sealed: Fingerprint = std::str::from_utf8(&known)
+        .ok()
+        .and_then(|text| text.trim().parse().ok())
+        .ok_or_else(|| Failure::Io {
+            path,
+            error: std::io::Error::new(std::io::ErrorKind::InvalidData, "not a fingerprint"),
+        })?;
+    if sealed == given || keyring.by_fingerprint(&sealed).is_some() {
+        return Ok(());
+    }
+    Err(Failure::WrongKey { store: store.path().to_owned(), sealed, given })
+}
+
+/// Writes down under which key the store is sealed from now on.
+pub(super) fn remember_key(store: &Store, sealing: &Sealing) -> Result<()> {
+    let path = store.path().join(CONTROL_DIR).join("fingerprint");
+    let text = format!("{}\n", sealing.sealer.keyring().master().fingerprint());
+    let known = store.read_state("fingerprint").map_err(Failure::io(&path))?;
+    if known.as_deref() == Some(text.as_bytes()) {
+        return Ok(());
+    }
+    store.write_state("fingerprint", text.as_bytes()).map_err(Failure::io(path))
+}
