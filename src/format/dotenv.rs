@@ -8,6 +8,7 @@
 
 mod line;
 
+use self::line::Line;
 use super::{Codec, CodecId, Context, ParseError, Site};
 use crate::secret::SecretBytes;
 use crate::span::Span;
@@ -25,10 +26,12 @@ impl Codec for Dotenv {
     }
 
     fn decode(&self, source: &[u8], context: Context) -> Option<SecretBytes> {
-        if context != Context::ORDINARY && source.iter().any(|b| line::ends_line(*b)) {
+        let end = source.iter().position(|b| line::ends_line(*b)).unwrap_or(source.len());
+        if context != Context::ORDINARY && end < source.len() {
             return None;
         }
-        let value = line::value(source, 0, context == Context::ORDINARY).ok()?;
+        let line = Line { end, goes_on: context == Context::ORDINARY };
+        let value = line::value(source, 0, line).ok()?;
         if value != Span::new(0, source.len()) {
             return None;
         }

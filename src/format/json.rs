@@ -104,3 +104,109 @@ fn kind_of(kind: &jsonc_parser::errors::ParseErrorKind) -> &'static str {
         _ => "not valid JSON",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a site is wanted to be: path, source and context number.
+    type Wanted<'a> = (&'a str, &'a str, u8);
+
+    fn found(text: &str) -> Vec<(String, &str, u8)> {
+        let sites = Json.scan(text.as_bytes()).unwrap();
+        let source = |site: &Site| &text[site.span.start..site.span.end];
+        sites.iter().map(|site| (site.path.to_string(), source(site), site.context.0)).collect()
+    }
+
+    fn owned<'a>(sites: &[Wanted<'a>]) -> Vec<(String, &'a str, u8)> {
+        sites.iter().map(|(path, source, n)| ((*path).to_owned(), *source, *n)).collect()
+    }
+
+    #[test]
+    fn every_scalar_is_found_and_a_byte_order_mark_counts() {
+        let text = "\u{feff}{\"a\": \"x\", \"b c\": [1, [null], {\"\\u0064\": true,}], \"a\": \"\\ud800\"}\r\n";
+        let wanted = [
+            ("a", "\"x\"", 0),
+            ("\"b c\"[]", "1", 0),
+            ("\"b c\"[][]", "null", 0),
+            ("\"b c\"[].d", "true", 0),
+            ("a", "\"\\ud800\"", 0),
+        ];
+        assert_eq!(found(text), owned(&wanted));
+        assert_eq!(found(" 5 // x"), owned(&[("", "5", 0)]));
+    }
+
+    #[test]
+    fn a_name_tells_the_elements_of_a_list_apart() {
+        let text = r#"{"env": [
+            {"value": "x", "name": "DB", "sub": {"a": 1 /* "b": 2 */}},
+            {"name": "ENC:x", "value": "y"}, [{"Key": "K", "Value": "z"}], {"key": "k", "user": "u"}
+        ], "o": {"name": "N", "value": "w"}}"#;
+        let wanted = [
+            ("env[].DB.value", "\"x\"", 0),
+            ("env[].name", "\"DB\"", 0),
+            ("env[].DB.sub.a", "1", 0),
+            ("env[].DB.sub.b", "2", 2),
+            ("env[].name", "\"ENC:x\"", 0),
+            ("env[].value", "\"y\"", 0),
+            ("env[][].Key", "\"K\"", 0),
+            ("env[][].K.Value", "\"z\"", 0),
+            ("env[].key", "\"k\"", 0),
+            ("env[].user", "\"u\"", 0),
+            ("o.name", "\"N\"", 0),
+            ("o.value", "\"w\"", 0),
+        ];
+        assert_eq!(found(text), owned(&wanted));
+        let sites = Json.scan(text.as_bytes()).unwrap();
+        let naming: Vec<_> = (0..sites.len()).filter(|n| sites[*n].naming).collect();
+        assert_eq!(naming, [1, 6]);
+    }
+
+    #[test]
+    fn commented_out_members_are_found_however_they_are_written() {
+        let samples: [(&str, &[Wanted<'_>]); 12] = [
+            ("{ // \"password\": \"x\",\n}", &[("password", "\"x\"", 1)]),
+            ("{ /* \"password\": \"x\" */ }", &[("password", "\"x\"", 2)]),
+            ("{ /**\n * \"a\": 1,\r\n *\t\"b\": 2 */ }", &[("a", "1", 2), ("b", "2", 2)]),
+            (
+                "{\"o\": { /// a: 'x', b: \"x\"\n// \"b\": \"x\" as of late\n}}",
+                &[("o.b", "\"x\"", 1)],
+            ),
+            ("{// \"db\": { \"a\": 1, \"l\": [2] } }\n}", &[("db.a", "1", 1), ("db.l[]", "2", 1)]),
+            ("{// } \"a\": 1 // \"b\": 2\n}", &[("a", "1", 1), ("b", "2", 1)]),
+            ("[ // \"x\", // note\n ]", &[("[]", "\"x\"", 1)]),
+            (
+                "[ // {\"name\": \"N\", \"p\": \"x\"}\n ]",
+                &[("[].name", "\"N\"", 1), ("[].N.p", "\"x\"", 1)],
+            ),
+            ("[ // \"x\" is what it was\n ]", &[]),
+            ("{ // \"x\"\n }", &[]),
+            ("{ // Note: see http://x \"a\"\n }", &[]),
+            ("{} // {\"a\": 01, \"b\": tru, c: }", &[]),
+        ];
+        for (text, wanted) in samples {
+            let mut found = found(text);
+            found.retain(|site| site.2 != 0);
+            assert_eq!(found, owned(wanted), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_is_refused_with_its_place_and_nothing_quoted() {
+        let deep = "[".repeat(100_000);
+        for (text, line) in [
+            (&b"{\n\"a\": hunter2}"[..], 2),
+            (b"", 1),
+            (b"// only a comment", 1),
+            (b"{\"a\": 1\n\"b\": 2}", 1),
+            (b"[\"\\q\"]", 1),
+            (b"\n\xff", 2),
+            (b"{'a': 1}", 1),
+            (deep.as_bytes(), 1),
+        ] {
+            let error = Json.scan(text).unwrap_err();
+            assert_eq!(error.line, line, "{error}");
+            assert!(!error.to_string().contains("hunter2"));
+        }
+    }
+}

@@ -131,3 +131,149 @@ impl<'s> StringBuilder<'s> for Decoded {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Path, source and context number of each site.
+    fn found(text: &str) -> Vec<(String, &str, u8)> {
+        let sites = Toml.scan(text.as_bytes()).unwrap();
+        let source = |site: &Site| &text[site.span.start..site.span.end];
+        sites.iter().map(|site| (site.path.to_string(), source(site), site.context.0)).collect()
+    }
+
+    fn in_comments(text: &str) -> Vec<(String, &str)> {
+        let sites = found(text).into_iter().filter(|site| site.2 == Context::COMMENT.0);
+        sites.map(|(path, source, _)| (path, source)).collect()
+    }
+
+    fn owned<'a>(sites: &[(&str, &'a str)]) -> Vec<(String, &'a str)> {
+        sites.iter().map(|(path, source)| ((*path).to_owned(), *source)).collect()
+    }
+
+    #[test]
+    fn every_kind_of_scalar_is_found_in_the_order_of_the_text() {
+        let text = "\u{feff}a = 'x'\r\nb.\"c d\" = \"\"\"y\r\n\"\"\"\r\n[t.u]\r\nl = [1, [2.5], { k = true }]\r\n\
+                    [t]\r\nd = 1979-05-27 07:32:00 # c\r\n[[s]]\r\ne = '''\u{e9}'''\r\n";
+        let wanted = [
+            ("a", "'x'"),
+            ("b.\"c d\"", "\"\"\"y\r\n\"\"\""),
+            ("t.u.l[]", "1"),
+            ("t.u.l[][]", "2.5"),
+            ("t.u.l[].k", "true"),
+            ("t.d", "1979-05-27 07:32:00"),
+            ("s[].e", "'''\u{e9}'''"),
+        ];
+        let found: Vec<_> =
+            found(text).into_iter().map(|(path, source, _)| (path, source)).collect();
+        assert_eq!(found, owned(&wanted));
+    }
+
+    #[test]
+    fn a_name_tells_the_elements_of_a_list_apart() {
+        let text = "[[env]]\nvalue = 'x'\nname = 'DB'\n[env.sub]\na = 1\n# b = 2\n[[env]]\nvalue = 'y'\n\
+                    [[env]]\nname = 'ENC:v1:x'\nvalue = 'z'\n[x]\nl = [{ name = 'N', value = 1 }]";
+        let wanted = [
+            ("env[].DB.value", "'x'"),
+            ("env[].name", "'DB'"),
+            ("env[].DB.sub.a", "1"),
+            ("env[].DB.sub.b", "2"),
+            ("env[].value", "'y'"),
+            ("env[].name", "'ENC:v1:x'"),
+            ("env[].value", "'z'"),
+            ("x.l[].name", "'N'"),
+            ("x.l[].N.value", "1"),
+        ];
+        let sites: Vec<_> =
+            found(text).into_iter().map(|(path, source, _)| (path, source)).collect();
+        assert_eq!(sites, owned(&wanted));
+        let naming = Toml.scan(text.as_bytes()).unwrap();
+        let naming: Vec<_> = naming.iter().map(|site| site.naming).collect();
+        assert_eq!(naming, [false, true, false, false, false, false, false, true, false]);
+    }
+
+    #[test]
+    fn commented_out_assignments_are_found_however_they_are_written() {
+        let samples: [(&str, &[(&str, &str)]); 14] = [
+            ("#password = \"x\"", &[("password", "\"x\"")]),
+            ("# password=\"x\"  # note", &[("password", "\"x\"")]),
+            ("## password = 'x'", &[("password", "'x'")]),
+            ("a = 1 # password = \"x\" # b = 2", &[("password", "\"x\""), ("b", "2")]),
+            ("# password = hunter2 # or so ", &[("password", "hunter2 # or so")]),
+            ("# password = it's \u{e9}", &[("password", "it's \u{e9}")]),
+            ("# a.\"b c\" = [1, { d = 'x' }],", &[("a.\"b c\"[]", "1"), ("a.\"b c\"[].d", "'x'")]),
+            ("[t]\n# a = 1\n[u] # b = 2", &[("t.a", "1"), ("u.b", "2")]),
+            (
+                "l = [\n # 'x', # a = 1\n # { name = 'N', p = 'y' },\n]",
+                &[("l[]", "'x'"), ("l[].a", "1"), ("l[].name", "'N'"), ("l[].N.p", "'y'")],
+            ),
+            ("i = {\n a = 1, # b = 2,\n}\n# c = 3", &[("i.b", "2"), ("c", "3")]),
+            ("# Note: see = docs", &[]),
+            ("# just = ", &[]),
+            ("# a b = 1", &[]),
+            ("s = '''\n# a = 1\n''' # prose", &[]),
+        ];
+        for (text, wanted) in samples {
+            assert_eq!(in_comments(text), owned(wanted), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_commented_out_header_holds_for_the_comment_lines_directly_below() {
+        let text = "[[s]]\nname = 'N'\n[t]\n# [db] # note\n# a = 1\n#b = 2\n\n# c = 3\n\
+                    # [[s]]\n# d = 4\ne = 5 # f = 6\n# [s.x]\n# g = 7\n# h = [1, 2]\n# [1, 2] = 3";
+        let wanted = [
+            ("db.a", "1"),
+            ("db.b", "2"),
+            ("t.c", "3"),
+            ("s[].d", "4"),
+            ("t.f", "6"),
+            ("s[].N.x.g", "7"),
+            ("s[].N.x.h[]", "1"),
+            ("s[].N.x.h[]", "2"),
+        ];
+        assert_eq!(in_comments(text), owned(&wanted));
+    }
+
+    #[test]
+    fn values_are_decoded_and_encoded() {
+        let decoded = |source: &str, context| {
+            Toml.decode(source.as_bytes(), context).map(|value| value.to_vec())
+        };
+        for (source, value) in [
+            ("\"a\\n\\u00e9\"", "a\n\u{e9}"),
+            ("'a\\n'", "a\\n"),
+            ("\"\"\"\na\\\n  b\"\"\"", "ab"),
+            ("1_000", "1_000"),
+            ("1979-05-27", "1979-05-27"),
+        ] {
+            assert_eq!(decoded(source, Context::ORDINARY).unwrap(), value.as_bytes(), "{source}");
+        }
+        for source in ["", "hunter2", "1 # x", " 1", "1\nb = 2", "[1]", "'a' 'b'", "{}"] {
+            assert_eq!(decoded(source, Context::ORDINARY), None, "{source}");
+        }
+        assert_eq!(decoded("it's so", Context::COMMENT).unwrap(), b"it's so");
+        assert_eq!(decoded("'so'", Context::COMMENT).unwrap(), b"so");
+        assert_eq!(decoded("a\nb", Context::COMMENT), None);
+        let source = Toml.encode(b"a\"\\\n\x00\x7f", Context::COMMENT, 0).unwrap();
+        assert_eq!(&source[..], b"\"a\\\"\\\\\\n\\u0000\\u007F\"");
+        assert!(Toml.encode(b"\xff", Context::ORDINARY, 0).is_none());
+    }
+
+    #[test]
+    fn what_is_no_toml_is_refused_with_its_place_and_nothing_quoted() {
+        let deep = format!("a = {}", "[".repeat(100_000));
+        for (text, line) in [
+            (&b"a = 1\nb = hunter2"[..], 2),
+            (b"a = 1\na = 2", 2),
+            (b"\n\n\"\xff\" = 1", 3),
+            (b"<<<<<<< HEAD", 1),
+            (deep.as_bytes(), 1),
+        ] {
+            let error = Toml.scan(text).unwrap_err();
+            assert_eq!(error.line, line, "{error}");
+            assert!(!error.to_string().contains("hunter2"));
+        }
+    }
+}

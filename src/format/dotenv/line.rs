@@ -24,7 +24,8 @@ pub(super) fn scan(text: &[u8]) -> Result<Vec<Site>, ParseError> {
                 let Some(name) = name(text, start) else {
                     return Err(ParseError::at(text, start, "not of the form NAME=VALUE"));
                 };
-                let value = value(text, name.behind, true)
+                let line = Line { end: line_end(text, name.behind), goes_on: true };
+                let value = value(text, name.behind, line)
                     .map_err(|kind| ParseError::at(text, name.behind, kind))?;
                 sites.push(site(text, &name, value, Context::ORDINARY));
                 value.end
@@ -38,7 +39,8 @@ pub(super) fn scan(text: &[u8]) -> Result<Vec<Site>, ParseError> {
     Ok(sites)
 }
 
-/// Appends the sites of the assignments in a comment: `text` ends with its line.
+/// Appends the sites of the assignments in a comment: `text` ends with its line. Nothing here may
+/// look to the end of the line for each of them.
 fn comment(text: &[u8], mut at: usize, sites: &mut Vec<Site>) {
     at = skip_blanks(text, at);
     while text.get(at) == Some(&b'#') {
@@ -46,7 +48,8 @@ fn comment(text: &[u8], mut at: usize, sites: &mut Vec<Site>) {
             at += 1;
         }
         let Some(name) = name(text, at) else { return };
-        let Ok(value) = value(text, name.behind, false) else { return };
+        let line = Line { end: text.len(), goes_on: false };
+        let Ok(value) = value(text, name.behind, line) else { return };
         if !value.is_empty() {
             sites.push(site(text, &name, value, Context::COMMENT));
         }
@@ -91,25 +94,30 @@ fn word(text: &[u8], at: usize) -> Option<Span> {
     first.then(|| Span::new(at, at + text[at..].iter().take_while(rest).count()))
 }
 
-/// The value that stands at `at`, right behind the `=`. Without `several_lines`, a quote that does
-/// not close on its line quotes nothing.
-///
-/// Without a value, the empty span right behind the `=`: a token there is not run into by a
-/// comment that follows.
-pub(super) fn value(text: &[u8], at: usize, several_lines: bool) -> Result<Span, &'static str> {
-    let line_end = line_end(text, at);
-    let start = skip_blanks(&text[..line_end], at);
-    let rest = Span::new(start, trimmed_end(text, start, line_end));
-    match text[start..line_end].first() {
+/// The line of a value.
+#[derive(Clone, Copy)]
+pub(super) struct Line {
+    /// Where it ends.
+    pub(super) end: usize,
+    /// Whether a quote may close on a later one.
+    pub(super) goes_on: bool,
+}
+
+/// The value that stands at `at`, right behind the `=`. Without a value, the empty span there: a
+/// token is then not run into by a comment that follows.
+pub(super) fn value(text: &[u8], at: usize, line: Line) -> Result<Span, &'static str> {
+    let on_line = &text[..line.end];
+    let start = skip_blanks(on_line, at);
+    let rest = || Ok(Span::new(start, trimmed_end(text, start, line.end)));
+    match on_line.get(start) {
         None => Ok(Span::new(at, at)),
         Some(b'#') if start > at => Ok(Span::new(at, at)),
-        Some(b'"' | b'\'' | b'`') => match closing_quote(&text[..line_end], start) {
-            Some(close) if is_clean(&text[..line_end], close + 1) => {
-                Ok(Span::new(start, close + 1))
-            }
+        Some(b'"' | b'\'' | b'`') => match closing_quote(on_line, start) {
+            Some(close) if is_clean(on_line, close + 1) => Ok(Span::new(start, close + 1)),
             // `"a"b` and `'it\'s'`: loaders differ on where it ends, so all of the line.
-            Some(_) => Ok(rest),
-            None if !several_lines => Ok(rest),
+            Some(_) => rest(),
+            // In a comment a quote that does not close on its line quotes nothing.
+            None if !line.goes_on => rest(),
             None => match closing_quote(text, start) {
                 None => Err("a quote that does not close"),
                 Some(close) if is_clean(text, close + 1) => Ok(Span::new(start, close + 1)),
@@ -117,8 +125,8 @@ pub(super) fn value(text: &[u8], at: usize, several_lines: bool) -> Result<Span,
             },
         },
         Some(_) => {
-            let note = (start + 1..line_end).find(|n| text[*n] == b'#' && is_blank(text[n - 1]));
-            Ok(Span::new(start, trimmed_end(text, start, note.unwrap_or(line_end))))
+            let note = (start + 1..line.end).find(|n| text[*n] == b'#' && is_blank(text[n - 1]));
+            Ok(Span::new(start, trimmed_end(text, start, note.unwrap_or(line.end))))
         }
     }
 }

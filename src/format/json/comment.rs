@@ -43,9 +43,13 @@ struct Lexed {
     end: usize,
 }
 
+/// How many brackets a line may open: paths are as deep, and deep ones are dropped recursively.
+const MOST_OPENED: usize = 256;
+
 /// Lexes `line` from `at`. Whether a token is taken depends on nothing within the one before it.
 fn lex(line: &[u8], mut at: usize) -> Lexed {
     let mut toks = Vec::new();
+    let mut opened = 0;
     while at < line.len() {
         let (kind, end) = match line[at] {
             b' ' | b'\t' => {
@@ -55,6 +59,7 @@ fn lex(line: &[u8], mut at: usize) -> Lexed {
             b'/' if line[at..].starts_with(b"//") => {
                 return Lexed { toks, clean: true, end: at + 2 };
             }
+            b'{' | b'[' if opened == MOST_OPENED => break,
             b'{' => (TokKind::OpenObject, at + 1),
             b'[' => (TokKind::OpenArray, at + 1),
             b'}' | b']' => (TokKind::Close, at + 1),
@@ -77,6 +82,7 @@ fn lex(line: &[u8], mut at: usize) -> Lexed {
                 }
             }
         };
+        opened += usize::from(matches!(kind, TokKind::OpenObject | TokKind::OpenArray));
         toks.push(Tok { kind, span: Span::new(at, end) });
         at = end;
     }
