@@ -10,6 +10,7 @@ mod toy;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
+use std::os::unix::net::UnixDatagram;
 use std::panic;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -42,6 +43,7 @@ const TESTS: &[Test] = tests![
     a_killed_daemon_uncovers_nothing,
     no_descriptor_passes_to_programs_that_the_daemon_starts,
     sigterm_reaches_the_one_who_waits_and_sighup_ends_nothing,
+    systemd_is_told_how_the_daemon_fares,
     a_daemon_lets_go_of_its_user_once_the_mount_stands,
     a_daemon_that_fails_tells_its_user,
     a_daemon_that_dies_early_is_noticed,
@@ -53,7 +55,7 @@ const TESTS: &[Test] = tests![
     the_child_left_behind_keeps_nothing_and_ends_with_the_daemon,
     without_fusermount_the_package_is_named,
     allow_other_is_refused_where_the_host_forbids_it,
-    an_ordinary_user_without_a_usable_device_is_told,
+    an_ordinary_user_kept_from_the_device_is_told_why,
 ];
 
 fn main() -> ExitCode {
@@ -266,6 +268,29 @@ fn sigterm_reaches_the_one_who_waits_and_sighup_ends_nothing() {
     assert_eq!(scene.listing(), ["beneath"]);
 }
 
+fn systemd_is_told_how_the_daemon_fares() {
+    let scene = Scene::new(Propagation::Shared);
+    let socket = scene.root.join("notify");
+    let manager = UnixDatagram::bind(&socket).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let told = || {
+        let mut packet = [0; 256];
+        let length = manager.recv(&mut packet).unwrap();
+        String::from_utf8_lossy(&packet[..length]).into_owned()
+    };
+    let plan = scene.daemon().variable("NOTIFY_SOCKET", &socket);
+    let mut daemon = plan.variable("WATCHDOG_USEC", "3000000").spawn();
+    assert_eq!(told(), "STATUS=serving the store\n");
+    assert_eq!(told(), "READY=1\n");
+    assert_eq!(scene.listing(), ["report", "room"]);
+    assert_eq!(told(), "WATCHDOG=1\n");
+    daemon.expect("watched every 1.5s");
+    daemon.expect("mounted");
+    scene.umount(&scene.point);
+    daemon.expect("ended: ok");
+    assert_eq!(told(), "STOPPING=1\n");
+}
+
 fn a_daemon_lets_go_of_its_user_once_the_mount_stands() {
     let scene = Scene::new(Propagation::Shared);
     // Collecting the output ends only when no process holds the pipes any more.
@@ -407,12 +432,12 @@ fn allow_other_is_refused_where_the_host_forbids_it() {
     assert_eq!(scene.listing(), ["report", "room"]);
 }
 
-fn an_ordinary_user_without_a_usable_device_is_told() {
+fn an_ordinary_user_kept_from_the_device_is_told_why() {
     let scene = Scene::for_nobody(Propagation::Shared);
     scene.close_device();
     let mut daemon = scene.daemon().as_nobody().spawn();
     let words = daemon.next_line();
-    assert!(words.starts_with("failed: "), "{words}");
-    assert!(words.contains("/dev/fuse") && words.contains("0666"), "{words}");
+    assert!(words.contains("failed to open /dev/fuse: Permission denied ["), "{words}");
+    assert!(words.contains("distributions ship it with mode 0666"), "{words}");
     assert_eq!(mount_lines(&scene.point).len(), 0);
 }

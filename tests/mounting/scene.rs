@@ -86,13 +86,9 @@ impl Scene {
         fs::write(self.root.join("fuse.conf"), text).unwrap();
     }
 
-    /// Puts a device in place of `/dev/fuse` that cannot be used.
+    /// Keeps ordinary users from the device.
     pub fn close_device(&self) {
-        // fusermount3 opens it as root, whom a mode does not stop.
-        let empty = self.root.join("no device");
-        fs::write(&empty, "").unwrap();
-        rustix::mount::unmount("/dev/fuse", UnmountFlags::empty()).unwrap();
-        rustix::mount::mount_bind(&empty, "/dev/fuse").unwrap();
+        fs::set_permissions(self.root.join("fuse"), Permissions::from_mode(0o600)).unwrap();
     }
 
     /// A daemon to be started on the mount point.
@@ -153,7 +149,7 @@ pub struct Plan<'a> {
     nobody: bool,
     missing: Option<&'static str>,
     arguments: Vec<&'static str>,
-    variables: Vec<(&'static str, &'static str)>,
+    variables: Vec<(&'static str, OsString)>,
 }
 
 impl Plan<'_> {
@@ -176,8 +172,8 @@ impl Plan<'_> {
     }
 
     /// With an environment variable.
-    pub fn variable(mut self, name: &'static str, value: &'static str) -> Self {
-        self.variables.push((name, value));
+    pub fn variable(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
+        self.variables.push((name, value.into()));
         self
     }
 
@@ -197,7 +193,7 @@ impl Plan<'_> {
             None => Command::new(own),
         };
         command.arg("daemon").arg(&self.scene.point).args(&self.arguments);
-        command.envs(self.variables.iter().copied());
+        command.envs(self.variables.iter().cloned());
         command
     }
 

@@ -74,8 +74,15 @@ fn serve(mut toy: Toy, options: &MountOptions, ready: &mut Ready) -> Result<(), 
     let under_way = Arc::clone(&order_under_way);
     thread::spawn(move || follow_orders(&on_order, &under_way));
     ready.ready().expect("a user who waits");
+    systemd::status("serving\nthe store");
+    systemd::ready();
+    if let Some(interval) = systemd::watchdog() {
+        println!("watched every {interval:?}");
+        systemd::alive();
+    }
     println!("mounted");
     let end = mounted.wait();
+    systemd::stopping();
     // The session may end before the order that ended it has been answered.
     let _answered = order_under_way.lock();
     match end {
