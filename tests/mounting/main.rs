@@ -48,6 +48,7 @@ const TESTS: &[Test] = tests![
     a_daemon_that_fails_tells_its_user,
     a_daemon_that_dies_early_is_noticed,
     an_ordinary_user_mounts,
+    an_ordinary_user_mounts_without_a_namespace_of_his_own,
     an_ordinary_users_mount_shows_him_alone_what_is_inside,
     an_ordinary_user_unmounts_lazily_what_is_busy,
     an_ordinary_users_mount_ends_by_plain_umount,
@@ -334,7 +335,7 @@ fn a_daemon_that_dies_early_is_noticed() {
 fn an_ordinary_user_mounts() {
     for propagation in [Propagation::Shared, Propagation::Private] {
         let scene = Scene::for_nobody(propagation);
-        let mut daemon = scene.daemon().as_nobody().start();
+        let mut daemon = scene.daemon().by_nobody().start();
         let line = mount_lines(&scene.point).concat();
         assert!(line.contains(" - fuse.confseal /the/store "), "{line}");
         assert!(line.contains("nosuid,nodev"), "{line}");
@@ -351,16 +352,27 @@ fn an_ordinary_user_mounts() {
     }
 }
 
+fn an_ordinary_user_mounts_without_a_namespace_of_his_own() {
+    let scene = Scene::for_nobody(Propagation::Shared);
+    let mut daemon = scene.daemon().by_nobody().argument("--stay").start();
+    let report = scene.as_nobody("cat").arg(scene.point.join("report")).output().unwrap();
+    let report = String::from_utf8_lossy(&report.stdout);
+    assert!(report.contains("mounts at the mount point: 1\n"), "{report}");
+    daemon.order("unmount");
+    daemon.expect("unmount: ok");
+    daemon.expect("ended: ok");
+}
+
 fn an_ordinary_users_mount_shows_him_alone_what_is_inside() {
     let scene = Scene::for_nobody(Propagation::Shared);
-    let _daemon = scene.daemon().as_nobody().start();
+    let _daemon = scene.daemon().by_nobody().start();
     let error = fs::read_dir(&scene.point).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PermissionDenied);
 }
 
 fn an_ordinary_user_unmounts_lazily_what_is_busy() {
     let scene = Scene::for_nobody(Propagation::Shared);
-    let mut daemon = scene.daemon().as_nobody().start();
+    let mut daemon = scene.daemon().by_nobody().start();
     let mut user = scene.as_nobody("sleep").arg("60").current_dir(&scene.point).spawn().unwrap();
     daemon.order("unmount");
     daemon.expect("unmount: ResourceBusy");
@@ -375,25 +387,25 @@ fn an_ordinary_user_unmounts_lazily_what_is_busy() {
 
 fn an_ordinary_users_mount_ends_by_plain_umount() {
     let scene = Scene::for_nobody(Propagation::Shared);
-    let mut daemon = scene.daemon().as_nobody().start();
+    let mut daemon = scene.daemon().by_nobody().start();
     let status = scene.as_nobody("fusermount3").arg("-u").arg(&scene.point).status().unwrap();
     assert!(status.success());
     daemon.expect("ended: ok");
-    let mut daemon = scene.daemon().as_nobody().start();
+    let mut daemon = scene.daemon().by_nobody().start();
     scene.umount(&scene.point);
     daemon.expect("ended: ok");
 }
 
 fn an_ordinary_users_refused_init_leaves_nothing_behind() {
     let scene = Scene::for_nobody(Propagation::Shared);
-    let mut daemon = scene.daemon().as_nobody().argument("--refuse-init").spawn();
+    let mut daemon = scene.daemon().by_nobody().argument("--refuse-init").spawn();
     daemon.expect("failed: cannot begin to serve: No space left on device (os error 28) []");
     assert_eq!(mount_lines(&scene.point).len(), 0);
 }
 
 fn the_child_left_behind_keeps_nothing_and_ends_with_the_daemon() {
     let scene = Scene::for_nobody(Propagation::Shared);
-    let mut daemon = scene.daemon().as_nobody().start();
+    let mut daemon = scene.daemon().by_nobody().start();
     let pid = daemon.pid();
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
     let child = children.trim().to_owned();
@@ -412,7 +424,7 @@ fn the_child_left_behind_keeps_nothing_and_ends_with_the_daemon() {
 
 fn without_fusermount_the_package_is_named() {
     let scene = Scene::for_nobody(Propagation::Shared);
-    let mut daemon = scene.daemon().as_nobody().variable("PATH", "/nonexistent").spawn();
+    let mut daemon = scene.daemon().by_nobody().variable("PATH", "/nonexistent").spawn();
     daemon.expect(
         "failed: mounting as an ordinary user needs the program fusermount3, which is not \
          installed [install package fuse3]",
@@ -422,20 +434,20 @@ fn without_fusermount_the_package_is_named() {
 fn allow_other_is_refused_where_the_host_forbids_it() {
     let scene = Scene::for_nobody(Propagation::Shared);
     scene.fuse_conf("#user_allow_other\n");
-    let mut daemon = scene.daemon().as_nobody().argument("--allow-other").spawn();
+    let mut daemon = scene.daemon().by_nobody().argument("--allow-other").spawn();
     daemon.expect(
         "failed: the option allow_other is not permitted to ordinary users on this host \
          [put the line `user_allow_other` into /etc/fuse.conf, or mount as root]",
     );
     scene.fuse_conf("user_allow_other\n");
-    let _daemon = scene.daemon().as_nobody().argument("--allow-other").start();
+    let _daemon = scene.daemon().by_nobody().argument("--allow-other").start();
     assert_eq!(scene.listing(), ["report", "room"]);
 }
 
 fn an_ordinary_user_kept_from_the_device_is_told_why() {
     let scene = Scene::for_nobody(Propagation::Shared);
     scene.close_device();
-    let mut daemon = scene.daemon().as_nobody().spawn();
+    let mut daemon = scene.daemon().by_nobody().spawn();
     let words = daemon.next_line();
     assert!(words.contains("failed to open /dev/fuse: Permission denied ["), "{words}");
     assert!(words.contains("distributions ship it with mode 0666"), "{words}");

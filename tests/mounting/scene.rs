@@ -154,7 +154,7 @@ pub struct Plan<'a> {
 
 impl Plan<'_> {
     /// By an ordinary user.
-    pub fn as_nobody(mut self) -> Self {
+    pub fn by_nobody(mut self) -> Self {
         self.nobody = true;
         self
     }

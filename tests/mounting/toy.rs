@@ -32,6 +32,7 @@ pub fn daemon(arguments: &[OsString]) -> ExitCode {
         point: point.into(),
         apart: false,
         attached_during_init: None,
+        stay: given("--stay"),
         refuse_init: given("--refuse-init"),
         die_at_init: given("--die-at-init"),
     };
@@ -64,7 +65,8 @@ pub fn daemon(arguments: &[OsString]) -> ExitCode {
 fn serve(mut toy: Toy, options: &MountOptions, ready: &mut Ready) -> Result<(), Failure> {
     let signals = Signals::block().expect("signals");
     systemd::init_logging(true).expect("a log");
-    let host = Host::enter_own_namespace().expect("a way to the host");
+    let host = if toy.stay { Host::stay() } else { Host::enter_own_namespace() };
+    let host = host.expect("a way to the host");
     toy.apart = host.is_apart();
     let point = toy.point.clone();
     let mounted = mount(toy, &point, options, &host).map_err(|error| failure(&error))?;
@@ -120,6 +122,7 @@ fn follow_orders(attachment: &Attachment, under_way: &Mutex<()>) {
 struct Toy {
     point: PathBuf,
     apart: bool,
+    stay: bool,
     attached_during_init: Option<bool>,
     refuse_init: bool,
     die_at_init: bool,
