@@ -45,7 +45,8 @@ impl Session {
 
     /// Blocks until the kernel has ended the connection, or the last thread has given up.
     pub fn wait(self) -> io::Result<()> {
-        // Whoever still waits for an answer that no thread will give gets ENOTCONN from here on.
+        // From here on the threads alone hold the connection: when the last one gives up, visitors
+        // get ENOTCONN instead of waiting for an answer that nobody will give.
         drop((self.notifier, self.device));
         self.dispatch.join().unwrap_or_else(|_| Err(io::Error::other("a session thread panicked")))
     }

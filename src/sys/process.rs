@@ -66,7 +66,8 @@ impl Ready {
     }
 }
 
-/// Runs `serve` in a daemon: a child in a session of its own, working directory `/`, umask 0.
+/// Runs `serve` in a daemon: a child in a session of its own, working directory `/`, umask 0, and
+/// without the descriptors that this process inherited (those to be kept must be close-on-exec).
 ///
 /// Returns in the calling process only, as soon as the daemon has called [`Ready::ready`] or has
 /// ended; a failure before that is handed over in words. The daemon's process ends when `serve`
@@ -102,9 +103,29 @@ pub fn daemonize(
 }
 
 fn detach_from_user() -> Result<(), Failure> {
-    let detached = rustix::process::setsid().and_then(|_| rustix::process::chdir("/"));
+    let detached = rustix::process::setsid()
+        .and_then(|_| rustix::process::chdir("/"))
+        .map_err(io::Error::from)
+        .and_then(|()| close_inherited());
     rustix::process::umask(Mode::empty());
     detached.map_err(|error| Failure { code: 1, message: format!("cannot detach: {error}") })
+}
+
+/// Closes what a shell left open, a lock that a script holds on descriptor 9 for one: it would be
+/// held as long as the daemon runs.
+fn close_inherited() -> io::Result<()> {
+    let open: Vec<_> = fs::read_dir("/proc/self/fd")?.collect::<Result<_, _>>()?;
+    let numbers = open.iter().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    for number in numbers.filter(|number: &RawFd| *number > 2) {
+        // SAFETY: F_GETFD reads a flag. Only what has come through exec lacks close-on-exec, as all
+        // that this process opens has it: nothing in the process owns such a descriptor.
+        unsafe {
+            if libc::fcntl(number, libc::F_GETFD) == 0 {
+                libc::close(number);
+            }
+        }
+    }
+    Ok(())
 }
 
 fn wait_until_ready(report: OwnedFd, child: Pid) -> io::Result<Result<(), NotStarted>> {

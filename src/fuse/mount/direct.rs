@@ -91,7 +91,7 @@ fn create(
     let mode = rustix::fs::fstat(&point.directory).map_err(refused("fstat"))?.st_mode;
     set("source", &options.source)?;
     set("subtype", SUBTYPE)?;
-    // As text: kernels before 6.16 know this one as a number, not as a descriptor.
+    // As text, which every kernel takes: older ones know it as a number, not as a descriptor.
     set("fd", &device.as_raw_fd().to_string())?;
     set("rootmode", &format!("{mode:o}"))?;
     set("user_id", &rustix::process::geteuid().to_string())?;

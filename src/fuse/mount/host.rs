@@ -50,25 +50,43 @@ impl Host {
     /// outside), opens the store, or reads a key (as an ordinary user, a child is left behind). The
     /// process must still be dumpable. Where the host forbids such namespaces, all works without
     /// one, and a warning is logged.
+    ///
+    /// As an ordinary user this takes a user namespace, in which every user and group but his own
+    /// looks like 65534 and cannot be given to a file. Where the store holds files of others, or of
+    /// his other groups, [`stay`](Self::stay) shows them as they are.
     pub fn enter_own_namespace() -> io::Result<Self> {
-        if mount::may_mount() {
-            let home = SavedNamespace::current()?;
-            let apart = possible(|| {
-                mount::enter_own_mount_namespace()?;
-                home.enter()
-            })?;
-            if apart {
-                mount::enter_own_mount_namespace()?;
+        let mut host = Self::stay()?;
+        host.apart = match &*host.way {
+            Way::Visit(home) => {
+                let apart = possible(|| {
+                    mount::enter_own_mount_namespace()?;
+                    home.enter()
+                })?;
+                if apart {
+                    mount::enter_own_mount_namespace()?;
+                }
+                apart
             }
-            Ok(Self { way: Arc::new(Way::Visit(home)), apart })
+            Way::Fusermount(_) => {
+                let apart = possible(mount::enter_own_user_and_mount_namespace)?;
+                if apart {
+                    mount::enter_own_user_and_mount_namespace()?;
+                }
+                apart
+            }
+        };
+        Ok(host)
+    }
+
+    /// Leaves the process where it is: by path it meets its own mount, and must not go there. To be
+    /// called just as early.
+    pub fn stay() -> io::Result<Self> {
+        let way = if mount::may_mount() {
+            Way::Visit(SavedNamespace::current()?)
         } else {
-            let child = Fusermount::leave_behind()?;
-            let apart = possible(mount::enter_own_user_and_mount_namespace)?;
-            if apart {
-                mount::enter_own_user_and_mount_namespace()?;
-            }
-            Ok(Self { way: Arc::new(Way::Fusermount(child)), apart })
-        }
+            Way::Fusermount(Fusermount::leave_behind()?)
+        };
+        Ok(Self { way: Arc::new(way), apart: false })
     }
 
     /// Whether the process has a mount namespace of its own.
