@@ -40,8 +40,9 @@ impl Ledger {
                 continue;
             }
             let fail = |kind| LedgerError { line: n + 1, kind };
-            let (file, field) =
-                line.split_once('\t').ok_or_else(|| fail("a TAB between file and field"))?;
+            let (file, field) = line
+                .split_once('\t')
+                .ok_or_else(|| fail("a TAB is expected between file and field"))?;
             let file = decode(file).ok_or_else(|| fail("two hex digits follow a %"))?;
             let file = RelPath::new(&file).map_err(|_| fail("not a path inside the store"))?;
             if file.is_root() {

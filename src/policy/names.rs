@@ -6,9 +6,15 @@
 //!
 //! Must stay true: looking at an ordinary key allocates nothing.
 
-use std::sync::{Arc, LazyLock};
+mod builtin;
+mod phrase;
 
-use super::defaults::{self, Kind};
+use std::sync::Arc;
+
+use self::builtin::Builtin;
+pub(super) use self::builtin::is_whole_file;
+use self::phrase::Phrase;
+use super::defaults::Kind;
 use super::pattern::{star_match, star_pieces};
 use super::words::with_words;
 
@@ -76,7 +82,7 @@ impl Word {
 
     fn matches(&self, key: &[u8], words: &[&[u8]]) -> bool {
         match &self.form {
-            Form::Words(phrase) => phrase.find(words, 0).is_some(),
+            Form::Words(phrase) => phrase.is_in(words),
             Form::Glob { verbatim, joined } => {
                 star_match(verbatim, &key.to_ascii_lowercase())
                     || star_match(joined, &words.join(&b'_').to_ascii_lowercase())
@@ -122,178 +128,6 @@ impl Names {
             None => found,
         }
     }
-}
-
-/// Consecutive words of a key.
-#[derive(Debug, Clone)]
-struct Phrase {
-    text: Arc<str>,
-    kind: Kind,
-    words: Box<[Box<[u8]>]>,
-    /// The words run together.
-    together: Box<[u8]>,
-}
-
-impl Phrase {
-    fn new(words: &str, text: Arc<str>, kind: Kind) -> Self {
-        let words: Box<[Box<[u8]>]> = with_words(words.as_bytes(), |words| {
-            words.iter().map(|word| Box::from(*word)).collect()
-        });
-        Self { text, kind, together: words.concat().into(), words }
-    }
-
-    /// Where this stands in `words`, from `start` on: the first word and the one behind.
-    fn find(&self, words: &[&[u8]], start: usize) -> Option<(usize, usize)> {
-        (start..words.len()).find_map(|at| self.at(words, at).map(|end| (at, end)))
-    }
-
-    /// The word behind this, if it stands at `words[at..]`.
-    fn at(&self, words: &[&[u8]], at: usize) -> Option<usize> {
-        if is_word(words[at], &self.together) {
-            return Some(at + 1);
-        }
-        let (last, front) = self.words.split_last()?;
-        let end = at + self.words.len();
-        let there = words.get(at..end)?;
-        let fits = front.iter().zip(there).all(|(own, word)| word.eq_ignore_ascii_case(own))
-            && is_word(there[front.len()], last);
-        fits.then_some(end)
-    }
-}
-
-/// Whether `word` is `wanted`, or its plural, in any case.
-fn is_word(word: &[u8], wanted: &[u8]) -> bool {
-    let singular = match word.len().checked_sub(wanted.len()) {
-        Some(0) => word,
-        Some(1) if word.ends_with(b"s") || word.ends_with(b"S") => &word[..wanted.len()],
-        _ => return false,
-    };
-    !wanted.is_empty() && singular.eq_ignore_ascii_case(wanted)
-}
-
-/// Whether `word` ends in `tail`, or its plural, in any case, and something stands before it.
-fn ends_in(word: &[u8], tail: &[u8]) -> bool {
-    let end = |len: usize| word.len().checked_sub(len).filter(|at| *at > 0).map(|at| &word[at..]);
-    [tail.len(), tail.len() + 1].into_iter().filter_map(end).any(|end| is_word(end, tail))
-}
-
-/// The built-in lists, made ready.
-struct Builtin {
-    /// By the first letter of the first word.
-    names: [Vec<Phrase>; 26],
-    tails: Vec<Phrase>,
-    after: Vec<Phrase>,
-    cancel: Vec<Phrase>,
-}
-
-fn phrase(text: &str, kind: Kind) -> Phrase {
-    Phrase::new(text, text.replace(' ', "_").into(), kind)
-}
-
-impl Builtin {
-    fn get() -> &'static Self {
-        static BUILTIN: LazyLock<Builtin> = LazyLock::new(Builtin::new);
-        &BUILTIN
-    }
-
-    fn new() -> Self {
-        let list = |texts: &[&str]| texts.iter().map(|text| phrase(text, Kind::Secret)).collect();
-        let mut names: [Vec<Phrase>; 26] = Default::default();
-        for (kind, texts) in defaults::NAMES {
-            for text in *texts {
-                let letter = usize::from(text.as_bytes()[0] - b'a');
-                names[letter].push(phrase(text, *kind));
-            }
-        }
-        Self {
-            names,
-            tails: list(defaults::TAILS),
-            after: defaults::AFTER.iter().map(|text| about(text)).collect(),
-            cancel: list(defaults::CANCEL),
-        }
-    }
-
-    fn look_at(&self, words: &[&[u8]], innermost: bool) -> Found {
-        // A key may hold several names (`dsn_password`): the one that says most counts.
-        let mut found = Found::Nothing;
-        for at in 0..words.len() {
-            for (name, end) in self.names_at(words, at) {
-                let whole = at == 0 && end == words.len();
-                if name.kind == Kind::UserAndPassword && !(whole && innermost) {
-                    continue;
-                }
-                let word = Named { text: name.text.clone(), line: None };
-                match self.exception(words, at, end) {
-                    None if name.kind == Kind::Secret => {
-                        return Found::Name { word, kind: Kind::Secret };
-                    }
-                    None => found = Found::Name { word, kind: name.kind },
-                    Some(except) if found == Found::Nothing => {
-                        let except = Named { text: except.text.clone(), line: None };
-                        found = Found::Excepted { word, except };
-                    }
-                    Some(_) => {}
-                }
-            }
-        }
-        found
-    }
-
-    /// The names that begin at `words[at]`, each with the word behind it.
-    fn names_at<'a>(
-        &'a self,
-        words: &'a [&[u8]],
-        at: usize,
-    ) -> impl Iterator<Item = (&'a Phrase, usize)> {
-        let letter = words[at][0].to_ascii_lowercase().wrapping_sub(b'a');
-        let names = self.names.get(usize::from(letter)).into_iter().flatten();
-        let mut names = names.filter_map(move |name| Some((name, name.at(words, at)?)));
-        let first = names.next();
-        // A word that is a name of its own needs no look at its end.
-        let tails = if first.is_none() { &self.tails[..] } else { &[] };
-        let tails = tails.iter().filter(move |tail| ends_in(words[at], &tail.together));
-        first.into_iter().chain(names).chain(tails.map(move |tail| (tail, at + 1)))
-    }
-
-    /// The exception that takes back the name at `words[start..end]`.
-    fn exception(&self, words: &[&[u8]], start: usize, end: usize) -> Option<&Phrase> {
-        let cancels = |phrase: &&Phrase| {
-            let mut from = 0;
-            while let Some((first, behind)) = phrase.find(words, from) {
-                if first <= start && end <= behind {
-                    return true;
-                }
-                from = first + 1;
-            }
-            false
-        };
-        if words.len() > 1
-            && let Some(phrase) = self.cancel.iter().find(cancels)
-        {
-            return Some(phrase);
-        }
-        // A number at the end counts keys of a kind: `token_url_2`.
-        let is_number = |word: &&&[u8]| word.iter().all(u8::is_ascii_digit);
-        let behind = &words[end..];
-        let last = behind.iter().rev().find(|word| !is_number(word))?;
-        let is = |word: &[u8], phrase: &Phrase| is_word(word, &phrase.words[0]);
-        self.after.iter().find(|phrase| is(behind[0], phrase) || is(last, phrase))
-    }
-}
-
-/// An entry of [`defaults::AFTER`], shown as the glob it amounts to.
-fn about(word: &str) -> Phrase {
-    Phrase::new(word, format!("*_{word}").into(), Kind::Secret)
-}
-
-/// Whether a file of this name holds nothing but secrets, by the built-in list.
-pub(super) fn is_whole_file(name: &[u8]) -> bool {
-    type Glob = Box<[Box<[u8]>]>;
-    static GLOBS: LazyLock<Vec<Glob>> = LazyLock::new(|| {
-        defaults::WHOLE_FILES.iter().map(|glob| star_pieces(glob.as_bytes())).collect()
-    });
-    let lower = name.to_ascii_lowercase();
-    GLOBS.iter().any(|glob| star_match(glob, &lower))
 }
 
 #[cfg(test)]
@@ -487,6 +321,16 @@ mod tests {
                 kind: Kind::Secret
             }
         );
+    }
+
+    #[test]
+    fn a_hostile_key_takes_linear_time() {
+        for piece in ["token_url_", "token_", "a_", "max_token_", "1_", "password_min_1_"] {
+            let key = piece.repeat(300_000 / piece.len()) + "url_1_1";
+            let started = std::time::Instant::now();
+            let _ = Names::default().look_at(key.as_bytes(), true);
+            assert!(started.elapsed().as_secs() < 5, "{piece}");
+        }
     }
 
     #[test]

@@ -7,6 +7,8 @@ use std::fmt;
 
 use base64ct::{Base64, Base64Unpadded, Encoding};
 
+use crate::secret::SecretBytes;
+
 /// Why a value under a secret's name is no secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Harmless {
@@ -53,22 +55,9 @@ impl Harmless {
 }
 
 fn is_switch(value: &[u8]) -> bool {
-    const WORDS: [&str; 15] = [
-        "true",
-        "false",
-        "yes",
-        "no",
-        "on",
-        "off",
-        "null",
-        "none",
-        "nil",
-        "~",
-        "enabled",
+    const WORDS: [&str; 12] = [
+        "true", "false", "yes", "no", "on", "off", "null", "none", "nil", "~", "enabled",
         "disabled",
-        "auto",
-        "default",
-        "undefined",
     ];
     matches!(value, [digit] if digit.is_ascii_digit())
         || WORDS.iter().any(|word| value.eq_ignore_ascii_case(word.as_bytes()))
@@ -84,7 +73,9 @@ pub(in crate::policy) fn is_placeholder(value: &[u8]) -> bool {
     };
     match first {
         b'$' => {
-            let name = |text: &[u8]| !text.is_empty() && text.iter().all(|b| is_name(*b));
+            // `$ecret` is a password.
+            let capital = |b: &u8| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_';
+            let name = |text: &[u8]| !text.is_empty() && text.iter().all(capital);
             let braced = inner(b"${", b"}").is_some_and(|inner| !has_default(inner));
             braced || inner(b"$(", b")").is_some() || inner(b"${{", b"}}").is_some() || name(rest)
         }
@@ -129,16 +120,17 @@ fn has_default(inner: &[u8]) -> bool {
 
 /// A reference that some secret store resolves.
 fn is_reference(value: &[u8]) -> bool {
-    const SCHEMES: [&[u8]; 7] = [
+    const SCHEMES: [&[u8]; 6] = [
         b"op://",
         b"vault://",
         b"arn:aws:secretsmanager:",
         b"arn:aws:ssm:",
-        b"projects/",
         b"keyring:",
         b"awssm://",
     ];
+    let google = |value: &[u8]| value.windows(9).any(|part| part == b"/secrets/");
     SCHEMES.iter().any(|scheme| value.starts_with(scheme))
+        || (value.starts_with(b"projects/") && google(value))
 }
 
 fn is_file_path(value: &[u8]) -> bool {
@@ -213,6 +205,7 @@ pub(in crate::policy) fn is_user_and_password(value: &[u8]) -> bool {
     let decoded = std::str::from_utf8(value).ok().filter(|text| text.len() >= 8).and_then(|text| {
         Base64::decode_vec(text).or_else(|_| Base64Unpadded::decode_vec(text)).ok()
     });
+    let decoded = decoded.map(SecretBytes::from);
     pair(value) || decoded.is_some_and(|text| std::str::from_utf8(&text).is_ok() && pair(&text))
 }
 
@@ -256,7 +249,8 @@ mod tests {
             "{{ x | default('hunter2') }}",
             "${A}${B}",
             "$2b$12$abcdefghijklmnopqrstuv",
-            "$ecret!",
+            "$ecret",
+            "default",
             "/9j/4AAQSkZJRg==",
             "<a><b>",
             "xx",

@@ -9,6 +9,7 @@ use base64ct::{Base64, Encoding};
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::Credential;
+use crate::secret::SecretBytes;
 
 /// The forms, each with what it is; tried at once. Bounded repetitions ask for the least length
 /// that tells a token from a word.
@@ -106,6 +107,7 @@ pub(super) fn find(text: &[u8]) -> Option<Credential> {
 fn is_key(base64: &[u8]) -> bool {
     let whole = &base64[..base64.len() / 4 * 4];
     let decoded = std::str::from_utf8(whole).ok().and_then(|text| Base64::decode_vec(text).ok());
+    let decoded = decoded.map(SecretBytes::from);
     decoded.is_some_and(|text| text.windows(11).any(|part| part == b"PRIVATE KEY"))
 }
 

@@ -5,6 +5,7 @@
 
 use super::harmless::is_placeholder;
 use super::token;
+use crate::secret::SecretBytes;
 use crate::span::Span;
 
 /// How far the `@` behind a password with a slash in it is looked for; keeps the whole linear.
@@ -23,7 +24,7 @@ pub(super) fn passwords(text: &[u8]) -> Vec<Span> {
 /// every token of `text` stands.
 pub(super) fn token_users(text: &[u8]) -> Vec<Span> {
     let mut found = Vec::new();
-    let mut rest = Vec::with_capacity(text.len());
+    let mut rest = SecretBytes::with_capacity(text.len());
     let mut copied = 0;
     for start in authorities(text) {
         let Some(at) = last_at(text, start, authority_end(text, start)) else { continue };
@@ -38,10 +39,10 @@ pub(super) fn token_users(text: &[u8]) -> Vec<Span> {
             _ => info,
         };
         found.push(part);
-        rest.extend_from_slice(&text[copied..part.start]);
+        rest.extend(&text[copied..part.start]);
         copied = at;
     }
-    rest.extend_from_slice(&text[copied..]);
+    rest.extend(&text[copied..]);
     if token::find(&rest).is_some() {
         found.clear();
     }
