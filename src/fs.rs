@@ -49,8 +49,8 @@ pub use trouble::Trouble;
 
 use crate::document::Sealing;
 use crate::path::RelPath;
-pub use crate::store::{FileKind, RenameFlags, Time};
 use crate::store::{Dir, Metadata, Store};
+pub use crate::store::{FileKind, RenameFlags, Time};
 
 use cache::ViewCache;
 use node::{Node, NodeTable};

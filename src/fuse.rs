@@ -178,9 +178,7 @@ impl fuser::Filesystem for Wire {
         reply: ReplyEntry,
     ) {
         let (caller, name) = (caller(request), name.to_owned());
-        self.patient(reply, move |fs| {
-            fs.mkdir(caller, ino(parent), &name, mode_of(mode), umask)
-        });
+        self.patient(reply, move |fs| fs.mkdir(caller, ino(parent), &name, mode_of(mode), umask));
     }
 
     fn unlink(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
@@ -222,14 +220,7 @@ impl fuser::Filesystem for Wire {
         });
     }
 
-    fn link(
-        &self,
-        _: &Request,
-        node: INodeNo,
-        parent: INodeNo,
-        name: &OsStr,
-        reply: ReplyEntry,
-    ) {
+    fn link(&self, _: &Request, node: INodeNo, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let name = name.to_owned();
         self.patient(reply, move |fs| fs.link(ino(node), ino(parent), &name));
     }

@@ -134,8 +134,9 @@ impl Instance {
         }
         let mut text = String::new();
         file.read_to_string(&mut text).map_err(fail)?;
-        let instance: Instance = toml::from_str(&text).map_err(|error| {
-            InstanceError::Content { path: path.to_owned(), message: error.to_string() }
+        let instance: Instance = toml::from_str(&text).map_err(|error| InstanceError::Content {
+            path: path.to_owned(),
+            message: error.to_string(),
         })?;
         for (what, value) in
             [("store", Some(&instance.store)), ("mountpoint", instance.mountpoint.as_ref())]

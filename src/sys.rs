@@ -1,7 +1,7 @@
 //! System calls: the only `unsafe` of the crate.
 
 pub mod environ;
+pub mod file;
 pub mod memory;
 pub mod mount;
 pub mod process;
-pub mod file;

@@ -72,9 +72,7 @@ impl KeyArguments {
             (None, None) => (KeySource::defaults().to_vec(), self.legacy.clone(), Binding::Field),
         };
         let absolute = |source: KeySource| match source {
-            KeySource::File(path) => {
-                KeySource::File(std::path::absolute(&path).unwrap_or(path))
-            }
+            KeySource::File(path) => KeySource::File(std::path::absolute(&path).unwrap_or(path)),
             other => other,
         };
         Ok(Sources {
@@ -144,8 +142,9 @@ pub(super) fn rules(store: &Store) -> Result<(Policy, Ledger)> {
         None => Policy::builtin(),
     };
     let ledger = match read("sealed")? {
-        Some(text) => Ledger::parse(&text)
-            .map_err(|error| Failure::Ledger { path: path("sealed"), error })?,
+        Some(text) => {
+            Ledger::parse(&text).map_err(|error| Failure::Ledger { path: path("sealed"), error })?
+        }
         None => Ledger::new(),
     };
     Ok((policy, ledger))

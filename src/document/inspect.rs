@@ -132,7 +132,12 @@ fn fields(
         let value = decoded.as_deref().unwrap_or(source);
         let standing = standing(value);
         let verdict = match standing {
-            Standing::Clear => rules.judge(&site.path, value),
+            Standing::Clear => match rules.judge(&site.path, value) {
+                named if site.naming && named.reason.is_by_name() => {
+                    Verdict { secret: Secret::No, reason: named.reason }
+                }
+                verdict => verdict,
+            },
             // Any ordinary value: it is the path that is judged.
             _ => rules.judge(&site.path, b"sealed value"),
         };

@@ -58,8 +58,8 @@ impl Sealing {
         if opened.kind != Kind::File {
             return Err(OpenError::whole(Cause::Layout));
         }
-        let payload = whole::Payload::read(&opened.bytes)
-            .ok_or_else(|| OpenError::whole(Cause::Layout))?;
+        let payload =
+            whole::Payload::read(&opened.bytes).ok_or_else(|| OpenError::whole(Cause::Layout))?;
         // A remembered token that no longer opens is no loss: the value is in the file itself.
         let items = payload
             .remembered
@@ -72,20 +72,25 @@ impl Sealing {
         Ok(Opened { view, form: Form::Whole, stock, unruled: Vec::new() })
     }
 
-    pub(super) fn open_remembered(&self, file: &RelPath, remembered: &whole::Remembered<'_>) -> Option<Item> {
-        let path = remembered.path()?;
-        let token = Token::parse(remembered.token).ok()?;
-        let place = Place { purpose: remembered.purpose, file: file.as_bytes(), path: remembered.aad };
-        let opened = self.sealer.open(&place, &token, self.binding).ok()?;
-        Some(Item { purpose: remembered.purpose, path, token, inner: Arc::new(opened.into_inner()) })
-    }
-
-    fn open_fields(
+    pub(super) fn open_remembered(
         &self,
         file: &RelPath,
-        stored: &[u8],
-        id: CodecId,
-    ) -> Result<Opened, OpenError> {
+        remembered: &whole::Remembered<'_>,
+    ) -> Option<Item> {
+        let path = remembered.path()?;
+        let token = Token::parse(remembered.token).ok()?;
+        let place =
+            Place { purpose: remembered.purpose, file: file.as_bytes(), path: remembered.aad };
+        let opened = self.sealer.open(&place, &token, self.binding).ok()?;
+        Some(Item {
+            purpose: remembered.purpose,
+            path,
+            token,
+            inner: Arc::new(opened.into_inner()),
+        })
+    }
+
+    fn open_fields(&self, file: &RelPath, stored: &[u8], id: CodecId) -> Result<Opened, OpenError> {
         if !holds(stored, PREFIX) {
             return Ok(Opened::plain(stored));
         }
@@ -164,8 +169,7 @@ impl Sealing {
             let token = Token::parse(&value).map_err(Cause::Token)?;
             let inner = open(Purpose::Field, &token)?;
             let source = spell(&inner, site, codec).ok_or(Cause::Misplaced)?;
-            let item =
-                Item { purpose: Purpose::Field, path: site.path.clone(), token, inner };
+            let item = Item { purpose: Purpose::Field, path: site.path.clone(), token, inner };
             return Ok(Some(Found { items: vec![item], source, value: None }));
         }
         let tokens = parts::tokens(&value).map_err(Cause::Token)?;
@@ -300,7 +304,8 @@ fn spell(inner: &Inner, site: &Site, codec: &dyn Codec) -> Option<SecretBytes> {
         return Some(inner.bytes.clone());
     }
     let value = value_of(inner)?;
-    if inner.kind == Kind::Source && codec.decode(&inner.bytes, site.context).as_ref() == Some(&value)
+    if inner.kind == Kind::Source
+        && codec.decode(&inner.bytes, site.context).as_ref() == Some(&value)
     {
         return Some(inner.bytes.clone());
     }

@@ -61,7 +61,7 @@ mod tests {
     use crate::format::{Context, FieldPath};
 
     fn site(span: Span) -> Site {
-        Site { span, path: FieldPath::root(), context: Context::ORDINARY, column: 0 }
+        Site { span, path: FieldPath::root(), context: Context::ORDINARY, column: 0, naming: false }
     }
 
     #[test]

@@ -20,12 +20,7 @@ pub struct Rewrapped {
 impl Sealing {
     /// Seals every token of `stored` that is not under the master key under it; with `all`, every
     /// token, with a fresh nonce.
-    pub fn rewrap(
-        &self,
-        file: &RelPath,
-        stored: &[u8],
-        all: bool,
-    ) -> Result<Rewrapped, OpenError> {
+    pub fn rewrap(&self, file: &RelPath, stored: &[u8], all: bool) -> Result<Rewrapped, OpenError> {
         if is_whole(stored) {
             return self.rewrap_whole(file, stored, Purpose::Whole, all);
         }
@@ -59,7 +54,9 @@ impl Sealing {
         let mut tokens = 0;
         for field in &reopened.fields {
             let mut source = field.site.span.of(stored).to_vec();
-            for item in field.found.items.iter().filter(|item| all || !self.sealer.is_current(&item.token)) {
+            for item in
+                field.found.items.iter().filter(|item| all || !self.sealer.is_current(&item.token))
+            {
                 let aad = item.path.to_aad();
                 let place = Place { purpose: item.purpose, file: file.as_bytes(), path: &aad };
                 let new = self.reseal(&place, &item.token, &item.inner).to_string();
@@ -99,8 +96,8 @@ impl Sealing {
         let token = Token::parse_whole(stored).map_err(token_error)?;
         let place = Place { purpose, file: file.as_bytes(), path: &[] };
         let opened = self.sealer.open(&place, &token, self.binding).map_err(token_error)?;
-        let payload = whole::Payload::read(&opened.bytes)
-            .ok_or_else(|| OpenError::whole(Cause::Layout))?;
+        let payload =
+            whole::Payload::read(&opened.bytes).ok_or_else(|| OpenError::whole(Cause::Layout))?;
         let mut tokens = usize::from(all || !self.sealer.is_current(&token));
         let mut items: Vec<_> = payload
             .remembered

@@ -111,8 +111,7 @@ impl Sealing {
                 })
             })
         };
-        self.policy.credential_in_text(text).is_some()
-            || CodecId::ALL.into_iter().any(secret_field)
+        self.policy.credential_in_text(text).is_some() || CodecId::ALL.into_iter().any(secret_field)
     }
 
     fn seal_fields(
@@ -172,9 +171,8 @@ impl Sealing {
         if !shape::is_same(&sites, &sealed_sites, &edited, &places) {
             return Err(WholeBecause::Inexact);
         }
-        let reopened = self
-            .reopen(file, &stored, codec, &sealed_sites)
-            .map_err(|_| WholeBecause::Inexact)?;
+        let reopened =
+            self.reopen(file, &stored, codec, &sealed_sites).map_err(|_| WholeBecause::Inexact)?;
         if reopened.splice(&stored).0 != view {
             return Err(WholeBecause::Inexact);
         }
@@ -211,11 +209,9 @@ impl Sealing {
             .filter_map(|stock| Some((stock, stock.whole.as_ref()?)))
             .find(|(_, whole)| whole.is_of(view) && self.may_keep(&whole.token));
         let stock = match kept {
-            Some((stock, whole)) => Stock {
-                file: file.clone(),
-                items: stock.items.clone(),
-                whole: Some(whole.clone()),
-            },
+            Some((stock, whole)) => {
+                Stock { file: file.clone(), items: stock.items.clone(), whole: Some(whole.clone()) }
+            }
             None => {
                 let remembered = stocks.iter().find(|stock| !stock.items.is_empty());
                 let items = remembered.map(|stock| stock.items.clone()).unwrap_or_default();
@@ -290,9 +286,16 @@ impl<'a> Plan<'a> {
             } else {
                 let verdict = rules.judge(&site.path, value);
                 match verdict.secret {
+                    // The name of a list element says which element it is: its siblings' paths need
+                    // it, and a secret name above says nothing about it.
+                    _ if site.naming && verdict.reason.is_by_name() => Cover::Clear,
                     Secret::All => Cover::All,
                     Secret::Parts(spans) => parts_of(source, value, &spans),
-                    Secret::No if before.contains(&site.path) && !verdict.reason.is_rule() => {
+                    Secret::No
+                        if !site.naming
+                            && before.contains(&site.path)
+                            && !verdict.reason.is_rule() =>
+                    {
                         if verdict.reason.is_unruled() {
                             ledger.push(site.path.clone());
                         }

@@ -42,7 +42,13 @@ mod tests {
 
     fn site(start: usize, end: usize, key: &str) -> Site {
         let path = FieldPath::root().key(key);
-        Site { span: Span::new(start, end), path, context: Context::ORDINARY, column: 0 }
+        Site {
+            span: Span::new(start, end),
+            path,
+            context: Context::ORDINARY,
+            column: 0,
+            naming: false,
+        }
     }
 
     #[test]

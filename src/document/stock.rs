@@ -62,9 +62,10 @@ impl Stock {
     /// The tokens that stand in the file's text, without those that a whole file remembers.
     pub fn tokens(&self) -> impl Iterator<Item = &Token> {
         let visible = if self.whole.is_some() { 0 } else { self.items.len() };
-        self.items[..visible].iter().map(|item| &item.token).chain(
-            self.whole.iter().map(|whole| &whole.token),
-        )
+        self.items[..visible]
+            .iter()
+            .map(|item| &item.token)
+            .chain(self.whole.iter().map(|whole| &whole.token))
     }
 
     /// The fields that were sealed as a whole.

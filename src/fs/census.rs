@@ -46,9 +46,7 @@ impl Filesystem {
         let mut next = HashMap::with_capacity(known.len());
         let mut totals = Totals::default();
         self.store.walk(&RelPath::root(), &mut |dir, path, entry| {
-            if entry.kind == FileKind::Dir
-                && is_version_control(&entry.name)
-            {
+            if entry.kind == FileKind::Dir && is_version_control(&entry.name) {
                 return Ok(Walk::Skip);
             }
             if entry.kind != FileKind::File {
@@ -57,7 +55,9 @@ impl Filesystem {
             let Ok(metadata) = dir.stat(&entry.name) else { return Ok(Walk::Continue) };
             let stamp = metadata.stamp();
             let counted = match known.remove(path) {
-                Some((old, version, counted)) if old == stamp && version == rules.version => counted,
+                Some((old, version, counted)) if old == stamp && version == rules.version => {
+                    counted
+                }
                 _ => match dir.read(&entry.name, self.options.max_view) {
                     Ok(snapshot) => {
                         let seen = inspect(policy, ledger, path, &snapshot.bytes);

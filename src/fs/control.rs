@@ -85,10 +85,8 @@ pub(super) struct Room {
 impl Room {
     pub(super) fn list(&self) -> Vec<DirEntry> {
         let entry = |ino, kind, name: &str| DirEntry { ino, kind, name: name.into() };
-        let mut entries = vec![
-            entry(DIRECTORY, FileKind::Dir, "."),
-            entry(ROOT, FileKind::Dir, ".."),
-        ];
+        let mut entries =
+            vec![entry(DIRECTORY, FileKind::Dir, "."), entry(ROOT, FileKind::Dir, "..")];
         let files = Item::ALL.into_iter();
         entries.extend(files.map(|item| entry(item.ino(), FileKind::File, item.name())));
         entries

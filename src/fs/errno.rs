@@ -4,10 +4,10 @@ use std::io;
 
 use libc::c_int;
 
+use crate::document::TokenError;
 use crate::document::{Cause, OpenError};
 use crate::path::RelPath;
 use crate::store::CommitError;
-use crate::document::TokenError;
 
 /// Why an operation failed.
 #[derive(Debug, thiserror::Error)]

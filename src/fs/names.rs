@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use super::file::{Base, Content, Loaded, Trust};
 use super::node::Node;
-use super::{
-    Attr, Caller, Entry, Error, Filesystem, Ino, OpenMode, OpenReply, Pace, ROOT, Result,
-};
+use super::{Attr, Caller, Entry, Error, Filesystem, Ino, OpenMode, OpenReply, Pace, ROOT, Result};
 use crate::document::{Form, Stock};
 use crate::store::{CONTROL_DIR, Dir, FileKind, Metadata, Owner, is_reserved, is_version_control};
 
@@ -109,7 +107,9 @@ impl Filesystem {
         name: &OsStr,
         target: &OsStr,
     ) -> Result<Entry> {
-        self.make(parent, name, |dir| dir.symlink(name, target.as_encoded_bytes(), self.owner(caller)))
+        self.make(parent, name, |dir| {
+            dir.symlink(name, target.as_encoded_bytes(), self.owner(caller))
+        })
     }
 
     /// The target of a symbolic link.
@@ -260,9 +260,7 @@ impl Filesystem {
         name: &OsStr,
     ) -> Result<Option<Arc<Node>>> {
         match dir.stat(name) {
-            Ok(metadata) => {
-                Ok(Some(self.nodes.adopt(parent, name, metadata.ino, metadata.kind)))
-            }
+            Ok(metadata) => Ok(Some(self.nodes.adopt(parent, name, metadata.ino, metadata.kind))),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 self.nodes.unlink(parent.ino, name);
                 Ok(None)

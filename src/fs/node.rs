@@ -231,12 +231,7 @@ impl NodeTable {
     }
 
     /// `node` stands under a new name instead of the old one, whose former owner loses it.
-    pub(super) fn rename(
-        &self,
-        node: &Arc<Node>,
-        from: (Ino, &OsStr),
-        to: (&Arc<Node>, &OsStr),
-    ) {
+    pub(super) fn rename(&self, node: &Arc<Node>, from: (Ino, &OsStr), to: (&Arc<Node>, &OsStr)) {
         let mut tables = self.tables.write();
         tables.release_name(to.0.ino, to.1);
         tables.release_name(from.0, from.1);

@@ -8,11 +8,13 @@ use std::sync::Arc;
 use super::file::{Base, Content, FileState, Loaded, Trust};
 use super::node::Node;
 use super::{Error, Filesystem, Ino, Pace, Result};
+use crate::document::Binding;
 use crate::document::{Existing, Form, Sealed};
 use crate::path::RelPath;
 use crate::policy::Class;
-use crate::store::{Commit, Dir, FileKind, MtimeRule, OnConflict, RenameFlags, Walk, is_version_control};
-use crate::document::Binding;
+use crate::store::{
+    Commit, Dir, FileKind, MtimeRule, OnConflict, RenameFlags, Walk, is_version_control,
+};
 
 /// One end of a rename.
 struct End<'a> {
@@ -26,12 +28,7 @@ struct End<'a> {
 impl Filesystem {
     /// Renames. EXDEV when a directory, or two names to be exchanged, would have to be sealed
     /// differently; a single file is sealed anew.
-    pub fn rename(
-        &self,
-        from: (Ino, &OsStr),
-        to: (Ino, &OsStr),
-        flags: RenameFlags,
-    ) -> Result<()> {
+    pub fn rename(&self, from: (Ino, &OsStr), to: (Ino, &OsStr), flags: RenameFlags) -> Result<()> {
         let from = self.end(from)?;
         let to = self.end(to)?;
         let node = from.node.clone().ok_or(Error::NotFound)?;
@@ -291,10 +288,7 @@ impl Filesystem {
 fn lock_both<'a>(
     node: &'a Arc<Node>,
     other: Option<&'a Arc<Node>>,
-) -> (
-    parking_lot::MutexGuard<'a, FileState>,
-    Option<parking_lot::MutexGuard<'a, FileState>>,
-) {
+) -> (parking_lot::MutexGuard<'a, FileState>, Option<parking_lot::MutexGuard<'a, FileState>>) {
     match other {
         Some(other) if other.ino < node.ino => {
             let second = other.state.lock();

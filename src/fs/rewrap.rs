@@ -123,9 +123,7 @@ impl Filesystem {
                 return Ok(Walk::Stop);
             }
             Ok(match entry.kind {
-                FileKind::Dir if is_version_control(&entry.name) => {
-                    Walk::Skip
-                }
+                FileKind::Dir if is_version_control(&entry.name) => Walk::Skip,
                 FileKind::File => {
                     visit(path);
                     Walk::Continue

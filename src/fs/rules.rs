@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::node::Node;
 use super::{Filesystem, Ino};
-use crate::document::Sealing;
 use crate::document::FieldPath;
+use crate::document::Sealing;
 use crate::path::RelPath;
 
 /// The sealing in force, numbered: content opened under other rules is opened again.
@@ -82,10 +82,7 @@ impl Filesystem {
     /// Changes the ledger and writes it down. That it cannot be written is reported and no reason
     /// to fail: the fields stay sealed as long as this mount lives, and the tokens in the store
     /// bring them back afterwards.
-    pub(super) fn change_ledger(
-        &self,
-        change: impl FnOnce(&mut crate::policy::Ledger),
-    ) {
+    pub(super) fn change_ledger(&self, change: impl FnOnce(&mut crate::policy::Ledger)) {
         // Written under the lock: two changes reach the disk in the order they were made.
         let mut rules = self.rules.write();
         let mut ledger = (*rules.sealing.ledger).clone();

@@ -59,6 +59,11 @@ impl Reason {
         matches!(self, Reason::Rule { .. })
     }
 
+    /// Whether only the names in the path, or the ledger, speak of the value.
+    pub fn is_by_name(&self) -> bool {
+        matches!(self, Reason::Name { .. } | Reason::Ledger)
+    }
+
     /// Whether nothing makes the value secret, and nothing says that such a value never is.
     pub fn is_unruled(&self) -> bool {
         matches!(self, Reason::Unruled | Reason::Excepted { .. })

@@ -281,9 +281,11 @@ mod tests {
         watcher.add(7, root).unwrap();
         let commit = Commit {
             content: b"new",
-            expected: b"old",
+            expected: Some(b"old"),
+            attributes_of: None,
+            on_conflict: crate::store::OnConflict::Keep,
             durable: false,
-            mtime: MtimeRule::NowButLater,
+            mtime: MtimeRule::NotBefore(crate::store::Time::now()),
             seal_kept: &seal,
         };
         root.commit(os("app.toml"), &commit).unwrap();

@@ -84,7 +84,9 @@ impl Job {
                 return format!("{verb} goes on: {files} files, {tokens} fields so far\n");
             }
             (Some(_), Order::Rewrap(order)) if order.dry_run => {
-                format!("{tokens} encrypted fields would be re-wrapped with the current master key\n")
+                format!(
+                    "{tokens} encrypted fields would be re-wrapped with the current master key\n"
+                )
             }
             (Some(_), Order::Rewrap(_)) => format!(
                 "{tokens} encrypted fields re-wrapped with the current master key\n\
@@ -205,7 +207,10 @@ impl Filesystem {
         });
         if let Err(error) = thread {
             self.control.jobs.lock().retain(|other| !Arc::ptr_eq(other, &job));
-            return (Answer::Text(format!("no thread for it: {error}\n").into()), Err(error.into()));
+            return (
+                Answer::Text(format!("no thread for it: {error}\n").into()),
+                Err(error.into()),
+            );
         }
         let mut done = job.done.lock();
         job.finished.wait_while_for(&mut done, |done| done.is_none(), PATIENCE);

@@ -28,16 +28,22 @@ impl Filesystem {
                 })
             })
             .collect();
-        let jobs: Vec<Value> = self.control.jobs.lock().iter().map(|job| {
-            let progress = &job.progress;
-            json!({
-                "command": job.verb(),
-                "seconds": job.started.elapsed().as_secs(),
-                "done": job.is_done(),
-                "files": progress.files.load(Ordering::Relaxed),
-                "fields": progress.tokens.load(Ordering::Relaxed),
+        let jobs: Vec<Value> = self
+            .control
+            .jobs
+            .lock()
+            .iter()
+            .map(|job| {
+                let progress = &job.progress;
+                json!({
+                    "command": job.verb(),
+                    "seconds": job.started.elapsed().as_secs(),
+                    "done": job.is_done(),
+                    "files": progress.files.load(Ordering::Relaxed),
+                    "fields": progress.tokens.load(Ordering::Relaxed),
+                })
             })
-        }).collect();
+            .collect();
         let exposed: Vec<Value> = totals
             .exposed
             .iter()
@@ -104,7 +110,12 @@ impl Filesystem {
         metric("in_the_clear", g, "Secrets that stand in the clear.", &plain(exposed));
         let trouble = self.troubles.all().len();
         metric("files_in_trouble", g, "Files that cannot be opened or saved.", &plain(trouble));
-        metric("unsaved", g, "Files with writes not yet committed.", &plain(self.dirty.lock().len()));
+        metric(
+            "unsaved",
+            g,
+            "Files with writes not yet committed.",
+            &plain(self.dirty.lock().len()),
+        );
         metric("kept", g, "Versions kept aside.", &plain(self.store.kept()?.len()));
         metric("conflicts_total", "counter", "Versions displaced by a commit.", &plain(conflicts));
         Ok(text)

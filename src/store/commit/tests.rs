@@ -15,8 +15,17 @@ use super::*;
 mod crashes;
 
 fn commit<'a>(content: &'a [u8], expected: &'a [u8]) -> Commit<'a> {
-    let mtime = MtimeRule::NowButLater;
-    Commit { content, expected, durable: false, mtime, seal_kept: &seal }
+    let mtime = MtimeRule::NotBefore(Time::now());
+    let (expected, on_conflict) = (Some(expected), OnConflict::Keep);
+    Commit {
+        content,
+        expected,
+        attributes_of: None,
+        on_conflict,
+        durable: false,
+        mtime,
+        seal_kept: &seal,
+    }
 }
 
 fn put(fresh: &Fresh, content: &[u8], expected: &[u8]) -> Result<Committed, CommitError> {

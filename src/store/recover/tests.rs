@@ -196,9 +196,11 @@ fn a_new_save_before_the_recovery_wins_over_the_journal() {
     let store = fresh.reopened();
     let commit = super::super::Commit {
         content: b"the app's next save",
-        expected: b"torn",
+        expected: Some(b"torn"),
+        attributes_of: None,
+        on_conflict: crate::store::OnConflict::Keep,
         durable: false,
-        mtime: super::super::MtimeRule::NowButLater,
+        mtime: super::super::MtimeRule::NotBefore(crate::store::Time::now()),
         seal_kept: &seal,
     };
     store.root().open_dir(os("conf.d")).unwrap().commit(os("app.toml"), &commit).unwrap();
