@@ -32,6 +32,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -95,6 +96,8 @@ pub struct Options {
     pub commit_after: Duration,
     /// Whether new files are handed to their creator: only root may.
     pub give_away: bool,
+    /// Where the store can be reached while the mount covers it.
+    pub store_at: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -105,6 +108,7 @@ impl Default for Options {
             cache: 64 << 20,
             commit_after: Duration::from_secs(5),
             give_away: false,
+            store_at: None,
         }
     }
 }

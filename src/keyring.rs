@@ -146,10 +146,15 @@ pub struct Keyring {
 impl Keyring {
     /// Refuses two different keys of one id; the same key given twice counts once (as master).
     pub fn new(master: Key, legacy: Vec<Key>) -> Result<Self, KeyError> {
-        let mut keys = vec![Arc::new(master)];
+        Self::of(Arc::new(master), legacy.into_iter().map(Arc::new).collect())
+    }
+
+    /// The same out of keys that are in use already.
+    pub fn of(master: Arc<Key>, legacy: Vec<Arc<Key>>) -> Result<Self, KeyError> {
+        let mut keys = vec![master];
         for key in legacy {
             match keys.iter().find(|other| other.id() == key.id()) {
-                None => keys.push(Arc::new(key)),
+                None => keys.push(key),
                 Some(same) if same.fingerprint() == key.fingerprint() => {}
                 Some(_) => return Err(KeyError::SameId(key.id())),
             }

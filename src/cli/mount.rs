@@ -1,15 +1,373 @@
-//! `mount`.
+//! `mount`: the daemon.
+//!
+//! The order of what it does at start matters: signals are blocked and the own namespace is
+//! entered before any thread exists; dumps are forbidden before a key is read; variables that held
+//! keys are wiped before a thread or child could inherit them; the store is opened before the
+//! mount covers it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use clap::Args;
+use parking_lot::Mutex;
 
+use super::error::Failure;
+use super::open::{self, KeyArguments, KeysRead, Sources};
 use super::{Outcome, Result};
+use crate::fs::{Filesystem, Options, Reloaded};
+use crate::fuse::mount::{Attachment, Host, MountOptions, mount};
+use crate::fuse::{KernelNotifier, Wire};
+use crate::instance;
+use crate::keyring::wipe_environment;
+use crate::store::Store;
+use crate::sys::process::{self, NotStarted, Ready, Signal, Signals, daemonize};
+use crate::sys::{self, memory};
+use crate::systemd;
 
-/// Placeholder.
+/// How long open descriptors are served after a SIGTERM took the mount away under them.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Threads for what has to wait for the store.
+const WORKERS: usize = 4;
+
+/// Mount a store: programs read and write plaintext at MOUNTPOINT, the store holds it sealed.
+/// Without MOUNTPOINT, over the store itself. Returns once the mount stands.
 #[derive(Args)]
-pub(super) struct Mount;
+pub(super) struct Mount {
+    /// The directory with sealed content.
+    #[arg(required_unless_present = "instance")]
+    store: Option<PathBuf>,
+    /// Where plaintext is seen.
+    mountpoint: Option<PathBuf>,
+    #[command(flatten)]
+    keys: KeyArguments,
+    /// Stay in the foreground.
+    #[arg(short, long)]
+    foreground: bool,
+    /// Mount although programs hold files of the store open for writing.
+    #[arg(long)]
+    force: bool,
+    /// Let other users in (root's default).
+    #[arg(long, overrides_with = "no_allow_other")]
+    allow_other: bool,
+    /// Let nobody else in, not even root (an ordinary user's default).
+    #[arg(long)]
+    no_allow_other: bool,
+}
+
+/// What is to be mounted, with every path absolute: a daemon leaves its directory.
+struct Plan {
+    store: PathBuf,
+    mountpoint: PathBuf,
+    keys: KeyArguments,
+    force: bool,
+    foreground: bool,
+    allow_other: Option<bool>,
+    options: instance::Mount,
+    name: String,
+}
 
 impl Mount {
     pub(super) fn run(self) -> Result {
-        Ok(Outcome::Done)
+        let plan = self.plan()?;
+        if plan.foreground {
+            return plan.serve(&mut Ready::foreground()).map(|()| Outcome::Done);
+        }
+        let here = Failure::io(&plan.store);
+        let started = daemonize(|ready| plan.serve(ready).map_err(|failure| to_parent(&failure)));
+        match started.map_err(here)? {
+            Ok(()) => Ok(Outcome::Done),
+            Err(NotStarted::Failed(failure)) => {
+                eprintln!("{}", failure.message);
+                Ok(Outcome::Code(failure.code))
+            }
+            Err(NotStarted::Died(status)) => {
+                Err(Failure::Refused(format!("the daemon died before the mount stood: {status:?}")))
+            }
+        }
     }
+
+    fn plan(self) -> Result<Plan> {
+        let lookup = self.store.clone().unwrap_or_default();
+        let instance = self.keys.instance_for(&lookup)?;
+        let named = self.store.or_else(|| Some(instance.as_ref()?.store.clone()));
+        let store = named.ok_or_else(|| Failure::Usage("which store?".into()))?;
+        let store = store.canonicalize().map_err(Failure::io(store))?;
+        let own_point = instance.as_ref().and_then(|instance| instance.mountpoint.clone());
+        let mountpoint = self.mountpoint.or(own_point).unwrap_or_else(|| store.clone());
+        let mountpoint = mountpoint.canonicalize().map_err(Failure::io(mountpoint))?;
+        if mountpoint != store && mountpoint.starts_with(&store) {
+            let what = "the mount point must not lie inside the store";
+            return Err(Failure::Usage(format!("{}: {what}", mountpoint.display())));
+        }
+        if open::is_mount(&mountpoint) {
+            let what = "a confseal mount stands there already";
+            return Err(Failure::Usage(format!("{}: {what}", mountpoint.display())));
+        }
+        let name = match &self.keys.instance {
+            Some(name) if !name.contains('/') => name.clone(),
+            _ => open::unnamed(&store),
+        };
+        let mut keys = self.keys;
+        keys.make_absolute();
+        let options = instance.map(|instance| instance.mount).unwrap_or_default();
+        let flag = (self.allow_other || self.no_allow_other).then_some(self.allow_other);
+        Ok(Plan {
+            allow_other: flag.or(options.allow_other),
+            store,
+            mountpoint,
+            keys,
+            force: self.force,
+            foreground: self.foreground,
+            options,
+            name,
+        })
+    }
+}
+
+impl Plan {
+    /// Mounts and serves until the mount is gone.
+    fn serve(&self, ready: &mut Ready) -> Result<()> {
+        let system = |error| Failure::Io { path: self.store.clone(), error };
+        let signals = Signals::block().map_err(system)?;
+        // A second logger would only mean that somebody else set one up: keep theirs.
+        let _ = systemd::init_logging(self.foreground);
+        let root = sys::mount::may_mount();
+        let host = self.host(root).map_err(system)?;
+        memory::forbid_dumps().map_err(system)?;
+        if let Err(error) = memory::lock_all() {
+            log::warn!("only keys are locked into memory, views are not ({error})");
+        }
+        let sources = self.keys.sources(&self.store)?;
+        let mut known = KeysRead::new();
+        let keyring = sources.read_again(&mut known)?;
+        wipe_environment(&sources.all())
+            .map_err(|error| Failure::Refused(format!("variables that hold keys: {error}")))?;
+
+        let store = open::open_store(&self.store)?;
+        if self.mountpoint == self.store {
+            self.look_for_holders(&store)?;
+        }
+        let lock = open::lock(&store)?;
+        let sealing = open::sealing_with(&store, keyring, sources.binding)?;
+        open::remember_key(&store, &sealing)?;
+        recover(&store, &sealing);
+
+        let covered = root && self.mountpoint == self.store;
+        let store_at = self.expose(&host, covered);
+        let options = self.options(root, store_at.clone());
+        let reload = self.reload(known);
+        let fs = Filesystem::new(store, sealing, options, reload).map_err(system)?;
+        let fs = Arc::new(fs);
+        let wire = Wire::new(fs.clone(), WORKERS).map_err(system)?;
+        let mounted = mount(wire, &self.mountpoint, &self.mount_options(root), &host)?;
+        let notifier = KernelNotifier::start(mounted.notifier()).map_err(system)?;
+        fs.set_invalidate(Box::new(notifier));
+
+        let ended = Arc::new(AtomicBool::new(false));
+        start(&ended, "watch", {
+            let fs = fs.clone();
+            move |ended| fs.follow_store(|| ended.load(Ordering::Relaxed))
+        })
+        .map_err(system)?;
+        start(&ended, "commit", {
+            let fs = fs.clone();
+            move |ended| commit_in_time(&fs, ended)
+        })
+        .map_err(system)?;
+        let (at_signal, attachment) = (fs.clone(), mounted.attachment());
+        start(&ended, "signals", move |_| answer_signals(&signals, &at_signal, &attachment))
+            .map_err(system)?;
+        ready.ready().map_err(system)?;
+        systemd::ready();
+        log::info!("{} is mounted at {}", self.store.display(), self.mountpoint.display());
+
+        let served = mounted.wait();
+        ended.store(true, Ordering::Relaxed);
+        fs.stop_jobs();
+        fs.commit_old(true);
+        if let Some(place) = &store_at
+            && let Err(error) = host.withdraw(place)
+        {
+            log::warn!("{}: {error}", place.display());
+        }
+        drop(lock);
+        log::info!("{} is unmounted", self.mountpoint.display());
+        served.map_err(system)
+    }
+
+    /// A namespace of our own. An ordinary user's makes everybody else look like nobody: where the
+    /// store holds files of others or of other groups, the host's is the better one.
+    fn host(&self, root: bool) -> std::io::Result<Host> {
+        if root || open::is_all_ours(&self.store) {
+            Host::enter_own_namespace()
+        } else {
+            Host::stay()
+        }
+    }
+
+    /// Who holds files of the store open would go on seeing the store, not the mount.
+    fn look_for_holders(&self, store: &Store) -> Result<()> {
+        let holders = store.holders();
+        for holder in &holders {
+            log::warn!("{holder} goes on seeing the sealed store");
+        }
+        let writers: Vec<_> = holders.iter().filter(|holder| holder.can_write()).collect();
+        if writers.is_empty() || self.force {
+            return Ok(());
+        }
+        let list = writers.iter().map(|holder| format!("  {holder}")).collect::<Vec<_>>();
+        Err(Failure::Held { store: self.store.clone(), list: list.join("\n") })
+    }
+
+    fn expose(&self, host: &Host, covered: bool) -> Option<PathBuf> {
+        if !covered {
+            return None;
+        }
+        let place = Path::new("/run/confseal").join(&self.name).join("store");
+        match host.expose(&self.store, &place) {
+            Ok(true) => Some(place),
+            Ok(false) => None,
+            Err(error) => {
+                log::warn!("{}: {error}: the covered store cannot be reached", place.display());
+                None
+            }
+        }
+    }
+
+    fn options(&self, root: bool, store_at: Option<PathBuf>) -> Options {
+        Options {
+            ttl: Duration::from_secs(self.options.ttl),
+            max_view: self.options.max_view << 20,
+            cache: self.options.cache << 20,
+            give_away: root,
+            store_at,
+            ..Options::default()
+        }
+    }
+
+    fn mount_options(&self, root: bool) -> MountOptions {
+        MountOptions {
+            source: self.store.display().to_string(),
+            allow_other: self.allow_other.unwrap_or(root),
+            // The control room of a read-only mount would refuse commands.
+            read_only: false,
+            context: self.options.context.clone(),
+            threads: self.options.threads.max(1),
+        }
+    }
+
+    /// Reads keys and rules anew, for the control room.
+    fn reload(&self, known: KeysRead) -> Box<crate::fs::Reload> {
+        let (arguments, path) = (self.keys.clone(), self.store.clone());
+        let known = Mutex::new(known);
+        Box::new(move |store, _, _accept| {
+            let read = || -> Result<Reloaded> {
+                let sources: Sources = arguments.sources(&path)?;
+                let keyring = sources.read_again(&mut known.lock())?;
+                let sealing = open::sealing_with(store, keyring, sources.binding)?;
+                open::remember_key(store, &sealing)?;
+                let keyring = sealing.sealer.keyring();
+                let legacy: Vec<_> =
+                    keyring.legacy().iter().map(|key| key.id().to_string()).collect();
+                let legacy = if legacy.is_empty() { "none".into() } else { legacy.join(", ") };
+                let summary =
+                    format!("master key {}, legacy keys: {legacy}", keyring.master().id());
+                Ok(Reloaded { sealing, summary })
+            };
+            read().map_err(|failure| match failure.hint() {
+                Some(hint) => format!("{failure}\nhint: {hint}"),
+                None => failure.to_string(),
+            })
+        })
+    }
+}
+
+/// Puts right what a daemon that was killed left behind.
+fn recover(store: &Store, sealing: &crate::document::Sealing) {
+    let seal_kept = |_: &crate::path::RelPath, bytes: &[u8]| Ok(sealing.seal_kept(bytes));
+    match store.recover(&seal_kept) {
+        Ok(found) => {
+            for name in &found.kept {
+                log::warn!("a version that a crash left is kept as {name}");
+            }
+            for (file, error) in &found.failed {
+                log::error!("{file}: what a crash left cannot be put right: {error}");
+            }
+        }
+        Err(error) => log::error!("what a crash left cannot be looked for: {error}"),
+    }
+}
+
+fn start(
+    ended: &Arc<AtomicBool>,
+    name: &str,
+    run: impl FnOnce(&AtomicBool) + Send + 'static,
+) -> std::io::Result<()> {
+    let ended = ended.clone();
+    std::thread::Builder::new().name(name.into()).spawn(move || run(&ended))?;
+    Ok(())
+}
+
+/// Commits what waits too long, and tells systemd that we are alive.
+fn commit_in_time(fs: &Filesystem, ended: &AtomicBool) {
+    let beat = systemd::watchdog();
+    let mut last_beat = Instant::now();
+    while !ended.load(Ordering::Relaxed) {
+        std::thread::sleep(Duration::from_millis(500));
+        fs.commit_old(false);
+        if beat.is_some_and(|beat| last_beat.elapsed() >= beat) {
+            systemd::alive();
+            last_beat = Instant::now();
+        }
+    }
+}
+
+/// SIGTERM and SIGINT commit and unmount; while the mount is in use it is taken out of sight, and
+/// open descriptors are served for a while. SIGHUP reloads.
+fn answer_signals(signals: &Signals, fs: &Filesystem, attachment: &Attachment) {
+    loop {
+        match signals.wait() {
+            Ok(Signal::Hangup) => {
+                systemd::reloading();
+                match fs.reload(false) {
+                    Ok(summary) => log::info!("reloaded: {summary}"),
+                    Err(error) => log::error!("not reloaded: {error}"),
+                }
+                systemd::ready();
+            }
+            Ok(Signal::Terminate) => {
+                systemd::stopping();
+                fs.stop_jobs();
+                fs.commit_old(true);
+                let busy = match attachment.unmount(false) {
+                    Ok(()) => false,
+                    Err(error) => {
+                        log::info!("the mount is in use ({error}): open files are served on");
+                        true
+                    }
+                };
+                if busy && let Err(error) = attachment.unmount(true) {
+                    log::error!("cannot unmount: {error}");
+                    continue;
+                }
+                std::thread::sleep(GRACE);
+                fs.commit_old(true);
+                log::warn!("files are still open after {} s: leaving them", GRACE.as_secs());
+                std::process::exit(0);
+            }
+            Err(error) => {
+                log::error!("signals can no longer be waited for: {error}");
+                return;
+            }
+        }
+    }
+}
+
+/// The failure as the parent prints it.
+fn to_parent(failure: &Failure) -> process::Failure {
+    let hint = failure.hint().map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
+    process::Failure { code: failure.exit_code(), message: format!("confseal: {failure}{hint}") }
 }

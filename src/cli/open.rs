@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use sha2::{Digest, Sha256};
 
 use super::Result;
 use super::error::Failure;
 use crate::document::{Binding, Sealing, sealer};
 use crate::instance::{self, Instance};
-use crate::keyring::{Fingerprint, KeySource, Keyring, SourceError, first_present};
+use crate::keyring::{Fingerprint, Key, KeySource, Keyring, SourceError, first_present};
 use crate::path::RelPath;
 use crate::policy::{Ledger, Policy};
 use crate::store::{CONTROL_DIR, Store, StoreLock};
@@ -54,8 +55,23 @@ impl KeyArguments {
         Ok(Instance::all().into_iter().map(|(_, instance)| instance).find(holds))
     }
 
-    /// Where to read the keys for what lies at `path`. `file:` sources become absolute, so that a
-    /// daemon, which leaves its directory, finds them again.
+    /// Makes the paths among the sources absolute.
+    pub(super) fn make_absolute(&mut self) {
+        for source in self.key.iter_mut().chain(&mut self.legacy) {
+            if let KeySource::File(path) = source
+                && let Ok(whole) = std::path::absolute(&*path)
+            {
+                *path = whole;
+            }
+        }
+        if let Some(name) = self.instance.as_mut().filter(|name| name.contains('/'))
+            && let Ok(whole) = std::path::absolute(&*name)
+        {
+            *name = whole.to_string_lossy().into_owned();
+        }
+    }
+
+    /// Where to read the keys for what lies at `path`.
     pub(super) fn sources(&self, path: &Path) -> Result<Sources> {
         let parse = |text: &String| text.parse::<KeySource>().map_err(Failure::from);
         let (master, legacy, binding) = match (self.instance_for(path)?, &self.key) {
@@ -71,24 +87,53 @@ impl KeyArguments {
             (None, Some(key)) => (vec![key.clone()], self.legacy.clone(), Binding::Field),
             (None, None) => (KeySource::defaults().to_vec(), self.legacy.clone(), Binding::Field),
         };
-        let absolute = |source: KeySource| match source {
-            KeySource::File(path) => KeySource::File(std::path::absolute(&path).unwrap_or(path)),
-            other => other,
-        };
-        Ok(Sources {
-            master: master.into_iter().map(absolute).collect(),
-            legacy: legacy.into_iter().map(absolute).collect(),
-            binding,
-        })
+        Ok(Sources { master, legacy, binding })
     }
 }
+
+/// Keys that were read, each with its source: what came from a variable is not there a second time.
+pub(super) type KeysRead = Vec<(KeySource, Arc<Key>)>;
 
 impl Sources {
     /// Reads the keys.
     pub(super) fn read(&self) -> Result<Keyring> {
-        let (_, master) = first_present(&self.master)?;
-        let legacy: Result<Vec<_>, SourceError> = self.legacy.iter().map(KeySource::read).collect();
-        Ok(Keyring::new(master, legacy?)?)
+        Ok(self.read_again(&mut Vec::new())?)
+    }
+
+    /// Reads the keys; those that come from the environment are taken from `known`. A legacy key
+    /// that is not there is reported and done without: what needs it says so.
+    pub(super) fn read_again(&self, known: &mut KeysRead) -> Result<Keyring> {
+        let before = std::mem::take(known);
+        let mut get = |source: &KeySource| -> Result<Arc<Key>, SourceError> {
+            let wiped = matches!(source, KeySource::Env(_));
+            let key = match before.iter().find(|(other, _)| wiped && other == source) {
+                Some((_, key)) => key.clone(),
+                None => Arc::new(source.read()?),
+            };
+            known.push((source.clone(), key.clone()));
+            Ok(key)
+        };
+        let master = first_present(&self.master, &mut get)?;
+        let mut legacy = Vec::new();
+        for source in &self.legacy {
+            match get(source) {
+                Ok(key) => legacy.push(key),
+                Err(error) if error.is_absence() => log::warn!("legacy key: {error}"),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(Keyring::of(master, legacy)?)
+    }
+
+    /// The variables among them.
+    pub(super) fn variables(&self) -> Vec<String> {
+        self.all()
+            .into_iter()
+            .filter_map(|source| match source {
+                KeySource::Env(name) => Some(name),
+                KeySource::Credential(_) | KeySource::File(_) => None,
+            })
+            .collect()
     }
 
     /// All of them, for wiping the variables among them.
@@ -152,14 +197,18 @@ pub(super) fn rules(store: &Store) -> Result<(Policy, Ledger)> {
 
 /// Keys and rules together, with the store's word that these are its keys.
 pub(super) fn sealing(store: &Store, sources: &Sources) -> Result<Sealing> {
-    let keyring = sources.read()?;
+    sealing_with(store, sources.read()?, sources.binding)
+}
+
+/// The same with keys that have been read.
+pub(super) fn sealing_with(store: &Store, keyring: Keyring, binding: Binding) -> Result<Sealing> {
     admit(store, &keyring)?;
     let (policy, ledger) = rules(store)?;
     Ok(Sealing {
         sealer: sealer(keyring),
         policy,
         ledger: Arc::new(ledger),
-        binding: sources.binding,
+        binding,
         keep_legacy_tokens: true,
     })
 }
@@ -193,4 +242,35 @@ pub(super) fn remember_key(store: &Store, sealing: &Sealing) -> Result<()> {
         return Ok(());
     }
     store.write_state("fingerprint", text.as_bytes()).map_err(Failure::io(path))
+}
+
+/// The name of a store without an instance: the first 16 hex digits of SHA-256 of its path.
+pub(super) fn unnamed(store: &Path) -> String {
+    let digest = Sha256::digest(store.as_os_str().as_encoded_bytes());
+    digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// How many entries are looked at before a store counts as one with files of others.
+const MOST_LOOKED_AT: usize = 10_000;
+
+/// Whether every file of a store belongs to this user and his own group.
+pub(super) fn is_all_ours(store: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
+    let mut left = MOST_LOOKED_AT;
+    let mut directories = vec![store.to_owned()];
+    while let Some(directory) = directories.pop() {
+        let Ok(entries) = std::fs::read_dir(&directory) else { return false };
+        for entry in entries.flatten() {
+            let Ok(metadata) = entry.metadata() else { return false };
+            if metadata.uid() != user.as_raw() || metadata.gid() != group.as_raw() || left == 0 {
+                return false;
+            }
+            left -= 1;
+            if metadata.is_dir() {
+                directories.push(entry.path());
+            }
+        }
+    }
+    true
 }

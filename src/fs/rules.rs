@@ -7,6 +7,7 @@ use super::{Filesystem, Ino};
 use crate::document::FieldPath;
 use crate::document::Sealing;
 use crate::path::RelPath;
+use crate::store::Store;
 
 /// The sealing in force, numbered: content opened under other rules is opened again.
 pub(super) struct Rules {
@@ -24,7 +25,7 @@ pub struct Reloaded {
 
 /// Reads keys and policy anew; `accept` also takes what loosens. An error says what is wrong, and
 /// the old rules stay.
-pub type Reload = dyn Fn(&Sealing, bool) -> Result<Reloaded, String> + Send + Sync;
+pub type Reload = dyn Fn(&Store, &Sealing, bool) -> Result<Reloaded, String> + Send + Sync;
 
 impl Rules {
     pub(super) fn first(sealing: Sealing) -> Self {
@@ -37,7 +38,7 @@ impl Filesystem {
     /// rules.
     pub fn reload(&self, accept: bool) -> Result<String, String> {
         let old = self.rules();
-        let reloaded = (self.reload)(&old.sealing, accept)?;
+        let reloaded = (self.reload)(&self.store, &old.sealing, accept)?;
         self.replace_rules(|_| reloaded.sealing);
         self.drop_views();
         Ok(reloaded.summary)

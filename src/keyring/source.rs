@@ -78,6 +78,24 @@ pub enum SourceError {
     NonePresent(Vec<SourceError>),
 }
 
+impl SourceError {
+    /// Whether there is no key there for this user, rather than a wrong one.
+    pub fn is_absence(&self) -> bool {
+        match self {
+            Self::Absent(..) => true,
+            Self::Io(_, error) => error.kind() == io::ErrorKind::PermissionDenied,
+            Self::Unknown
+            | Self::Unsupported(_)
+            | Self::Name(..)
+            | Self::NotAFile(_)
+            | Self::Exposed { .. }
+            | Self::TooLarge(_)
+            | Self::Key(..)
+            | Self::NonePresent(_) => false,
+        }
+    }
+}
+
 fn list(errors: &[SourceError]) -> String {
     errors.iter().map(SourceError::to_string).collect::<Vec<_>>().join("; ")
 }
@@ -217,21 +235,18 @@ impl KeySource {
     }
 }
 
-/// The first of `sources` that is there, and its key. One that is not there, or that this user may
-/// not reach (root's key file, say), is passed over; one that is there and wrong is an error, since
-/// going on to the next would quietly use another key.
-pub fn first_present(sources: &[KeySource]) -> Result<(KeySource, Key), SourceError> {
+/// What `read` gets from the first of `sources` that is there. One that is not there, or that this
+/// user may not reach (root's key file, say), is passed over; one that is there and wrong is an
+/// error, since going on to the next would quietly use another key.
+pub fn first_present<T>(
+    sources: &[KeySource],
+    mut read: impl FnMut(&KeySource) -> Result<T, SourceError>,
+) -> Result<T, SourceError> {
     let mut missing = Vec::new();
     for from in sources {
-        match from.read() {
-            Ok(key) => return Ok((from.clone(), key)),
-            Err(error @ SourceError::Absent(..)) => missing.push(error),
-            Err(SourceError::Io(from, error))
-                if error.kind() == io::ErrorKind::PermissionDenied =>
-            {
-                missing.push(SourceError::Io(from, error));
-            }
-            Err(error) => return Err(error),
+        match read(from) {
+            Err(error) if error.is_absence() => missing.push(error),
+            other => return other,
         }
     }
     Err(SourceError::NonePresent(missing))
@@ -361,14 +376,16 @@ mod tests {
         let absent = KeySource::File(directory.path().join("none"));
         let unset = KeySource::Env("CONFSEAL_TEST_NEVER_SET".into());
         let there = KeySource::File(path.clone());
-        let (from, key) = first_present(&[absent.clone(), unset.clone(), there.clone()]).unwrap();
+        let read = |from: &KeySource| Ok((from.clone(), from.read()?));
+        let (from, key) =
+            first_present(&[absent.clone(), unset.clone(), there.clone()], read).unwrap();
         assert_eq!((from, key.bytes()[0]), (there.clone(), 0xc0));
 
-        let error = first_present(&[absent.clone(), unset.clone()]).unwrap_err().to_string();
+        let error = first_present(&[absent.clone(), unset.clone()], read).unwrap_err().to_string();
         assert!(error.contains(&absent.to_string()) && error.contains("SET"), "{error}");
 
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
-        let error = first_present(&[there, unset]).unwrap_err();
+        let error = first_present(&[there, unset], read).unwrap_err();
         assert!(matches!(error, SourceError::Exposed { .. }), "{error}");
     }
 

@@ -4,6 +4,8 @@
 //! sealed side after a mount over it; one that can write could put plaintext there.
 
 use std::ffi::OsStr;
+use std::fmt;
+use std::fmt;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -41,6 +43,20 @@ pub struct Holder {
     pub what: What,
     /// What, as the kernel names it.
     pub path: PathBuf,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let how = match self.what {
+            What::Cwd => "works in",
+            What::Root => "has as its root",
+            What::Fd { writable: true } => "may write",
+            What::Fd { writable: false } => "has open",
+            What::Map { writable: true } => "maps for writing",
+            What::Map { writable: false } => "maps",
+        };
+        write!(f, "process {} ({}) {how} {}", self.pid, self.comm, self.path.display())
+    }
 }
 
 impl Holder {

@@ -10,6 +10,7 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -118,6 +119,27 @@ pub fn detach_copies(device: Device) -> io::Result<usize> {
         unmount_entry(copy, true)?;
     }
     Ok(copies.len())
+}
+
+/// Makes the directory `source` appear at `place` too, which is made with mode 0700 (its parents as
+/// usual). What was mounted at `place` is taken away first.
+pub fn bind(source: &Path, place: &Path) -> io::Result<()> {
+    match unbind(place) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(place)?;
+    rustix::mount::mount_bind(source, place)?;
+    // What is mounted over the source afterwards must not show up here.
+    Ok(rustix::mount::mount_change(place, MountPropagationFlags::PRIVATE)?)
+}
+
+/// Takes away whatever is mounted at `place`.
+pub fn unbind(place: &Path) -> io::Result<()> {
+    for entry in mounts()?.iter().rev().filter(|entry| entry.point == *place) {
+        unmount_entry(entry, true)?;
+    }
+    Ok(())
 }
 
 fn unmount_entry(entry: &MountEntry, lazy: bool) -> io::Result<()> {

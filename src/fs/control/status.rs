@@ -52,6 +52,7 @@ impl Filesystem {
         let status = json!({
             "version": env!("CARGO_PKG_VERSION"),
             "store": self.store.path().display().to_string(),
+            "store_at": self.options.store_at.as_ref().map(|at| at.display().to_string()),
             "uptime_seconds": self.started.elapsed().as_secs(),
             "master_key": keyring.master().id().to_string(),
             "legacy_keys": legacy,

@@ -150,6 +150,27 @@ impl Host {
         }
     }
 
+    /// Makes `store` reachable at `place` too, for root alone: what a mount over the store will
+    /// cover. `false` for an ordinary user, who cannot. A leftover of a daemon that was killed is
+    /// replaced.
+    pub fn expose(&self, store: &Path, place: &Path) -> io::Result<bool> {
+        match &*self.way {
+            Way::Visit(home) if self.apart => home.run(|| mount::bind(store, place))?,
+            Way::Visit(_) => mount::bind(store, place),
+            Way::Fusermount(_) => return Ok(false),
+        }?;
+        Ok(true)
+    }
+
+    /// Undoes [`expose`](Self::expose).
+    pub fn withdraw(&self, place: &Path) -> io::Result<()> {
+        match &*self.way {
+            Way::Visit(home) if self.apart => home.run(|| mount::unbind(place))?,
+            Way::Visit(_) => mount::unbind(place),
+            Way::Fusermount(_) => Ok(()),
+        }
+    }
+
     fn visit<T: Send>(
         &self,
         home: &SavedNamespace,
