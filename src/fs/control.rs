@@ -73,13 +73,34 @@ impl Item {
 #[derive(Default)]
 pub(super) struct Room {
     next: AtomicU64,
-    /// The answer of each open handle. Held for moments.
-    handles: Mutex<HashMap<u64, Answer>>,
+    /// What each open handle reads. Held for moments.
+    handles: Mutex<HashMap<u64, Reading>>,
     /// The last answer of each user, for whoever opens `control` anew. Held for moments.
     last: Mutex<HashMap<u32, Answer>>,
     /// One walk at a time: rewraps and verifies queue here.
     walking: Arc<Mutex<()>>,
     jobs: Mutex<Vec<Arc<command::Job>>>,
+}
+
+/// One open handle. The kernel keeps no position for a stream, so we do; a write starts over.
+struct Reading {
+    answer: Answer,
+    /// The text as it was when reading began, and how far it has been read.
+    begun: Option<(Arc<str>, usize)>,
+}
+
+impl Reading {
+    fn new(answer: Answer) -> Self {
+        Self { answer, begun: None }
+    }
+
+    fn next(&mut self, size: usize) -> ReadData {
+        let (text, at) = self.begun.get_or_insert_with(|| (self.answer.text(), 0));
+        let end = at.saturating_add(size).min(text.len());
+        let piece = &text.as_bytes()[*at..end];
+        *at = end;
+        ReadData::Own(piece.into())
+    }
 }
 
 impl Room {
@@ -151,17 +172,14 @@ impl Filesystem {
             Item::Fingerprint => Answer::Text(self.state_text("fingerprint")?),
         };
         let handle = self.control.next.fetch_add(1, Ordering::Relaxed) + 1;
-        self.control.handles.lock().insert(handle, answer);
+        self.control.handles.lock().insert(handle, Reading::new(answer));
         Ok(OpenReply { handle, keep_cache: false, no_flush: true, direct: true })
     }
 
-    /// Reads what a handle holds.
-    pub(super) fn control_read(&self, handle: u64, offset: u64, size: u32) -> Result<ReadData> {
-        let answer = self.control.handles.lock().get(&handle).cloned().ok_or(Error::Stale)?;
-        let text = answer.text();
-        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(text.len());
-        let end = start.saturating_add(size as usize).min(text.len());
-        Ok(ReadData::Own(text.as_bytes()[start..end].into()))
+    /// The next piece of what a handle holds.
+    pub(super) fn control_read(&self, handle: u64, size: u32) -> Result<ReadData> {
+        let mut handles = self.control.handles.lock();
+        Ok(handles.get_mut(&handle).ok_or(Error::Stale)?.next(size as usize))
     }
 
     /// Runs the command in `line`. Returns when it is done, or goes on as a job after 10 s.
@@ -178,7 +196,7 @@ impl Filesystem {
         let (answer, result) = self.run(line);
         self.control.last.lock().insert(caller.uid, answer.clone());
         if let Some(held) = self.control.handles.lock().get_mut(&handle) {
-            *held = answer;
+            *held = Reading::new(answer);
         }
         result.map(|()| u32::try_from(line.len()).unwrap_or(u32::MAX))
     }

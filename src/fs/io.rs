@@ -109,7 +109,7 @@ impl Filesystem {
         pace: Pace,
     ) -> Result<ReadData> {
         if is_control(ino) {
-            return self.control_read(handle, offset, size);
+            return self.control_read(handle, size);
         }
         let node = self.file_node(ino)?;
         let mut state = self.state(&node, pace)?;

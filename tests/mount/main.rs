@@ -1,0 +1,6 @@
+//! The mount as programs see it.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod basics;
