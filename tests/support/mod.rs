@@ -69,7 +69,7 @@ impl Fixture {
     }
 
     /// Writes a file into the store, as an operator would before adopting it.
-    pub fn put(&self, name: &str, content: impl AsRef<[u8]>) -> &Self {
+    pub fn put(&mut self, name: &str, content: impl AsRef<[u8]>) -> &mut Self {
         let path = self.store().join(name);
         fs::create_dir_all(path.parent().expect("a parent")).expect("its directory");
         fs::write(path, content).expect("a file in the store");
@@ -98,7 +98,7 @@ impl Fixture {
     }
 
     /// `confseal seal STORE` under the master key; it has to succeed.
-    pub fn seal(&self) -> &Self {
+    pub fn seal(&mut self) -> &mut Self {
         let store = self.store();
         let done = self.confseal([
             OsStr::new("seal"),
