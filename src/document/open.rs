@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::error::{Cause, OpenError};
 use super::stock::{Item, Stock, WholeText, digest};
 use super::{Form, Sealing, is_whole, parts, shape, whole};
-use crate::format::{Codec, CodecId, FieldPath, Site};
+use crate::format::{Codec, CodecId, Context, FieldPath, Site};
 use crate::path::RelPath;
 use crate::policy::Class;
 use crate::secret::SecretBytes;
@@ -87,11 +87,12 @@ impl Sealing {
             path,
             token,
             inner: Arc::new(opened.into_inner()),
+            spelled: None,
         })
     }
 
     fn open_fields(&self, file: &RelPath, stored: &[u8], id: CodecId) -> Result<Opened, OpenError> {
-        if !holds(stored, PREFIX) {
+        if !may_hold_token(stored) {
             return Ok(Opened::plain(stored));
         }
         let sites = match id.codec().scan(stored) {
@@ -100,19 +101,14 @@ impl Sealing {
             Err(_) if !holds(stored, FIELD_PREFIX) => return Ok(Opened::plain(stored)),
             Err(error) => return Err(OpenError::whole(Cause::Unreadable(error))),
         };
-        let mut reopened = self.reopen(file, stored, id.codec(), &sites)?;
-        let mut view = reopened.splice(stored);
-        if !reopened.fits(&sites, &view.0, &view.1, id.codec()) {
-            reopened.respell(id.codec());
-            view = reopened.splice(stored);
-            if !reopened.fits(&sites, &view.0, &view.1, id.codec()) {
-                return Err(OpenError::whole(Cause::Misplaced));
-            }
+        let reopened = self.reopen(file, stored, id.codec(), &sites)?;
+        if reopened.fields.is_empty() {
+            return Ok(Opened::plain(stored));
         }
+        let (reopened, view) = reopened.into_view(stored, id.codec(), &sites, None)?;
         let unruled = self.unruled(file, &reopened);
-        let form = if reopened.fields.is_empty() { Form::Plain } else { Form::Fields(id) };
-        let stock = Stock { file: file.clone(), items: reopened.items(), whole: None };
-        Ok(Opened { view: view.0.into(), form, stock, unruled })
+        let stock = Stock { file: file.clone(), items: reopened.items(id), whole: None };
+        Ok(Opened { view, form: Form::Fields(id), stock, unruled })
     }
 
     /// Opens each token of `stored`, whose scan gave `sites`.
@@ -127,7 +123,7 @@ impl Sealing {
         let mut error: Option<OpenError> = None;
         for (at, site) in sites.iter().enumerate() {
             let source = site.span.of(stored);
-            if !holds(source, PREFIX) {
+            if !may_hold_token(source) {
                 continue;
             }
             match self.reopen_site(file, source, site, codec) {
@@ -135,12 +131,7 @@ impl Sealing {
                 Ok(Some(found)) => fields.push(Field { at, site, found }),
                 Err(cause) => match &mut error {
                     Some(error) => error.failing += 1,
-                    None => {
-                        let before = &stored[..site.span.start];
-                        let line = before.iter().filter(|b| **b == b'\n').count() + 1;
-                        let field = Some(site.path.clone());
-                        error = Some(OpenError { field, line: Some(line), cause, failing: 1 });
-                    }
+                    None => error = Some(OpenError::at(site, stored, cause)),
                 },
             }
         }
@@ -169,7 +160,8 @@ impl Sealing {
             let token = Token::parse(&value).map_err(Cause::Token)?;
             let inner = open(Purpose::Field, &token)?;
             let source = spell(&inner, site, codec).ok_or(Cause::Misplaced)?;
-            let item = Item { purpose: Purpose::Field, path: site.path.clone(), token, inner };
+            let path = site.path.clone();
+            let item = Item { purpose: Purpose::Field, path, token, inner, spelled: None };
             return Ok(Some(Found { items: vec![item], source, value: None }));
         }
         let tokens = parts::tokens(&value).map_err(Cause::Token)?;
@@ -180,31 +172,31 @@ impl Sealing {
         for (_, token) in &tokens {
             let inner = open(Purpose::Part, token)?;
             let path = site.path.clone();
-            items.push(Item { purpose: Purpose::Part, path, token: token.clone(), inner });
+            let token = token.clone();
+            items.push(Item { purpose: Purpose::Part, path, token, inner, spelled: None });
         }
         // The same bytes go into the source and, as a check, into the value they stand for.
         let edit = |(span, n): (Span, usize)| Edit { span, text: &items[n].inner.bytes };
         let in_value = tokens.iter().map(|(span, _)| *span);
         let value_edits: Vec<_> = in_value.zip(0..).map(edit).collect();
-        let (value, _) = splice(&value, &value_edits);
+        let value = SecretBytes::from(splice(&value, &value_edits).0);
         let in_source = parts::tokens(source).map_err(Cause::Token)?;
         if in_source.len() != tokens.len() {
             return Err(Cause::Misplaced);
         }
         let source_edits: Vec<_> =
             in_source.iter().map(|(span, _)| *span).zip(0..).map(edit).collect();
-        let (source, _) = splice(source, &source_edits);
-        Ok(Some(Found { source: source.into(), value: Some(value.into()), items }))
+        let source = SecretBytes::from(splice(source, &source_edits).0);
+        Ok(Some(Found { source, value: Some(value), items }))
     }
 
     fn unruled(&self, file: &RelPath, reopened: &Reopened<'_>) -> Vec<FieldPath> {
         let rules = self.policy.fields(file, &self.ledger);
         let mut unruled = Vec::new();
         for field in &reopened.fields {
-            for item in &field.found.items {
+            for item in field.found.items.iter().filter(|item| item.purpose == Purpose::Field) {
                 let value = value_of(&item.inner).unwrap_or_default();
-                let verdict = rules.judge(&item.path, &value);
-                if item.purpose == Purpose::Field && verdict.reason.is_unruled() {
+                if rules.judge(&item.path, &value).reason.is_unruled() {
                     unruled.push(item.path.clone());
                 }
             }
@@ -249,22 +241,65 @@ pub(super) struct Found {
     pub value: Option<SecretBytes>,
 }
 
-impl Reopened<'_> {
+/// Which values are spelled anew for their place, tried in this order: a value that was sealed
+/// elsewhere may not fit as it is spelled, and what was sealed in such a place stays as it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Respell {
+    Nothing,
+    /// What comes from another codec, context or column.
+    Foreign,
+    /// And what stands in comments: there a value without quotes may run into its neighbour.
+    Commented,
+}
+
+impl<'a> Reopened<'a> {
     /// The view, and where each opened scalar stands in it.
-    pub(super) fn splice(&self, stored: &[u8]) -> (Vec<u8>, Vec<Span>) {
+    pub(super) fn splice(&self, stored: &[u8]) -> (SecretBytes, Vec<Span>) {
         let edits: Vec<_> = self
             .fields
             .iter()
             .map(|field| Edit { span: field.site.span, text: &field.found.source })
             .collect();
-        splice(stored, &edits)
+        let (view, places) = splice(stored, &edits);
+        (view.into(), places)
     }
 
-    /// Whether `view` has the shape of the stored text, each opened scalar in its place.
-    fn fits(&self, sites: &[Site], view: &[u8], places: &[Span], codec: &dyn Codec) -> bool {
-        let Ok(seen) = codec.scan(view) else { return false };
+    /// The view, in which each opened scalar was found where it was put. `sites` are those of
+    /// `stored`; `expected` is a text with its sites that need not be scanned again if it is the
+    /// view.
+    pub(super) fn into_view(
+        mut self,
+        stored: &[u8],
+        codec: &dyn Codec,
+        sites: &[Site],
+        expected: Option<(&[u8], &[Site])>,
+    ) -> Result<(Self, SecretBytes), OpenError> {
+        for respell in [Respell::Nothing, Respell::Foreign, Respell::Commented] {
+            if !self.respell(codec, respell) {
+                continue;
+            }
+            let (view, places) = self.splice(stored);
+            let fits = match expected {
+                Some((text, seen)) if *text == *view => self.fits(sites, seen, &places, codec),
+                _ => codec.scan(&view).is_ok_and(|seen| self.fits(sites, &seen, &places, codec)),
+            };
+            if fits {
+                return Ok((self, view));
+            }
+        }
+        // Most likely the one that was moved here.
+        let moved = self.fields.iter().find(|field| field.is_foreign(codec));
+        Err(match moved {
+            Some(field) => OpenError::at(field.site, stored, Cause::Misplaced),
+            None => OpenError::whole(Cause::Misplaced),
+        })
+    }
+
+    /// Whether a view with the sites `seen` has the shape of the stored text, each opened scalar
+    /// in its place.
+    fn fits(&self, sites: &[Site], seen: &[Site], places: &[Span], codec: &dyn Codec) -> bool {
         let edited: Vec<usize> = self.fields.iter().map(|field| field.at).collect();
-        shape::is_same(sites, &seen, &edited, places)
+        shape::is_same(sites, seen, &edited, places)
             && self.fields.iter().all(|field| match &field.found.value {
                 None => true,
                 Some(value) => {
@@ -273,34 +308,78 @@ impl Reopened<'_> {
             })
     }
 
-    /// Spells every value anew for its place: what it was sealed with does not fit here.
-    fn respell(&mut self, codec: &dyn Codec) {
+    /// Spells values anew for their places; whether there is something to try.
+    fn respell(&mut self, codec: &dyn Codec, which: Respell) -> bool {
+        let mut changed = which == Respell::Nothing;
         for field in &mut self.fields {
-            let value = match &field.found.value {
-                Some(value) => Some(value.clone()),
-                None => field.found.items.first().and_then(|item| value_of(&item.inner)),
+            let commented = field.site.context != Context::ORDINARY;
+            let chosen = match which {
+                Respell::Nothing => false,
+                Respell::Foreign => field.is_foreign(codec),
+                Respell::Commented => commented || field.is_foreign(codec),
             };
+            if !chosen {
+                continue;
+            }
             let site = field.site;
-            let spelled = value.and_then(|value| codec.encode(&value, site.context, site.column));
-            if let Some(source) = spelled {
+            let encode = |value: &[u8]| codec.encode(value, site.context, site.column);
+            let spelled = match &field.found.value {
+                Some(value) => encode(value),
+                None => field.found.items.first().and_then(|item| encode(&value_of(&item.inner)?)),
+            };
+            if let Some(source) = spelled.filter(|source| *source != field.found.source) {
                 field.found.source = source;
+                changed = true;
             }
         }
+        changed
     }
 
-    /// The tokens in order, for reuse.
-    pub(super) fn items(self) -> Vec<Item> {
-        self.fields.into_iter().flat_map(|field| field.found.items).collect()
+    /// The tokens in order, for reuse, with what stands for them in the view.
+    pub(super) fn items(self, id: CodecId) -> Vec<Item> {
+        let mut items = Vec::new();
+        for Field { site, found, .. } in self.fields {
+            for mut item in found.items {
+                let bytes = match item.purpose {
+                    Purpose::Field => &found.source,
+                    _ => &item.inner.bytes,
+                };
+                if *bytes != item.inner.bytes || !is_native(&item.inner, site, id.codec()) {
+                    let bytes = bytes.clone();
+                    item.spelled = Some(Arc::new(source_of(site, id, bytes)));
+                }
+                items.push(item);
+            }
+        }
+        items
     }
+}
+
+impl Field<'_> {
+    /// Whether a token in it was sealed elsewhere than in such a place.
+    fn is_foreign(&self, codec: &dyn Codec) -> bool {
+        self.found.items.iter().any(|item| !is_native(&item.inner, self.site, codec))
+    }
+}
+
+/// What is sealed for the source `bytes` of `site`, or of a part of it.
+pub(super) fn source_of(site: &Site, id: CodecId, bytes: SecretBytes) -> Inner {
+    let (context, column) = (site.context.0, site.column);
+    Inner { kind: Kind::Source, codec: id as u8, context, column, bytes }
+}
+
+/// Whether `inner` was sealed in such a place as `site`, so that its bytes go back verbatim.
+fn is_native(inner: &Inner, site: &Site, codec: &dyn Codec) -> bool {
+    inner.kind == Kind::Source
+        && inner.codec == codec.id() as u8
+        && inner.context == site.context.0
+        && inner.column == site.column
 }
 
 /// The source bytes that stand for a sealed value at `site`: verbatim where it came from such a
 /// place, or where the place takes them for the same value; else spelled anew.
 fn spell(inner: &Inner, site: &Site, codec: &dyn Codec) -> Option<SecretBytes> {
-    let same_place = inner.codec == codec.id() as u8
-        && inner.context == site.context.0
-        && inner.column == site.column;
-    if inner.kind == Kind::Source && same_place {
+    if is_native(inner, site, codec) {
         return Some(inner.bytes.clone());
     }
     let value = value_of(inner)?;
@@ -317,14 +396,19 @@ pub(super) fn value_of(inner: &Inner) -> Option<SecretBytes> {
     match inner.kind {
         Kind::Value => Some(inner.bytes.clone()),
         Kind::Source => {
-            let context = crate::format::Context(inner.context);
+            let context = Context(inner.context);
             CodecId::from_number(inner.codec)?.codec().decode(&inner.bytes, context)
         }
         Kind::File => None,
     }
 }
 
-fn holds(text: &[u8], prefix: &str) -> bool {
+/// Whether a scalar in `text` may begin with or contain a token, perhaps spelled with escapes.
+pub(super) fn may_hold_token(text: &[u8]) -> bool {
+    holds(text, PREFIX) || text.contains(&b'\\')
+}
+
+pub(super) fn holds(text: &[u8], prefix: &str) -> bool {
     super::find(text, prefix.as_bytes()).is_some()
 }
 

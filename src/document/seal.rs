@@ -3,12 +3,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::outgoing::{self, Leak};
-use super::stock::{Stock, Supply, WholeText, digest};
-use super::{Form, Sealing, parts, reads_as_token, shape, whole};
+use super::open::source_of;
+use super::outgoing::{Leak, Secrets};
+use super::stock::{Item, Stock, Supply, WholeText, digest};
+use super::{Form, Sealing, claims_whole, parts, reads_as_token, shape, whole};
 use crate::format::{Codec, CodecId, FieldPath, ParseError, Site};
 use crate::path::RelPath;
 use crate::policy::{Class, FieldRules, Secret};
+use crate::secret::SecretBytes;
 use crate::span::{Edit, Span, splice};
 use crate::token::{Binding, Inner, Kind, Place, Purpose, Token};
 
@@ -79,6 +81,9 @@ impl Sealing {
             return plain(view);
         }
         let whole = |because| self.seal_whole(file, view, stocks, because);
+        if claims_whole(view) {
+            return whole(WholeBecause::LooksSealed);
+        }
         match self.policy.classify(file).class {
             Class::Whole => whole(WholeBecause::Rule),
             Class::Fields(codec) => match self.seal_fields(file, view, stocks, codec) {
@@ -127,23 +132,39 @@ impl Sealing {
         let (mut plan, ledger) = Plan::make(view, codec, &sites, &rules, stocks);
         plan.close_leaks(view)?;
 
-        let usable = |token: &Token| self.may_keep(token);
-        let own = |stock: &&&Stock| self.binding < Binding::File || stock.file == *file;
-        let stocks: Vec<&Stock> = stocks.iter().filter(own).copied().collect();
-        let mut supply = Supply::new(&stocks, usable);
+        let supply = Supply::new(stocks, file, |token| self.may_keep(token));
+        let spliced = match self.splice_tokens(file, view, id, &plan, supply) {
+            // A kept token may fit its new place less well than it did the old: seal all anew.
+            Err(WholeBecause::Inexact) => {
+                self.splice_tokens(file, view, id, &plan, Supply::empty())?
+            }
+            spliced => spliced?,
+        };
+        Ok(match spliced {
+            None => plain(view),
+            Some((stored, stock)) => {
+                Sealed { stored, form: Form::Fields(id), stock, ledger, whole: None }
+            }
+        })
+    }
+
+    /// The stored text that `plan` gives, proved to open to `view`, and its tokens; `None` when
+    /// nothing is to be sealed.
+    fn splice_tokens(
+        &self,
+        file: &RelPath,
+        view: &[u8],
+        id: CodecId,
+        plan: &Plan<'_>,
+        mut supply: Supply<'_>,
+    ) -> Result<Option<(Vec<u8>, Stock)>, WholeBecause> {
+        let (codec, sites) = (plan.codec, plan.sites);
         let mut edits = Vec::new();
         let mut edited = Vec::new();
-        for (at, cover) in plan.covers.iter().enumerate() {
-            let site = &sites[at];
+        for (at, (site, cover)) in sites.iter().zip(&plan.covers).enumerate() {
             let source = site.span.of(view);
             let mut token = |purpose, span: Span| {
-                let inner = Inner {
-                    kind: Kind::Source,
-                    codec: id as u8,
-                    context: site.context.0,
-                    column: site.column,
-                    bytes: span.of(source).into(),
-                };
+                let inner = source_of(site, id, span.of(source).into());
                 self.token_for(file, purpose, &site.path, &inner, &mut supply).to_string()
             };
             let text = match cover {
@@ -164,20 +185,23 @@ impl Sealing {
             edited.push(at);
         }
         if edits.is_empty() {
-            return Ok(plain(view));
+            return Ok(None);
         }
         let (stored, places) = splice(view, &edits);
+        let inexact = |_| WholeBecause::Inexact;
         let sealed_sites = codec.scan(&stored).map_err(|_| WholeBecause::Inexact)?;
-        if !shape::is_same(&sites, &sealed_sites, &edited, &places) {
+        if !shape::is_same(sites, &sealed_sites, &edited, &places) {
             return Err(WholeBecause::Inexact);
         }
-        let reopened =
-            self.reopen(file, &stored, codec, &sealed_sites).map_err(|_| WholeBecause::Inexact)?;
-        if reopened.splice(&stored).0 != view {
+        let reopened = self.reopen(file, &stored, codec, &sealed_sites).map_err(inexact)?;
+        let (reopened, opened) = reopened
+            .into_view(&stored, codec, &sealed_sites, Some((view, sites)))
+            .map_err(inexact)?;
+        if *opened != *view {
             return Err(WholeBecause::Inexact);
         }
-        let stock = Stock { file: file.clone(), items: reopened.items(), whole: None };
-        Ok(Sealed { stored, form: Form::Fields(id), stock, ledger, whole: None })
+        let stock = Stock { file: file.clone(), items: reopened.items(id), whole: None };
+        Ok(Some((stored, stock)))
     }
 
     fn token_for(
@@ -205,8 +229,8 @@ impl Sealing {
     ) -> Sealed {
         let kept = stocks
             .iter()
-            .filter(|stock| self.binding < Binding::File || stock.file == *file)
             .filter_map(|stock| Some((stock, stock.whole.as_ref()?)))
+            .filter(|(stock, whole)| whole.token.binding() < Binding::File || stock.file == *file)
             .find(|(_, whole)| whole.is_of(view) && self.may_keep(&whole.token));
         let stock = match kept {
             Some((stock, whole)) => {
@@ -214,7 +238,7 @@ impl Sealing {
             }
             None => {
                 let remembered = stocks.iter().find(|stock| !stock.items.is_empty());
-                let items = remembered.map(|stock| stock.items.clone()).unwrap_or_default();
+                let items = remembered.map(|stock| self.remember(file, stock)).unwrap_or_default();
                 let text = self.whole_text(file, Purpose::Whole, whole::write(&items, view));
                 let whole = WholeText { view_digest: digest(view), ..text };
                 Stock { file: file.clone(), items, whole: Some(whole) }
@@ -224,12 +248,27 @@ impl Sealing {
         Sealed { stored, form: Form::Whole, stock, ledger: Vec::new(), whole: Some(because) }
     }
 
+    /// The tokens of `stock`, to ride along in `file`; sealed anew where they would not open there
+    /// or may not be kept.
+    fn remember(&self, file: &RelPath, stock: &Stock) -> Vec<Item> {
+        let mut items = stock.items.clone();
+        for item in &mut items {
+            if self.may_keep(&item.token) && item.belongs_to(&stock.file, file) {
+                continue;
+            }
+            let aad = item.path.to_aad();
+            let place = Place { purpose: item.purpose, file: file.as_bytes(), path: &aad };
+            item.token = self.reseal(&place, &item.token, &item.inner);
+        }
+        items
+    }
+
     /// The whole-file form around `payload`.
     pub(super) fn whole_text(
         &self,
         file: &RelPath,
         purpose: Purpose,
-        payload: crate::secret::SecretBytes,
+        payload: SecretBytes,
     ) -> WholeText {
         let inner = Inner { kind: Kind::File, codec: 0, context: 0, column: 0, bytes: payload };
         let place = Place { purpose, file: file.as_bytes(), path: &[] };
@@ -275,6 +314,8 @@ impl<'a> Plan<'a> {
     ) -> (Self, Vec<FieldPath>) {
         let before: HashSet<&FieldPath> =
             stocks.iter().flat_map(|stock| stock.field_paths()).collect();
+        // What a rule says of the path, whatever stands there.
+        let is_ruled = |path: &FieldPath| rules.judge(path, b"any value").reason.is_rule();
         let mut ledger = Vec::new();
         let mut covers = Vec::with_capacity(sites.len());
         for site in sites {
@@ -290,6 +331,9 @@ impl<'a> Plan<'a> {
                     // it, and a secret name above says nothing about it.
                     _ if site.naming && verdict.reason.is_by_name() => Cover::Clear,
                     Secret::All => Cover::All,
+                    Secret::Parts(_) if before.contains(&site.path) && !is_ruled(&site.path) => {
+                        Cover::All
+                    }
                     Secret::Parts(spans) => parts_of(source, value, &spans),
                     Secret::No
                         if !site.naming
@@ -313,7 +357,7 @@ impl<'a> Plan<'a> {
     /// scalars.
     fn close_leaks(&mut self, view: &[u8]) -> Result<(), WholeBecause> {
         for _ in 0..MOST_ROUNDS {
-            let mut secrets = Vec::new();
+            let mut secrets = Secrets::default();
             let mut covered = Vec::new();
             for (site, cover) in self.sites.iter().zip(&self.covers) {
                 let source = site.span.of(view);
@@ -321,28 +365,46 @@ impl<'a> Plan<'a> {
                     Cover::Clear => {}
                     Cover::All => {
                         covered.push(site.span);
-                        let value = self.codec.decode(source, site.context);
-                        secrets.push(value.unwrap_or_else(|| source.into()));
+                        match self.codec.decode(source, site.context) {
+                            Some(value) => secrets.add(value, source),
+                            None => secrets.add(source.into(), source),
+                        }
                     }
                     Cover::Parts(spans) => {
                         for span in spans {
                             covered.push(span.shifted(site.span.start));
-                            secrets.push(span.of(source).into());
+                            secrets.add(span.of(source).into(), span.of(source));
                         }
                     }
                 }
             }
-            match outgoing::leak(view, &secrets, &covered, self.sites) {
-                Leak::None => return Ok(()),
-                Leak::InSites(sites) => {
-                    for at in sites {
-                        self.covers[at] = Cover::All;
-                    }
-                }
+            let Some(search) = secrets.search()? else { return Ok(()) };
+            let mut leaking = match search.leak(view, &covered, self.sites) {
                 Leak::Outside => return Err(WholeBecause::Leak),
+                Leak::InSites(sites) => sites,
+            };
+            leaking.extend(
+                self.escaped(view).filter_map(|(at, value)| search.is_in(&value).then_some(at)),
+            );
+            if leaking.is_empty() {
+                return Ok(());
+            }
+            for at in leaking {
+                self.covers[at] = Cover::All;
             }
         }
         Err(WholeBecause::Leak)
+    }
+
+    /// The values in the clear that are spelled otherwise than they are read.
+    fn escaped(&self, view: &[u8]) -> impl Iterator<Item = (usize, SecretBytes)> {
+        let clear =
+            self.covers.iter().enumerate().filter(|(_, cover)| matches!(cover, Cover::Clear));
+        clear.filter_map(move |(at, _)| {
+            let source = self.sites[at].span.of(view);
+            let value = self.codec.decode(source, self.sites[at].context)?;
+            parts::verbatim_at(source, &value).is_none().then_some((at, value))
+        })
     }
 }
 

@@ -57,7 +57,8 @@ impl Sealing {
     pub fn open_kept(&self, kept: &[u8]) -> Result<SecretBytes, ValueError> {
         let token = Token::parse_whole(kept)?;
         let place = Place { purpose: Purpose::Kept, file: &[], path: &[] };
-        let opened = self.sealer.open(&place, &token, self.binding)?;
+        // A version kept aside has no place, so there is nothing that it could be bound to.
+        let opened = self.sealer.open(&place, &token, Binding::None)?;
         let payload = whole::Payload::read(&opened.bytes).ok_or(ValueError::NotAValue)?;
         Ok(payload.content.into())
     }
