@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::error::{Cause, OpenError};
+use super::outgoing::Secrets;
+use super::seal::MOST_ROUNDS;
 use super::stock::{Item, Stock, WholeText, digest};
 use super::{Form, Sealing, is_whole, parts, shape, whole};
 use crate::format::{Codec, CodecId, Context, FieldPath, Site};
@@ -190,18 +192,34 @@ impl Sealing {
         Ok(Some(Found { source, value: Some(value), items }))
     }
 
+    /// The fields that nothing makes secret: no rule, no name, no value, and not that they hold
+    /// another's secret.
     fn unruled(&self, file: &RelPath, reopened: &Reopened<'_>) -> Vec<FieldPath> {
         let rules = self.policy.fields(file, &self.ledger);
         let mut unruled = Vec::new();
-        for field in &reopened.fields {
-            for item in field.found.items.iter().filter(|item| item.purpose == Purpose::Field) {
-                let value = value_of(&item.inner).unwrap_or_default();
-                if rules.judge(&item.path, &value).reason.is_unruled() {
-                    unruled.push(item.path.clone());
-                }
+        let mut secrets = Secrets::default();
+        for item in reopened.fields.iter().flat_map(|field| &field.found.items) {
+            let value = value_of(&item.inner).unwrap_or_default();
+            let by_itself = item.purpose == Purpose::Part
+                || !rules.judge(&item.path, &value).reason.is_unruled();
+            match by_itself {
+                true => secrets.add(&value, &item.inner.bytes),
+                false => unruled.push((item, value)),
             }
         }
-        unruled
+        for _ in 0..MOST_ROUNDS {
+            let (false, Ok(Some(search))) = (unruled.is_empty(), secrets.search()) else { break };
+            let (copies, others): (Vec<_>, Vec<_>) =
+                unruled.into_iter().partition(|(_, value)| search.is_in(value));
+            unruled = others;
+            if copies.is_empty() {
+                break;
+            }
+            copies.iter().for_each(|(item, value)| secrets.add(value, &item.inner.bytes));
+        }
+        let mut paths: Vec<_> = unruled.into_iter().map(|(item, _)| item.path.clone()).collect();
+        paths.dedup();
+        paths
     }
 
     /// Whether a token of one of our keys stands in a text that no codec reads.

@@ -33,15 +33,15 @@ pub(super) struct Secrets(HashSet<SecretBytes>);
 
 impl Secrets {
     /// Adds a `value` and the way it is spelled in `source`.
-    pub(super) fn add(&mut self, value: SecretBytes, source: &[u8]) {
+    pub(super) fn add(&mut self, value: &[u8], source: &[u8]) {
         if value.len() < SHORTEST {
             return;
         }
         let spelled = unquoted(source);
-        if spelled.len() >= SHORTEST && *spelled != *value {
+        if spelled.len() >= SHORTEST && spelled != value {
             self.insert(spelled);
         }
-        self.insert(&value);
+        self.insert(value);
     }
 
     fn insert(&mut self, secret: &[u8]) {
@@ -114,7 +114,7 @@ mod tests {
 
     fn search(secrets: &[&[u8]]) -> Search {
         let mut all = Secrets::default();
-        secrets.iter().for_each(|secret| all.add((*secret).into(), secret));
+        secrets.iter().for_each(|secret| all.add(secret, secret));
         all.search().unwrap().unwrap()
     }
 
@@ -140,13 +140,13 @@ mod tests {
     #[test]
     fn short_values_are_not_looked_for_and_equal_ones_once() {
         let mut secrets = Secrets::default();
-        secrets.add(b"hunter2"[..].into(), b"'hunter2'");
+        secrets.add(b"hunter2", b"'hunter2'");
         assert!(secrets.search().unwrap().is_none());
         for _ in 0..3 {
-            secrets.add(b"hunter22222"[..].into(), b"\"hunter22222\"");
+            secrets.add(b"hunter22222", b"\"hunter22222\"");
         }
         assert_eq!(secrets.0.len(), 1);
-        secrets.add(b"a\"bcdefgh"[..].into(), b"\"a\\\"bcdefgh\"");
+        secrets.add(b"a\"bcdefgh", b"\"a\\\"bcdefgh\"");
         assert_eq!(secrets.0.len(), 3, "as it is read and as it is spelled");
     }
 

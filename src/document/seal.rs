@@ -1,6 +1,6 @@
 //! From the view to the stored text.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::open::source_of;
@@ -62,7 +62,7 @@ pub enum WholeBecause {
 }
 
 /// How often values that contain another's secret may be added before the file goes whole.
-const MOST_ROUNDS: usize = 8;
+pub(super) const MOST_ROUNDS: usize = 8;
 
 impl Sealing {
     /// Seals `view`, the new content of `file`. `stocks` are the tokens that unchanged values may
@@ -129,8 +129,12 @@ impl Sealing {
         let codec = id.codec();
         let sites = codec.scan(view).map_err(WholeBecause::Unreadable)?;
         let rules = self.policy.fields(file, &self.ledger);
-        let (mut plan, ledger) = Plan::make(view, codec, &sites, &rules, stocks);
+        let mut plan = Plan::make(view, codec, &sites, &rules);
         plan.close_leaks(view)?;
+        let (kept, ledger) = plan.keep_sealed(view, &rules, stocks);
+        if kept {
+            plan.close_leaks(view)?;
+        }
 
         let supply = Supply::new(stocks, file, |token| self.may_keep(token));
         let spliced = match self.splice_tokens(file, view, id, &plan, supply) {
@@ -304,53 +308,82 @@ struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    /// The plan by the rules, and the fields that are sealed only because they were before.
-    fn make(
-        view: &[u8],
-        codec: &'a dyn Codec,
-        sites: &'a [Site],
-        rules: &FieldRules<'_>,
-        stocks: &[&Stock],
-    ) -> (Self, Vec<FieldPath>) {
-        let before: HashSet<&FieldPath> =
-            stocks.iter().flat_map(|stock| stock.field_paths()).collect();
-        // What a rule says of the path, whatever stands there.
-        let is_ruled = |path: &FieldPath| rules.judge(path, b"any value").reason.is_rule();
-        let mut ledger = Vec::new();
-        let mut covers = Vec::with_capacity(sites.len());
+    /// The plan by the rules.
+    fn make(view: &[u8], codec: &'a dyn Codec, sites: &'a [Site], rules: &FieldRules<'_>) -> Self {
+        let mut plan = Self { codec, sites, covers: Vec::with_capacity(sites.len()) };
         for site in sites {
             let source = site.span.of(view);
-            let decoded = codec.decode(source, site.context);
-            let value = decoded.as_deref().unwrap_or(source);
-            let cover = if reads_as_token(source) || reads_as_token(value) {
+            let value = plan.value(site, view);
+            let cover = if reads_as_token(source) || reads_as_token(&value) {
                 Cover::All
             } else {
-                let verdict = rules.judge(&site.path, value);
+                let verdict = rules.judge(&site.path, &value);
                 match verdict.secret {
                     // The name of a list element says which element it is: its siblings' paths need
                     // it, and a secret name above says nothing about it.
                     _ if site.naming && verdict.reason.is_by_name() => Cover::Clear,
                     Secret::All => Cover::All,
-                    Secret::Parts(_) if before.contains(&site.path) && !is_ruled(&site.path) => {
-                        Cover::All
-                    }
-                    Secret::Parts(spans) => parts_of(source, value, &spans),
-                    Secret::No
-                        if !site.naming
-                            && before.contains(&site.path)
-                            && !verdict.reason.is_rule() =>
-                    {
-                        if verdict.reason.is_unruled() {
-                            ledger.push(site.path.clone());
-                        }
-                        Cover::All
-                    }
+                    Secret::Parts(spans) => parts_of(source, &value, &spans),
                     Secret::No => Cover::Clear,
                 }
             };
-            covers.push(cover);
+            plan.covers.push(cover);
         }
-        (Self { codec, sites, covers }, ledger)
+        plan
+    }
+
+    /// The decoded value at `site`.
+    fn value(&self, site: &Site, view: &[u8]) -> SecretBytes {
+        let source = site.span.of(view);
+        self.codec.decode(source, site.context).unwrap_or_else(|| source.into())
+    }
+
+    /// Seals what was sealed before, unless a rule says that it is public. Whether there was such
+    /// a field, and those that no rule names.
+    ///
+    /// Fields that share a path, the elements of a list say, are told apart by number alone: where
+    /// fewer are secret by the rules than were sealed, all of them are sealed.
+    fn keep_sealed(
+        &mut self,
+        view: &[u8],
+        rules: &FieldRules<'_>,
+        stocks: &[&Stock],
+    ) -> (bool, Vec<FieldPath>) {
+        let mut missing: HashMap<&FieldPath, usize> = HashMap::new();
+        for stock in stocks {
+            let mut sealed: HashMap<&FieldPath, usize> = HashMap::new();
+            stock.field_paths().for_each(|path| *sealed.entry(path).or_default() += 1);
+            for (path, count) in sealed {
+                let most = missing.entry(path).or_default();
+                *most = count.max(*most);
+            }
+        }
+        for (site, cover) in self.sites.iter().zip(&self.covers) {
+            if let (Cover::All, Some(count)) = (cover, missing.get_mut(&site.path)) {
+                *count = count.saturating_sub(1);
+            }
+        }
+        missing.retain(|_, count| *count > 0);
+
+        let mut kept = false;
+        let mut ledger = Vec::new();
+        for (at, site) in self.sites.iter().enumerate() {
+            if site.naming
+                || matches!(self.covers[at], Cover::All)
+                || !missing.contains_key(&site.path)
+                // What a rule says of the path, whatever stands there.
+                || rules.judge(&site.path, b"any value").reason.is_rule()
+            {
+                continue;
+            }
+            if rules.judge(&site.path, &self.value(site, view)).reason.is_unruled() {
+                ledger.push(site.path.clone());
+            }
+            self.covers[at] = Cover::All;
+            kept = true;
+        }
+        ledger.dedup();
+        (kept, ledger)
     }
 
     /// Seals every scalar that contains another's secret; fails when a secret stands outside all
@@ -365,15 +398,12 @@ impl<'a> Plan<'a> {
                     Cover::Clear => {}
                     Cover::All => {
                         covered.push(site.span);
-                        match self.codec.decode(source, site.context) {
-                            Some(value) => secrets.add(value, source),
-                            None => secrets.add(source.into(), source),
-                        }
+                        secrets.add(&self.value(site, view), source);
                     }
                     Cover::Parts(spans) => {
                         for span in spans {
                             covered.push(span.shifted(site.span.start));
-                            secrets.add(span.of(source).into(), span.of(source));
+                            secrets.add(span.of(source), span.of(source));
                         }
                     }
                 }

@@ -88,16 +88,6 @@ fn a_token_made_by_hand_is_kept_by_the_next_save() {
 }
 
 #[test]
-fn the_tokens_of_another_format_are_kept_where_they_open_to_the_same() {
-    let sealing = builtin();
-    let old = sealing.sealed("x.toml", "password = \"hunter2\"\n", &[]);
-    let new = sealing.sealed("x.json", "{\"password\": \"hunter2\"}", &[&old.stock]);
-    let env = sealing.sealed("x.env", "password=\"hunter2\"", &[&new.stock]);
-    assert_eq!(tokens_in(&new.stored), tokens_in(&old.stored));
-    assert_eq!(tokens_in(&env.stored), tokens_in(&old.stored));
-}
-
-#[test]
 fn a_token_bound_to_another_file_is_not_kept_here() {
     for demanded in [Binding::Field, Binding::File] {
         let bound = Sealing { binding: Binding::File, ..builtin() };

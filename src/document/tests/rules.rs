@@ -128,3 +128,34 @@ fn the_name_of_a_list_element_stays_and_its_value_is_sealed() {
     let sealed = everything().sealed("x.json", view, &[]);
     assert_eq!(sealed.form, Form::Whole);
 }
+
+#[test]
+fn fields_that_share_a_path_are_counted() {
+    let sealing = builtin();
+    let cred = "ghp_abcdefghijklmnopqrstuvwxyz0123456789";
+    let view = format!("l = ['{cred}', 'plain']\n");
+    let first = sealing.sealed("x.toml", &view, &[]);
+    assert_eq!(without_tokens(&first.stored), "l = [\"T0\", 'plain']\n");
+    // The neighbour of a secret is none for it, not with the next save either.
+    let next = sealing.sealed("x.toml", &view.replace("plain", "other"), &[&first.stock]);
+    assert_eq!(without_tokens(&next.stored), "l = [\"T0\", 'other']\n");
+    assert!(next.ledger.is_empty());
+    // But which of these is the new spelling of the secret?
+    let next = sealing.sealed("x.toml", &view.replace(cred, "new"), &[&first.stock]);
+    assert_eq!(without_tokens(&next.stored), "l = [\"T0\", \"T1\"]\n");
+    assert_eq!(next.ledger, [field("l[]")]);
+}
+
+#[test]
+fn a_copy_of_a_secret_is_sealed_and_enters_no_ledger() {
+    let sealing = builtin();
+    let view = "password = 'hunter22222'\nl = ['hunter22222, he said', 'hunter22222, he said, she said', 'x']\n";
+    let sealed = sealing.sealed("x.toml", view, &[]);
+    let expected = "password = \"T0\"\nl = [\"T1\", \"T2\", 'x']\n";
+    assert_eq!(without_tokens(&sealed.stored), expected);
+    let opened = sealing.opened("x.toml", &sealed.stored);
+    assert!(opened.unruled.is_empty());
+    let again = sealing.sealed("x.toml", view, &[&opened.stock]);
+    assert_eq!(again.stored, sealed.stored);
+    assert!(again.ledger.is_empty());
+}
