@@ -12,6 +12,8 @@ mod inspect;
 mod open;
 mod outgoing;
 mod parts;
+mod plan;
+mod reopened;
 mod rewrap;
 mod seal;
 mod shape;

@@ -44,7 +44,7 @@ impl Sealing {
         let aad = field.to_aad();
         let place = Place { purpose: Purpose::Field, file: file.as_bytes(), path: &aad };
         let opened = self.sealer.open(&place, &token, token.binding().min(self.binding))?;
-        super::open::value_of(&opened).ok_or(ValueError::NotAValue)
+        super::reopened::value_of(&opened).ok_or(ValueError::NotAValue)
     }
 
     /// A displaced version of a file, sealed to be kept aside.
