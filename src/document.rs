@@ -12,6 +12,8 @@ mod inspect;
 mod open;
 mod outgoing;
 mod parts;
+mod plan;
+mod reopened;
 mod rewrap;
 mod seal;
 mod shape;
@@ -69,6 +71,11 @@ pub struct Sealing {
 /// Whether `text` stands in the whole-file form, or claims to.
 pub fn is_whole(text: &[u8]) -> bool {
     text.starts_with(FILE_PREFIX.as_bytes())
+}
+
+/// Whether a view would be taken for a whole-file form of this or another version.
+fn claims_whole(view: &[u8]) -> bool {
+    view.strip_prefix(PREFIX.as_bytes()).is_some_and(|rest| rest.starts_with(b"file:"))
 }
 
 /// Whether a scalar with these bytes must be sealed whatever the rules say: left in the clear, it

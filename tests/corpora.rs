@@ -4,6 +4,8 @@
 //! The corpora are not part of the project: they are looked for beside it, or where
 //! `CONFSEAL_CORPORA` says. Without them their tests say so and pass, except under `CI=true`.
 
+#[path = "corpora/documents.rs"]
+mod documents;
 #[path = "corpora/properties.rs"]
 mod properties;
 #[path = "corpora/shape.rs"]

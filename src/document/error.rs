@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::format::{FieldPath, ParseError};
+use crate::format::{FieldPath, ParseError, Site};
 use crate::keyring::KeyId;
 use crate::token::TokenError;
 
@@ -39,6 +39,13 @@ impl OpenError {
     /// An error about the file as a whole.
     pub(super) fn whole(cause: Cause) -> Self {
         Self { field: None, line: None, cause, failing: 1 }
+    }
+
+    /// An error about the value that stands at `site` of `stored`.
+    pub(super) fn at(site: &Site, stored: &[u8], cause: Cause) -> Self {
+        let before = &stored[..site.span.start];
+        let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+        Self { field: Some(site.path.clone()), line: Some(line), cause, failing: 1 }
     }
 
     /// The key that a token names and that is missing or did not fit.

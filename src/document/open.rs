@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use super::error::{Cause, OpenError};
+use super::outgoing::Secrets;
+use super::plan::MOST_ROUNDS;
+use super::reopened::{Field, Found, Reopened, spell, value_of};
 use super::stock::{Item, Stock, WholeText, digest};
-use super::{Form, Sealing, is_whole, parts, shape, whole};
+use super::{Form, Sealing, is_whole, parts, whole};
 use crate::format::{Codec, CodecId, FieldPath, Site};
 use crate::path::RelPath;
 use crate::policy::Class;
 use crate::secret::SecretBytes;
 use crate::span::{Edit, Span, splice};
-use crate::token::{FIELD_PREFIX, Inner, Kind, PREFIX, Place, Purpose, Token, TokenError};
+use crate::token::{FIELD_PREFIX, Kind, PREFIX, Place, Purpose, Token, TokenError};
 
 /// A stored file, opened.
 #[derive(Debug)]
@@ -87,11 +90,12 @@ impl Sealing {
             path,
             token,
             inner: Arc::new(opened.into_inner()),
+            spelled: None,
         })
     }
 
     fn open_fields(&self, file: &RelPath, stored: &[u8], id: CodecId) -> Result<Opened, OpenError> {
-        if !holds(stored, PREFIX) {
+        if !may_hold_token(stored) {
             return Ok(Opened::plain(stored));
         }
         let sites = match id.codec().scan(stored) {
@@ -100,19 +104,14 @@ impl Sealing {
             Err(_) if !holds(stored, FIELD_PREFIX) => return Ok(Opened::plain(stored)),
             Err(error) => return Err(OpenError::whole(Cause::Unreadable(error))),
         };
-        let mut reopened = self.reopen(file, stored, id.codec(), &sites)?;
-        let mut view = reopened.splice(stored);
-        if !reopened.fits(&sites, &view.0, &view.1, id.codec()) {
-            reopened.respell(id.codec());
-            view = reopened.splice(stored);
-            if !reopened.fits(&sites, &view.0, &view.1, id.codec()) {
-                return Err(OpenError::whole(Cause::Misplaced));
-            }
+        let reopened = self.reopen(file, stored, id.codec(), &sites)?;
+        if reopened.fields.is_empty() {
+            return Ok(Opened::plain(stored));
         }
+        let (reopened, view) = reopened.into_view(stored, id.codec(), &sites, None)?;
         let unruled = self.unruled(file, &reopened);
-        let form = if reopened.fields.is_empty() { Form::Plain } else { Form::Fields(id) };
-        let stock = Stock { file: file.clone(), items: reopened.items(), whole: None };
-        Ok(Opened { view: view.0.into(), form, stock, unruled })
+        let stock = Stock { file: file.clone(), items: reopened.items(id), whole: None };
+        Ok(Opened { view, form: Form::Fields(id), stock, unruled })
     }
 
     /// Opens each token of `stored`, whose scan gave `sites`.
@@ -127,7 +126,7 @@ impl Sealing {
         let mut error: Option<OpenError> = None;
         for (at, site) in sites.iter().enumerate() {
             let source = site.span.of(stored);
-            if !holds(source, PREFIX) {
+            if !may_hold_token(source) {
                 continue;
             }
             match self.reopen_site(file, source, site, codec) {
@@ -135,12 +134,7 @@ impl Sealing {
                 Ok(Some(found)) => fields.push(Field { at, site, found }),
                 Err(cause) => match &mut error {
                     Some(error) => error.failing += 1,
-                    None => {
-                        let before = &stored[..site.span.start];
-                        let line = before.iter().filter(|b| **b == b'\n').count() + 1;
-                        let field = Some(site.path.clone());
-                        error = Some(OpenError { field, line: Some(line), cause, failing: 1 });
-                    }
+                    None => error = Some(OpenError::at(site, stored, cause)),
                 },
             }
         }
@@ -169,7 +163,8 @@ impl Sealing {
             let token = Token::parse(&value).map_err(Cause::Token)?;
             let inner = open(Purpose::Field, &token)?;
             let source = spell(&inner, site, codec).ok_or(Cause::Misplaced)?;
-            let item = Item { purpose: Purpose::Field, path: site.path.clone(), token, inner };
+            let path = site.path.clone();
+            let item = Item { purpose: Purpose::Field, path, token, inner, spelled: None };
             return Ok(Some(Found { items: vec![item], source, value: None }));
         }
         let tokens = parts::tokens(&value).map_err(Cause::Token)?;
@@ -180,36 +175,52 @@ impl Sealing {
         for (_, token) in &tokens {
             let inner = open(Purpose::Part, token)?;
             let path = site.path.clone();
-            items.push(Item { purpose: Purpose::Part, path, token: token.clone(), inner });
+            let token = token.clone();
+            items.push(Item { purpose: Purpose::Part, path, token, inner, spelled: None });
         }
         // The same bytes go into the source and, as a check, into the value they stand for.
         let edit = |(span, n): (Span, usize)| Edit { span, text: &items[n].inner.bytes };
         let in_value = tokens.iter().map(|(span, _)| *span);
         let value_edits: Vec<_> = in_value.zip(0..).map(edit).collect();
-        let (value, _) = splice(&value, &value_edits);
+        let value = SecretBytes::from(splice(&value, &value_edits).0);
         let in_source = parts::tokens(source).map_err(Cause::Token)?;
         if in_source.len() != tokens.len() {
             return Err(Cause::Misplaced);
         }
         let source_edits: Vec<_> =
             in_source.iter().map(|(span, _)| *span).zip(0..).map(edit).collect();
-        let (source, _) = splice(source, &source_edits);
-        Ok(Some(Found { source: source.into(), value: Some(value.into()), items }))
+        let source = SecretBytes::from(splice(source, &source_edits).0);
+        Ok(Some(Found { source, value: Some(value), items }))
     }
 
+    /// The fields that nothing makes secret: no rule, no name, no value, and not that they hold
+    /// another's secret.
     fn unruled(&self, file: &RelPath, reopened: &Reopened<'_>) -> Vec<FieldPath> {
         let rules = self.policy.fields(file, &self.ledger);
         let mut unruled = Vec::new();
-        for field in &reopened.fields {
-            for item in &field.found.items {
-                let value = value_of(&item.inner).unwrap_or_default();
-                let verdict = rules.judge(&item.path, &value);
-                if item.purpose == Purpose::Field && verdict.reason.is_unruled() {
-                    unruled.push(item.path.clone());
-                }
+        let mut secrets = Secrets::default();
+        for item in reopened.fields.iter().flat_map(|field| &field.found.items) {
+            let value = value_of(&item.inner).unwrap_or_default();
+            let by_itself = item.purpose == Purpose::Part
+                || !rules.judge(&item.path, &value).reason.is_unruled();
+            match by_itself {
+                true => secrets.add(&value, &item.inner.bytes),
+                false => unruled.push((item, value)),
             }
         }
-        unruled
+        for _ in 0..MOST_ROUNDS {
+            let (false, Ok(Some(search))) = (unruled.is_empty(), secrets.search()) else { break };
+            let (copies, others): (Vec<_>, Vec<_>) =
+                unruled.into_iter().partition(|(_, value)| search.is_in(value));
+            unruled = others;
+            if copies.is_empty() {
+                break;
+            }
+            copies.iter().for_each(|(item, value)| secrets.add(value, &item.inner.bytes));
+        }
+        let mut paths: Vec<_> = unruled.into_iter().map(|(item, _)| item.path.clone()).collect();
+        paths.dedup();
+        paths
     }
 
     /// Whether a token of one of our keys stands in a text that no codec reads.
@@ -226,105 +237,12 @@ impl Sealing {
     }
 }
 
-/// The opened values of one document, each with its site.
-pub(super) struct Reopened<'a> {
-    pub fields: Vec<Field<'a>>,
+/// Whether a scalar in `text` may begin with or contain a token, perhaps spelled with escapes.
+pub(super) fn may_hold_token(text: &[u8]) -> bool {
+    holds(text, PREFIX) || text.contains(&b'\\')
 }
 
-/// One scalar that held tokens.
-pub(super) struct Field<'a> {
-    /// Its number among the sites.
-    pub at: usize,
-    pub site: &'a Site,
-    pub found: Found,
-}
-
-/// What a scalar's tokens hold.
-pub(super) struct Found {
-    /// One field token, or one or more part tokens.
-    pub items: Vec<Item>,
-    /// The source bytes that stand in its place in the view.
-    pub source: SecretBytes,
-    /// The decoded value of a scalar opened by parts, to be held against `source`.
-    pub value: Option<SecretBytes>,
-}
-
-impl Reopened<'_> {
-    /// The view, and where each opened scalar stands in it.
-    pub(super) fn splice(&self, stored: &[u8]) -> (Vec<u8>, Vec<Span>) {
-        let edits: Vec<_> = self
-            .fields
-            .iter()
-            .map(|field| Edit { span: field.site.span, text: &field.found.source })
-            .collect();
-        splice(stored, &edits)
-    }
-
-    /// Whether `view` has the shape of the stored text, each opened scalar in its place.
-    fn fits(&self, sites: &[Site], view: &[u8], places: &[Span], codec: &dyn Codec) -> bool {
-        let Ok(seen) = codec.scan(view) else { return false };
-        let edited: Vec<usize> = self.fields.iter().map(|field| field.at).collect();
-        shape::is_same(sites, &seen, &edited, places)
-            && self.fields.iter().all(|field| match &field.found.value {
-                None => true,
-                Some(value) => {
-                    codec.decode(&field.found.source, field.site.context).as_ref() == Some(value)
-                }
-            })
-    }
-
-    /// Spells every value anew for its place: what it was sealed with does not fit here.
-    fn respell(&mut self, codec: &dyn Codec) {
-        for field in &mut self.fields {
-            let value = match &field.found.value {
-                Some(value) => Some(value.clone()),
-                None => field.found.items.first().and_then(|item| value_of(&item.inner)),
-            };
-            let site = field.site;
-            let spelled = value.and_then(|value| codec.encode(&value, site.context, site.column));
-            if let Some(source) = spelled {
-                field.found.source = source;
-            }
-        }
-    }
-
-    /// The tokens in order, for reuse.
-    pub(super) fn items(self) -> Vec<Item> {
-        self.fields.into_iter().flat_map(|field| field.found.items).collect()
-    }
-}
-
-/// The source bytes that stand for a sealed value at `site`: verbatim where it came from such a
-/// place, or where the place takes them for the same value; else spelled anew.
-fn spell(inner: &Inner, site: &Site, codec: &dyn Codec) -> Option<SecretBytes> {
-    let same_place = inner.codec == codec.id() as u8
-        && inner.context == site.context.0
-        && inner.column == site.column;
-    if inner.kind == Kind::Source && same_place {
-        return Some(inner.bytes.clone());
-    }
-    let value = value_of(inner)?;
-    if inner.kind == Kind::Source
-        && codec.decode(&inner.bytes, site.context).as_ref() == Some(&value)
-    {
-        return Some(inner.bytes.clone());
-    }
-    codec.encode(&value, site.context, site.column)
-}
-
-/// The decoded value of what was sealed, by the codec it was sealed from.
-pub(super) fn value_of(inner: &Inner) -> Option<SecretBytes> {
-    match inner.kind {
-        Kind::Value => Some(inner.bytes.clone()),
-        Kind::Source => {
-            let context = crate::format::Context(inner.context);
-            CodecId::from_number(inner.codec)?.codec().decode(&inner.bytes, context)
-        }
-        Kind::File => None,
-    }
-}
-
-fn holds(text: &[u8], prefix: &str) -> bool {
+pub(super) fn holds(text: &[u8], prefix: &str) -> bool {
     super::find(text, prefix.as_bytes()).is_some()
 }
 

@@ -1,58 +1,106 @@
 //! The outgoing check: no sealed value of eight bytes or more stands elsewhere in the clear.
+//!
+//! Must stay true: time is linear in the text and the secrets, whatever stands in them.
+
+use std::collections::HashSet;
 
 use aho_corasick::AhoCorasick;
 
+use super::seal::WholeBecause;
 use crate::format::Site;
 use crate::secret::SecretBytes;
 use crate::span::Span;
 
 /// Shorter values are too likely to stand in a text by chance.
-pub(super) const SHORTEST: usize = 8;
+const SHORTEST: usize = 8;
+
+/// Of a longer value, this much of its beginning is looked for: where that stands, enough has
+/// leaked.
+const LONGEST: usize = 1024;
 
 /// Where secrets stand uncovered.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Leak {
-    /// Nowhere.
-    None,
     /// Inside these sites, and nowhere else.
     InSites(Vec<usize>),
     /// Somewhere that is no site: a key, a comment.
     Outside,
 }
 
-/// Looks for each of `secrets` in `text` outside the `covered` spans. `covered` and `sites` are in
-/// order and do not overlap.
-pub(super) fn leak(text: &[u8], secrets: &[SecretBytes], covered: &[Span], sites: &[Site]) -> Leak {
-    let needles = || secrets.iter().filter(|secret| secret.len() >= SHORTEST);
-    if needles().next().is_none() {
-        return Leak::None;
-    }
-    // Too many or too long needles for the automaton: nothing can be shown, so nothing is clear.
-    let Ok(search) = AhoCorasick::new(needles()) else { return Leak::Outside };
-    let mut leaking = Vec::new();
-    for found in search.find_overlapping_iter(text) {
-        let found = Span::new(found.start(), found.end());
-        if inside(found, covered.len(), |n| covered[n]).is_some() {
-            continue;
+/// What is sealed in a document, each secret once however often it stands there.
+#[derive(Default)]
+pub(super) struct Secrets(HashSet<SecretBytes>);
+
+impl Secrets {
+    /// Adds a `value` and the way it is spelled in `source`.
+    pub(super) fn add(&mut self, value: &[u8], source: &[u8]) {
+        if value.len() < SHORTEST {
+            return;
         }
-        match inside(found, sites.len(), |n| sites[n].span) {
-            Some(at) => leaking.push(at),
-            None => return Leak::Outside,
+        let spelled = unquoted(source);
+        if spelled.len() >= SHORTEST && spelled != value {
+            self.insert(spelled);
         }
+        self.insert(value);
     }
-    leaking.sort_unstable();
-    leaking.dedup();
-    if leaking.is_empty() { Leak::None } else { Leak::InSites(leaking) }
+
+    fn insert(&mut self, secret: &[u8]) {
+        let secret = &secret[..secret.len().min(LONGEST)];
+        self.0.insert(secret.into());
+    }
+
+    /// What finds them; `None` when there is nothing to look for. Too many for the automaton:
+    /// nothing can be shown, so the file goes whole.
+    pub(super) fn search(&self) -> Result<Option<Search>, WholeBecause> {
+        if self.0.is_empty() {
+            return Ok(None);
+        }
+        AhoCorasick::new(&self.0).map(|found| Some(Search(found))).map_err(|_| WholeBecause::Leak)
+    }
 }
 
-/// Which of `count` ordered spans contains `found`.
-fn inside(found: Span, count: usize, span: impl Fn(usize) -> Span) -> Option<usize> {
-    let (mut low, mut high) = (0, count);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        if span(middle).end < found.end { low = middle + 1 } else { high = middle }
+/// `source` without quotes, in whatever format.
+fn unquoted(source: &[u8]) -> &[u8] {
+    let quotes: &[u8] = b"\"'`";
+    let Some(start) = source.iter().position(|b| !quotes.contains(b)) else { return &[] };
+    let end = source.iter().rposition(|b| !quotes.contains(b)).map_or(start, |at| at + 1);
+    &source[start..end]
+}
+
+/// Finds secrets in a text.
+pub(super) struct Search(AhoCorasick);
+
+impl Search {
+    /// Whether a secret stands in `value`.
+    pub(super) fn is_in(&self, value: &[u8]) -> bool {
+        self.0.is_match(value)
     }
-    (low < count && span(low).start <= found.start).then_some(low)
+
+    /// Looks for secrets in what the `covered` spans leave of `text`. `covered` and `sites` are in
+    /// order and do not overlap.
+    pub(super) fn leak(&self, text: &[u8], covered: &[Span], sites: &[Site]) -> Leak {
+        let mut leaking = Vec::new();
+        let mut sites = sites.iter().enumerate().peekable();
+        let starts = std::iter::once(0).chain(covered.iter().map(|span| span.end));
+        let ends = covered.iter().map(|span| span.start).chain([text.len()]);
+        for (start, end) in starts.zip(ends) {
+            let mut from = start;
+            while let Some(found) = self.0.find(&text[from..end]) {
+                let found = Span::new(from + found.start(), from + found.end());
+                while sites.next_if(|(_, site)| site.span.end < found.end).is_some() {}
+                match sites.peek() {
+                    Some((at, site)) if site.span.start <= found.start => {
+                        leaking.push(*at);
+                        // What else stands in it, or reaches into it, is covered together with it.
+                        from = site.span.end.min(end);
+                    }
+                    _ => return Leak::Outside,
+                }
+            }
+        }
+        leaking.dedup();
+        Leak::InSites(leaking)
+    }
 }
 
 #[cfg(test)]
@@ -64,20 +112,53 @@ mod tests {
         Site { span, path: FieldPath::root(), context: Context::ORDINARY, column: 0, naming: false }
     }
 
-    #[test]
-    fn a_secret_is_found_wherever_it_stands_uncovered() {
-        let text = b"password=hunter22222 copy=my-hunter22222! # note";
-        let secret = [SecretBytes::from(&b"hunter22222"[..])];
-        let (value, copy) = (Span::new(9, 20), Span::new(26, 41));
-        let sites = [site(value), site(copy)];
-        assert_eq!(leak(text, &secret, &[value], &sites), Leak::InSites(vec![1]));
-        assert_eq!(leak(text, &secret, &[value, copy], &sites), Leak::None);
-        assert_eq!(leak(text, &secret, &[value], &sites[..1]), Leak::Outside);
+    fn search(secrets: &[&[u8]]) -> Search {
+        let mut all = Secrets::default();
+        secrets.iter().for_each(|secret| all.add(secret, secret));
+        all.search().unwrap().unwrap()
     }
 
     #[test]
-    fn short_values_are_not_looked_for() {
-        let secret = [SecretBytes::from(&b"hunter2"[..])];
-        assert_eq!(leak(b"hunter2 hunter2", &secret, &[], &[]), Leak::None);
+    fn a_secret_is_found_wherever_it_stands_uncovered() {
+        let text = b"password=hunter22222 copy=my-hunter22222! # note";
+        let search = search(&[b"hunter22222"]);
+        let (value, copy) = (Span::new(9, 20), Span::new(26, 41));
+        let sites = [site(value), site(copy)];
+        assert_eq!(search.leak(text, &[value], &sites), Leak::InSites(vec![1]));
+        assert_eq!(search.leak(text, &[value, copy], &sites), Leak::InSites(vec![]));
+        assert_eq!(search.leak(text, &[value], &sites[..1]), Leak::Outside);
+    }
+
+    #[test]
+    fn a_copy_beside_a_sealed_part_of_the_same_value_is_found() {
+        let text = b"url=a://hunter22222:hunter22222@h";
+        let sites = [site(Span::new(4, 33))];
+        let part = Span::new(20, 31);
+        assert_eq!(search(&[b"hunter22222"]).leak(text, &[part], &sites), Leak::InSites(vec![0]));
+    }
+
+    #[test]
+    fn short_values_are_not_looked_for_and_equal_ones_once() {
+        let mut secrets = Secrets::default();
+        secrets.add(b"hunter2", b"'hunter2'");
+        assert!(secrets.search().unwrap().is_none());
+        for _ in 0..3 {
+            secrets.add(b"hunter22222", b"\"hunter22222\"");
+        }
+        assert_eq!(secrets.0.len(), 1);
+        secrets.add(b"a\"bcdefgh", b"\"a\\\"bcdefgh\"");
+        assert_eq!(secrets.0.len(), 3, "as it is read and as it is spelled");
+    }
+
+    /// Each search goes on behind what it found: nested secrets do not multiply the work.
+    #[test]
+    fn a_text_of_one_letter_is_searched_once() {
+        let mut text = [b'a'; 4000];
+        text.iter_mut().skip(99).step_by(100).for_each(|byte| *byte = b' ');
+        let text = text;
+        let secrets: Vec<&[u8]> = (8..99).map(|len| &text[..len]).collect();
+        let sites: Vec<Site> = (0..40).map(|n| site(Span::new(n * 100, n * 100 + 99))).collect();
+        let all = (0..40).collect();
+        assert_eq!(search(&secrets).leak(&text, &[], &sites), Leak::InSites(all));
     }
 }

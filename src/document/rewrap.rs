@@ -1,12 +1,13 @@
 //! From tokens under any key to tokens under the master key; the view stays as it is.
 
 use super::error::{Cause, OpenError};
+use super::open::{holds, may_hold_token};
 use super::{Sealing, is_whole, shape, whole};
 use crate::format::CodecId;
 use crate::path::RelPath;
 use crate::policy::Class;
 use crate::span::{Edit, splice};
-use crate::token::{FIELD_PREFIX, Inner, Kind, Place, Purpose, Token};
+use crate::token::{Binding, FIELD_PREFIX, Inner, Kind, Place, Purpose, Token};
 
 /// What a rewrap of one file did.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -25,10 +26,10 @@ impl Sealing {
             return self.rewrap_whole(file, stored, Purpose::Whole, all);
         }
         match self.policy.classify(file).class {
-            Class::Fields(codec) if super::find(stored, FIELD_PREFIX.as_bytes()).is_some() => {
+            Class::Fields(codec) if may_hold_token(stored) => {
                 self.rewrap_fields(file, stored, codec, all)
             }
-            // Says so when a file holds tokens that no codec reads.
+            // Nothing to do; or what stands there cannot be opened, and the error says so.
             _ => self.open(file, stored).map(|_| Rewrapped::default()),
         }
     }
@@ -47,13 +48,19 @@ impl Sealing {
     ) -> Result<Rewrapped, OpenError> {
         let codec = id.codec();
         let unreadable = |error| OpenError::whole(Cause::Unreadable(error));
-        let sites = codec.scan(stored).map_err(unreadable)?;
+        let sites = match codec.scan(stored) {
+            Ok(sites) => sites,
+            Err(_) if !holds(stored, FIELD_PREFIX) => return Ok(Rewrapped::default()),
+            Err(error) => return Err(unreadable(error)),
+        };
         let reopened = self.reopen(file, stored, codec, &sites)?;
         let mut edits = Vec::new();
         let mut edited = Vec::new();
         let mut tokens = 0;
         for field in &reopened.fields {
             let mut source = field.site.span.of(stored).to_vec();
+            let mut from = 0;
+            let mut changed = false;
             for item in
                 field.found.items.iter().filter(|item| all || !self.sealer.is_current(&item.token))
             {
@@ -62,12 +69,22 @@ impl Sealing {
                 let new = self.reseal(&place, &item.token, &item.inner).to_string();
                 // Both texts are of the tokens' alphabet: they stand in any source as they are.
                 let old = item.token.to_string();
-                let at = super::find(&source, old.as_bytes())
-                    .ok_or_else(|| OpenError::whole(Cause::Misplaced))?;
-                source.splice(at..at + old.len(), new.bytes());
+                match super::find(&source[from..], old.as_bytes()) {
+                    Some(at) => {
+                        let at = from + at;
+                        source.splice(at..at + old.len(), new.bytes());
+                        from = at + new.len();
+                    }
+                    // Spelled with escapes, by someone's hand.
+                    None if item.purpose == Purpose::Field => {
+                        source = codec.token(&new, field.site.context).into_bytes();
+                    }
+                    None => return Err(OpenError::at(field.site, stored, Cause::Misplaced)),
+                }
+                changed = true;
                 tokens += 1;
             }
-            if source != field.site.span.of(stored) {
+            if changed {
                 edits.push(Edit { span: field.site.span, text: source });
                 edited.push(field.at);
             }
@@ -95,9 +112,13 @@ impl Sealing {
         let token_error = |error| OpenError::whole(Cause::Token(error));
         let token = Token::parse_whole(stored).map_err(token_error)?;
         let place = Place { purpose, file: file.as_bytes(), path: &[] };
-        let opened = self.sealer.open(&place, &token, self.binding).map_err(token_error)?;
-        let payload =
-            whole::Payload::read(&opened.bytes).ok_or_else(|| OpenError::whole(Cause::Layout))?;
+        // A version kept aside has no place, so there is nothing that it could be bound to.
+        let demanded = if purpose == Purpose::Kept { Binding::None } else { self.binding };
+        let opened = self.sealer.open(&place, &token, demanded).map_err(token_error)?;
+        let payload = (opened.kind == Kind::File)
+            .then(|| whole::Payload::read(&opened.bytes))
+            .flatten()
+            .ok_or_else(|| OpenError::whole(Cause::Layout))?;
         let mut tokens = usize::from(all || !self.sealer.is_current(&token));
         let mut items: Vec<_> = payload
             .remembered
@@ -125,7 +146,7 @@ impl Sealing {
     }
 
     /// `inner` under the master key, bound at least as strongly as `old` was.
-    fn reseal(&self, place: &Place<'_>, old: &Token, inner: &Inner) -> Token {
+    pub(super) fn reseal(&self, place: &Place<'_>, old: &Token, inner: &Inner) -> Token {
         let binding = self.binding.max(old.binding());
         self.sealer.seal(place, inner, binding, self.policy.bucket())
     }

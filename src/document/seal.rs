@@ -1,14 +1,15 @@
 //! From the view to the stored text.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::outgoing::{self, Leak};
-use super::stock::{Stock, Supply, WholeText, digest};
-use super::{Form, Sealing, parts, reads_as_token, shape, whole};
-use crate::format::{Codec, CodecId, FieldPath, ParseError, Site};
+use super::plan::{Cover, Plan};
+use super::reopened::source_of;
+use super::stock::{Item, Stock, Supply, WholeText, digest};
+use super::{Form, Sealing, claims_whole, reads_as_token, shape, whole};
+use crate::format::{CodecId, FieldPath, ParseError};
 use crate::path::RelPath;
-use crate::policy::{Class, FieldRules, Secret};
+use crate::policy::{Class, Secret};
+use crate::secret::SecretBytes;
 use crate::span::{Edit, Span, splice};
 use crate::token::{Binding, Inner, Kind, Place, Purpose, Token};
 
@@ -59,9 +60,6 @@ pub enum WholeBecause {
     LooksSealed,
 }
 
-/// How often values that contain another's secret may be added before the file goes whole.
-const MOST_ROUNDS: usize = 8;
-
 impl Sealing {
     /// Seals `view`, the new content of `file`. `stocks` are the tokens that unchanged values may
     /// keep, best first.
@@ -79,6 +77,9 @@ impl Sealing {
             return plain(view);
         }
         let whole = |because| self.seal_whole(file, view, stocks, because);
+        if claims_whole(view) {
+            return whole(WholeBecause::LooksSealed);
+        }
         match self.policy.classify(file).class {
             Class::Whole => whole(WholeBecause::Rule),
             Class::Fields(codec) => match self.seal_fields(file, view, stocks, codec) {
@@ -124,26 +125,46 @@ impl Sealing {
         let codec = id.codec();
         let sites = codec.scan(view).map_err(WholeBecause::Unreadable)?;
         let rules = self.policy.fields(file, &self.ledger);
-        let (mut plan, ledger) = Plan::make(view, codec, &sites, &rules, stocks);
+        let mut plan = Plan::make(view, codec, &sites, &rules);
         plan.close_leaks(view)?;
+        let (kept, ledger) = plan.keep_sealed(view, &rules, stocks);
+        if kept {
+            plan.close_leaks(view)?;
+        }
 
-        let usable = |token: &Token| self.may_keep(token);
-        let own = |stock: &&&Stock| self.binding < Binding::File || stock.file == *file;
-        let stocks: Vec<&Stock> = stocks.iter().filter(own).copied().collect();
-        let mut supply = Supply::new(&stocks, usable);
+        let supply = Supply::new(stocks, file, |token| self.may_keep(token));
+        let spliced = match self.splice_tokens(file, view, id, &plan, supply) {
+            // A kept token may fit its new place less well than it did the old: seal all anew.
+            Err(WholeBecause::Inexact) => {
+                self.splice_tokens(file, view, id, &plan, Supply::empty())?
+            }
+            spliced => spliced?,
+        };
+        Ok(match spliced {
+            None => plain(view),
+            Some((stored, stock)) => {
+                Sealed { stored, form: Form::Fields(id), stock, ledger, whole: None }
+            }
+        })
+    }
+
+    /// The stored text that `plan` gives, proved to open to `view`, and its tokens; `None` when
+    /// nothing is to be sealed.
+    fn splice_tokens(
+        &self,
+        file: &RelPath,
+        view: &[u8],
+        id: CodecId,
+        plan: &Plan<'_>,
+        mut supply: Supply<'_>,
+    ) -> Result<Option<(Vec<u8>, Stock)>, WholeBecause> {
+        let (codec, sites) = (plan.codec, plan.sites);
         let mut edits = Vec::new();
         let mut edited = Vec::new();
-        for (at, cover) in plan.covers.iter().enumerate() {
-            let site = &sites[at];
+        for (at, (site, cover)) in sites.iter().zip(&plan.covers).enumerate() {
             let source = site.span.of(view);
             let mut token = |purpose, span: Span| {
-                let inner = Inner {
-                    kind: Kind::Source,
-                    codec: id as u8,
-                    context: site.context.0,
-                    column: site.column,
-                    bytes: span.of(source).into(),
-                };
+                let inner = source_of(site, id, span.of(source).into());
                 self.token_for(file, purpose, &site.path, &inner, &mut supply).to_string()
             };
             let text = match cover {
@@ -164,20 +185,23 @@ impl Sealing {
             edited.push(at);
         }
         if edits.is_empty() {
-            return Ok(plain(view));
+            return Ok(None);
         }
         let (stored, places) = splice(view, &edits);
+        let inexact = |_| WholeBecause::Inexact;
         let sealed_sites = codec.scan(&stored).map_err(|_| WholeBecause::Inexact)?;
-        if !shape::is_same(&sites, &sealed_sites, &edited, &places) {
+        if !shape::is_same(sites, &sealed_sites, &edited, &places) {
             return Err(WholeBecause::Inexact);
         }
-        let reopened =
-            self.reopen(file, &stored, codec, &sealed_sites).map_err(|_| WholeBecause::Inexact)?;
-        if reopened.splice(&stored).0 != view {
+        let reopened = self.reopen(file, &stored, codec, &sealed_sites).map_err(inexact)?;
+        let (reopened, opened) = reopened
+            .into_view(&stored, codec, &sealed_sites, Some((view, sites)))
+            .map_err(inexact)?;
+        if *opened != *view {
             return Err(WholeBecause::Inexact);
         }
-        let stock = Stock { file: file.clone(), items: reopened.items(), whole: None };
-        Ok(Sealed { stored, form: Form::Fields(id), stock, ledger, whole: None })
+        let stock = Stock { file: file.clone(), items: reopened.items(id), whole: None };
+        Ok(Some((stored, stock)))
     }
 
     fn token_for(
@@ -205,8 +229,8 @@ impl Sealing {
     ) -> Sealed {
         let kept = stocks
             .iter()
-            .filter(|stock| self.binding < Binding::File || stock.file == *file)
             .filter_map(|stock| Some((stock, stock.whole.as_ref()?)))
+            .filter(|(stock, whole)| whole.token.binding() < Binding::File || stock.file == *file)
             .find(|(_, whole)| whole.is_of(view) && self.may_keep(&whole.token));
         let stock = match kept {
             Some((stock, whole)) => {
@@ -214,7 +238,7 @@ impl Sealing {
             }
             None => {
                 let remembered = stocks.iter().find(|stock| !stock.items.is_empty());
-                let items = remembered.map(|stock| stock.items.clone()).unwrap_or_default();
+                let items = remembered.map(|stock| self.remember(file, stock)).unwrap_or_default();
                 let text = self.whole_text(file, Purpose::Whole, whole::write(&items, view));
                 let whole = WholeText { view_digest: digest(view), ..text };
                 Stock { file: file.clone(), items, whole: Some(whole) }
@@ -224,12 +248,27 @@ impl Sealing {
         Sealed { stored, form: Form::Whole, stock, ledger: Vec::new(), whole: Some(because) }
     }
 
+    /// The tokens of `stock`, to ride along in `file`; sealed anew where they would not open there
+    /// or may not be kept.
+    fn remember(&self, file: &RelPath, stock: &Stock) -> Vec<Item> {
+        let mut items = stock.items.clone();
+        for item in &mut items {
+            if self.may_keep(&item.token) && item.belongs_to(&stock.file, file) {
+                continue;
+            }
+            let aad = item.path.to_aad();
+            let place = Place { purpose: item.purpose, file: file.as_bytes(), path: &aad };
+            item.token = self.reseal(&place, &item.token, &item.inner);
+        }
+        items
+    }
+
     /// The whole-file form around `payload`.
     pub(super) fn whole_text(
         &self,
         file: &RelPath,
         purpose: Purpose,
-        payload: crate::secret::SecretBytes,
+        payload: SecretBytes,
     ) -> WholeText {
         let inner = Inner { kind: Kind::File, codec: 0, context: 0, column: 0, bytes: payload };
         let place = Place { purpose, file: file.as_bytes(), path: &[] };
@@ -247,113 +286,4 @@ impl Sealing {
 fn plain(view: &[u8]) -> Sealed {
     let stock = Stock::default();
     Sealed { stored: view.to_vec(), form: Form::Plain, stock, ledger: Vec::new(), whole: None }
-}
-
-/// What of one scalar is sealed.
-enum Cover {
-    Clear,
-    All,
-    /// Spans of the scalar's source bytes.
-    Parts(Vec<Span>),
-}
-
-/// What of each scalar is sealed.
-struct Plan<'a> {
-    codec: &'a dyn Codec,
-    sites: &'a [Site],
-    covers: Vec<Cover>,
-}
-
-impl<'a> Plan<'a> {
-    /// The plan by the rules, and the fields that are sealed only because they were before.
-    fn make(
-        view: &[u8],
-        codec: &'a dyn Codec,
-        sites: &'a [Site],
-        rules: &FieldRules<'_>,
-        stocks: &[&Stock],
-    ) -> (Self, Vec<FieldPath>) {
-        let before: HashSet<&FieldPath> =
-            stocks.iter().flat_map(|stock| stock.field_paths()).collect();
-        let mut ledger = Vec::new();
-        let mut covers = Vec::with_capacity(sites.len());
-        for site in sites {
-            let source = site.span.of(view);
-            let decoded = codec.decode(source, site.context);
-            let value = decoded.as_deref().unwrap_or(source);
-            let cover = if reads_as_token(source) || reads_as_token(value) {
-                Cover::All
-            } else {
-                let verdict = rules.judge(&site.path, value);
-                match verdict.secret {
-                    // The name of a list element says which element it is: its siblings' paths need
-                    // it, and a secret name above says nothing about it.
-                    _ if site.naming && verdict.reason.is_by_name() => Cover::Clear,
-                    Secret::All => Cover::All,
-                    Secret::Parts(spans) => parts_of(source, value, &spans),
-                    Secret::No
-                        if !site.naming
-                            && before.contains(&site.path)
-                            && !verdict.reason.is_rule() =>
-                    {
-                        if verdict.reason.is_unruled() {
-                            ledger.push(site.path.clone());
-                        }
-                        Cover::All
-                    }
-                    Secret::No => Cover::Clear,
-                }
-            };
-            covers.push(cover);
-        }
-        (Self { codec, sites, covers }, ledger)
-    }
-
-    /// Seals every scalar that contains another's secret; fails when a secret stands outside all
-    /// scalars.
-    fn close_leaks(&mut self, view: &[u8]) -> Result<(), WholeBecause> {
-        for _ in 0..MOST_ROUNDS {
-            let mut secrets = Vec::new();
-            let mut covered = Vec::new();
-            for (site, cover) in self.sites.iter().zip(&self.covers) {
-                let source = site.span.of(view);
-                match cover {
-                    Cover::Clear => {}
-                    Cover::All => {
-                        covered.push(site.span);
-                        let value = self.codec.decode(source, site.context);
-                        secrets.push(value.unwrap_or_else(|| source.into()));
-                    }
-                    Cover::Parts(spans) => {
-                        for span in spans {
-                            covered.push(span.shifted(site.span.start));
-                            secrets.push(span.of(source).into());
-                        }
-                    }
-                }
-            }
-            match outgoing::leak(view, &secrets, &covered, self.sites) {
-                Leak::None => return Ok(()),
-                Leak::InSites(sites) => {
-                    for at in sites {
-                        self.covers[at] = Cover::All;
-                    }
-                }
-                Leak::Outside => return Err(WholeBecause::Leak),
-            }
-        }
-        Err(WholeBecause::Leak)
-    }
-}
-
-/// The parts of `source` that stand for `spans` of its decoded `value`; the whole scalar where
-/// they cannot be sealed apart.
-fn parts_of(source: &[u8], value: &[u8], spans: &[Span]) -> Cover {
-    let separable = spans.iter().all(|span| parts::is_separable(value, *span));
-    match parts::verbatim_at(source, value) {
-        Some(at) if separable && !spans.is_empty() => {
-            Cover::Parts(spans.iter().map(|span| span.shifted(at)).collect())
-        }
-        _ => Cover::All,
-    }
 }

@@ -1,6 +1,6 @@
 //! The tokens that a file held: what an unchanged value may keep.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::format::FieldPath;
 use crate::path::RelPath;
-use crate::token::{Inner, Purpose, Token};
+use crate::token::{Binding, Inner, Purpose, Token};
 
 /// One sealed value as it stood.
 #[derive(Clone, Debug)]
@@ -17,6 +17,21 @@ pub(super) struct Item {
     pub path: FieldPath,
     pub token: Token,
     pub inner: Arc<Inner>,
+    /// What stood for it in the view, where that is not what stands inside: a value sealed by hand
+    /// or read by another codec is spelled for its place.
+    pub spelled: Option<Arc<Inner>>,
+}
+
+impl Item {
+    /// What would be sealed for the value as it stood in the view.
+    fn in_view(&self) -> &Inner {
+        self.spelled.as_deref().unwrap_or(&self.inner)
+    }
+
+    /// Whether the token opens in `file`: one bound to a file does in none but its own.
+    pub(super) fn belongs_to(&self, file: &RelPath, own: &RelPath) -> bool {
+        self.token.binding() < Binding::File || file == own
+    }
 }
 
 /// The tokens of one state of one file, in their order, and the whole-file text if it had that
@@ -68,6 +83,14 @@ impl Stock {
             .chain(self.whole.iter().map(|whole| &whole.token))
     }
 
+    /// The sealed values whose tokens open in `file` too.
+    pub(super) fn items_for<'a>(
+        &'a self,
+        file: &'a RelPath,
+    ) -> impl DoubleEndedIterator<Item = &'a Item> {
+        self.items.iter().filter(move |item| item.belongs_to(&self.file, file))
+    }
+
     /// The fields that were sealed as a whole.
     pub(super) fn field_paths(&self) -> impl Iterator<Item = &FieldPath> {
         self.items.iter().filter(|item| item.purpose == Purpose::Field).map(|item| &item.path)
@@ -81,20 +104,32 @@ pub(super) struct Supply<'a> {
 }
 
 impl<'a> Supply<'a> {
-    /// The tokens of `stocks` that `usable` allows.
-    pub(super) fn new(stocks: &[&'a Stock], usable: impl Fn(&Token) -> bool) -> Self {
-        let mut supply = Self { hasher: RandomState::new(), by_value: HashMap::new() };
+    /// The tokens of `stocks` that open in `file` and that `usable` allows. One that stands in
+    /// several stocks counts once.
+    pub(super) fn new(
+        stocks: &[&'a Stock],
+        file: &'a RelPath,
+        usable: impl Fn(&Token) -> bool,
+    ) -> Self {
+        let mut seen = HashSet::new();
+        let items = stocks.iter().flat_map(|stock| stock.items_for(file));
+        let items: Vec<&Item> =
+            items.filter(|item| usable(&item.token) && seen.insert(&item.token)).collect();
+        let mut supply = Self::empty();
         // Taken from the end of each list, so the best comes last.
-        for stock in stocks.iter().rev() {
-            for item in stock.items.iter().rev().filter(|item| usable(&item.token)) {
-                let key = supply.key(item.purpose, &item.path, &item.inner);
-                supply.by_value.entry(key).or_default().push(item);
-            }
+        for item in items.into_iter().rev() {
+            let key = supply.key(item.purpose, &item.path, item.in_view());
+            supply.by_value.entry(key).or_default().push(item);
         }
         supply
     }
 
-    /// A token with exactly `inner` inside, under `path`; it is not given out again.
+    /// No tokens.
+    pub(super) fn empty() -> Self {
+        Self { hasher: RandomState::new(), by_value: HashMap::new() }
+    }
+
+    /// A token that opens to exactly `inner`, under `path`; it is not given out again.
     pub(super) fn take(
         &mut self,
         purpose: Purpose,
@@ -104,7 +139,7 @@ impl<'a> Supply<'a> {
         let key = self.key(purpose, path, inner);
         let items = self.by_value.get_mut(&key)?;
         let at = items.iter().rposition(|item| {
-            item.purpose == purpose && item.path == *path && *item.inner == *inner
+            item.purpose == purpose && item.path == *path && item.in_view() == inner
         })?;
         Some(items.remove(at))
     }

@@ -44,7 +44,7 @@ impl Sealing {
         let aad = field.to_aad();
         let place = Place { purpose: Purpose::Field, file: file.as_bytes(), path: &aad };
         let opened = self.sealer.open(&place, &token, token.binding().min(self.binding))?;
-        super::open::value_of(&opened).ok_or(ValueError::NotAValue)
+        super::reopened::value_of(&opened).ok_or(ValueError::NotAValue)
     }
 
     /// A displaced version of a file, sealed to be kept aside.
@@ -57,7 +57,8 @@ impl Sealing {
     pub fn open_kept(&self, kept: &[u8]) -> Result<SecretBytes, ValueError> {
         let token = Token::parse_whole(kept)?;
         let place = Place { purpose: Purpose::Kept, file: &[], path: &[] };
-        let opened = self.sealer.open(&place, &token, self.binding)?;
+        // A version kept aside has no place, so there is nothing that it could be bound to.
+        let opened = self.sealer.open(&place, &token, Binding::None)?;
         let payload = whole::Payload::read(&opened.bytes).ok_or(ValueError::NotAValue)?;
         Ok(payload.content.into())
     }
