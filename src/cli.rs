@@ -3,6 +3,7 @@
 //! Words, options and exit codes are stable; docs/cli.md lists them.
 
 mod check;
+mod control;
 mod demo;
 mod error;
 mod explain;
