@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
-use super::offline::{Found, Trouble, Troubles, count, places, say, say_json};
+use super::offline::{Found, places};
 use super::open::rules;
+use super::output::{count, say, say_json};
+use super::trouble::{Trouble, Troubles};
 use super::{Outcome, Result};
-use crate::document::{Form, Inspection, Standing, inspect};
+use crate::document::{Form, Inspection, Standing, inspect, is_whole};
 use crate::policy::{Class, Ledger, Policy};
 
 /// Tell whether a secret stands in the clear: exit code 1, and a list, if one does
@@ -36,13 +38,19 @@ impl Check {
     pub(super) fn run(self) -> Result {
         let mut exposed = Vec::new();
         let mut troubles = Troubles::default();
+        let mut unread = Vec::new();
         let mut files = 0;
         for place in places(&self.paths)? {
             let (policy, ledger) = rules(&place.store)?;
             place.each_file(&mut |found| {
                 files += 1;
                 match found.read() {
-                    Ok(text) => exposed.extend(exposed_in(&policy, &ledger, found, &text)),
+                    Ok(text) => {
+                        exposed.extend(exposed_in(&policy, &ledger, found, &text));
+                        if found.is_unread_configuration(&policy) && !is_whole(&text) {
+                            unread.push(found.shown.to_string_lossy().into_owned());
+                        }
+                    }
                     // A codec would have to read it; a file that none reads may be large.
                     Err(Trouble::TooLarge) if found.may_be_large(&policy) => {}
                     Err(trouble) => troubles.note(&found.shown, &trouble),
@@ -54,10 +62,14 @@ impl Check {
             say_json(&json!({
                 "files": files,
                 "unreadable": troubles.count,
+                "not_looked_into": unread,
                 "exposed": exposed.iter().map(Exposed::to_json).collect::<Vec<_>>(),
             }))?;
         } else {
             exposed.iter().try_for_each(Exposed::say)?;
+            for path in &unread {
+                eprintln!("not looked into: {path}: no rule names it, nor is its format read");
+            }
             if !exposed.is_empty() {
                 eprintln!(
                     "{} in the clear; `confseal seal` seals them",

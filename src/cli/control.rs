@@ -1,4 +1,7 @@
-//! Talking to a running mount: one command through its `.confseal/control`.
+//! Talking to a running mount through its control room: one command, or the rules in force.
+//!
+//! Its files are streams without a position, on which a read gives the beginning once more: each
+//! is read in one piece.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Read, Write};
@@ -6,15 +9,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::error::Failure;
-use super::offline::say;
+use super::output::say;
 use super::{Outcome, Result};
+use crate::policy::Policy;
 use crate::store::CONTROL_DIR;
 
 /// How often a command that goes on is asked how far it is.
 const PACE: Duration = Duration::from_millis(500);
 
-/// More than any answer has.
-const LONGEST_ANSWER: usize = 256 << 10;
+/// More than any answer or policy has.
+const LONGEST_TEXT: usize = 1 << 20;
 
 /// Has the mount at `root` run `verb` with `arguments`, waits for its end, and prints the answer.
 pub(super) fn command(root: &Path, verb: &str, arguments: &[&[u8]]) -> Result {
@@ -34,7 +38,7 @@ pub(super) fn command(root: &Path, verb: &str, arguments: &[&[u8]]) -> Result {
     }
     line.push(b'\n');
     let written = control.write_all(&line);
-    let answer = wait(&mut control, verb).map_err(Failure::io(&path))?;
+    let answer = wait(control, &path, verb).map_err(Failure::io(&path))?;
     let answer = answer.trim_end();
     match written.as_ref().map_err(io::Error::raw_os_error) {
         // EBADMSG: it was done, and some files failed, as the answer says.
@@ -48,15 +52,22 @@ pub(super) fn command(root: &Path, verb: &str, arguments: &[&[u8]]) -> Result {
     Ok(if clean { Outcome::Done } else { Outcome::NotClean })
 }
 
+/// The rules in force in the mount at `root`. Its ledger is not to be seen from here.
+pub(super) fn rules(root: &Path) -> Result<Policy> {
+    let path = root.join(CONTROL_DIR).join("policy.toml");
+    let text = File::open(&path).and_then(|mut file| read_once(&mut file));
+    let text = text.map_err(Failure::io(&path))?;
+    if text.is_empty() {
+        return Ok(Policy::builtin());
+    }
+    Policy::parse(&text).map_err(|error| Failure::Policy { path, error })
+}
+
 /// The answer, once the command has come to its end.
-fn wait(control: &mut File, verb: &str) -> io::Result<String> {
+fn wait(mut control: File, path: &Path, verb: &str) -> io::Result<String> {
     let still_going = format!("{verb} goes on");
     loop {
-        // The descriptor is a stream: each read begins at the answer's start.
-        let mut answer = vec![0; LONGEST_ANSWER];
-        let len = control.read(&mut answer)?;
-        answer.truncate(len);
-        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let answer = read_once(&mut control)?;
         if !answer.starts_with(&still_going) {
             return Ok(answer);
         }
@@ -64,5 +75,17 @@ fn wait(control: &mut File, verb: &str) -> io::Result<String> {
             eprintln!("{}", answer.trim_end());
         }
         std::thread::sleep(PACE);
+        // A new descriptor gives the caller's last answer, from its start.
+        control = File::open(path)?;
     }
+}
+
+fn read_once(file: &mut File) -> io::Result<String> {
+    let mut text = vec![0; LONGEST_TEXT];
+    let len = file.read(&mut text)?;
+    if len == text.len() {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    text.truncate(len);
+    String::from_utf8(text).map_err(|_| io::ErrorKind::InvalidData.into())
 }

@@ -6,11 +6,13 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::error::Failure;
-use super::offline::{Trouble, Troubles, places, read, say, say_json};
+use super::offline::{places, read};
 use super::open::{is_mount, locate, open_store, rules};
-use super::{Outcome, Result};
+use super::output::{say, say_json};
+use super::trouble::{Trouble, Troubles};
+use super::{Outcome, Result, control};
 use crate::document::{Finding, Form, Inspection, Standing, inspect};
-use crate::policy::{Class, ClassReason, Classified, Policy, Secret};
+use crate::policy::{Class, ClassReason, Classified, Ledger, Policy, Secret};
 
 /// Say which values are secret and why: of a file each field, of a directory each file
 ///
@@ -62,12 +64,17 @@ impl Explain {
     fn explain_file(&self) -> Result {
         let (root, file) = locate(&self.path)?;
         let store = open_store(&root)?;
-        let (policy, ledger) = rules(&store)?;
+        let (policy, ledger) = if is_mount(&root) {
+            eprintln!(
+                "seen through a mount: all stands in the clear here, and what only the ledger \
+                 names counts as public"
+            );
+            (control::rules(&root)?, Ledger::new())
+        } else {
+            rules(&store)?
+        };
         let text = read(&store, &file).map_err(|trouble| trouble.into_failure(&self.path))?;
         let seen = inspect(&policy, &ledger, &file, &text);
-        if is_mount(&root) {
-            eprintln!("seen through a mount: every value is in the clear here");
-        }
         let shown = self.path.to_string_lossy();
         if self.json {
             let mut said = file_json(&shown, &seen.class, &form(&seen));

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use super::error::Failure;
-use super::offline::{keep_secrets_in_memory, say, show};
+use super::offline::keep_secrets_in_memory;
+use super::output::{say, show};
 use super::{Outcome, Result};
 use crate::keyring::{Key as MasterKey, KeySource, first_present};
 

@@ -5,15 +5,15 @@
 //! store's lock; a file that cannot be done is named, and the others go on.
 
 use std::ffi::OsStr;
-use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use super::Result;
 use super::error::Failure;
 use super::open::{self, KeyArguments, is_mount, locate, open_store};
-use super::{Outcome, Result};
-use crate::document::{FieldPath, OpenError, Sealing, ValueError};
+use super::trouble::Trouble;
+use crate::document::Sealing;
 use crate::path::RelPath;
 use crate::policy::{Class, Policy};
 use crate::store::{
@@ -23,7 +23,26 @@ use crate::store::{
 use crate::sys;
 
 /// The largest file that is looked at, in bytes: what a mount allows when nothing else is said.
-const LARGEST: u64 = 64 << 20;
+pub(super) const LARGEST: u64 = 64 << 20;
+
+/// Extensions of configuration formats that have no codec yet.
+const UNREAD: &[&str] = &[
+    "yaml",
+    "yml",
+    "xml",
+    "ini",
+    "conf",
+    "cfg",
+    "cnf",
+    "config",
+    "properties",
+    "hcl",
+    "tf",
+    "tfvars",
+    "json5",
+    "plist",
+    "desktop",
+];
 
 /// How often a file is tried that other programs write meanwhile.
 const ATTEMPTS: usize = 8;
@@ -141,6 +160,9 @@ impl Place {
         sealing.ledger = ledger.into();
         let seal_kept = |_: &RelPath, displaced: &[u8]| Ok(sealing.seal_kept(displaced));
         let recovery = self.store.recover(&seal_kept).map_err(Failure::io(self.store.path()))?;
+        for kept in recovery.kept {
+            eprintln!("confseal: left by a crash: {}", self.kept_path(&kept).display());
+        }
         for (file, error) in recovery.failed {
             let path = self.store.path().join(file.as_os_str());
             eprintln!("confseal: {}: left by a crash: {error}", path.display());
@@ -195,6 +217,15 @@ impl Found<'_> {
         read_in(self.dir, self.file.name())
     }
 
+    /// Whether it looks like configuration, and neither a rule nor a codec of this version knows
+    /// it: whatever secrets it holds stay in it.
+    pub(super) fn is_unread_configuration(&self, policy: &Policy) -> bool {
+        let name = self.file.name().as_encoded_bytes().to_ascii_lowercase();
+        let extension = name.rsplit(|b| *b == b'.').next().unwrap_or_default();
+        let known = UNREAD.iter().any(|unread| unread.as_bytes() == extension);
+        known && name.len() > extension.len() && policy.classify(self.file).class == Class::Unknown
+    }
+
     /// Whether no rule asks for the file to be sealed; then it may be too large for us.
     pub(super) fn may_be_large(&self, policy: &Policy) -> bool {
         matches!(policy.classify(self.file).class, Class::Unknown | Class::Plain)
@@ -232,104 +263,10 @@ impl Found<'_> {
     }
 }
 
-/// Why one file could not be done. Never holds plaintext.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Trouble {
-    /// Reading or writing it.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    /// It is sealed and cannot be opened.
-    #[error(transparent)]
-    Sealed(#[from] OpenError),
-    /// A kept version cannot be opened.
-    #[error(transparent)]
-    Kept(#[from] ValueError),
-    /// Too large to be looked at.
-    #[error("larger than {} MiB", LARGEST >> 20)]
-    TooLarge,
-    /// Others write it.
-    #[error("other programs keep writing it")]
-    Busy,
-    /// The policy would lay sealed values open.
-    #[error("sealed, and public by the policy: {}; left as it is", Fields(.0))]
-    LaidOpen(Vec<FieldPath>),
-}
-
-impl Trouble {
-    /// The same, of the one file that a verb is about.
-    pub(super) fn into_failure(self, path: &Path) -> Failure {
-        match self {
-            Trouble::Io(error) => Failure::io(path)(error),
-            other => Failure::Io { path: path.into(), error: io::Error::other(other) },
-        }
-    }
-}
-
-/// Names of fields; none stands for the whole file.
-struct Fields<'a>(&'a [FieldPath]);
-
-impl fmt::Display for Fields<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
-            return f.write_str("the whole file");
-        }
-        for (n, field) in self.0.iter().enumerate() {
-            write!(f, "{}`{field}`", if n > 0 { ", " } else { "" })?;
-        }
-        Ok(())
-    }
-}
-
-/// The files that could not be done, named on standard error as they are met.
-#[derive(Default)]
-pub(super) struct Troubles {
-    pub count: usize,
-}
-
-impl Troubles {
-    /// Notes one; what has vanished since it was listed is none.
-    pub(super) fn note(&mut self, path: &Path, trouble: &Trouble) {
-        if matches!(trouble, Trouble::Io(error) if error.kind() == io::ErrorKind::NotFound) {
-            return;
-        }
-        self.count += 1;
-        eprintln!("confseal: {}: {trouble}", path.display());
-    }
-
-    /// The outcome of a verb that went on to the end.
-    pub(super) fn outcome(&self) -> Outcome {
-        if self.count == 0 { Outcome::Done } else { Outcome::NotClean }
-    }
-}
-
-/// Prints a line to standard output; unlike `println!`, a closed pipe is an error like any other.
-pub(super) fn say(line: fmt::Arguments<'_>) -> Result<()> {
-    writeln!(io::stdout().lock(), "{line}").map_err(Failure::io("standard output"))
-}
-
-/// Prints `value` as JSON.
-pub(super) fn say_json(value: &serde_json::Value) -> Result<()> {
-    say(format_args!("{value:#}"))
-}
-
-/// Writes bytes to standard output as they are; on a terminal with a line end behind, so that the
-/// prompt does not run into them.
-pub(super) fn show(bytes: &[u8]) -> Result<()> {
-    let mut out = io::stdout().lock();
-    let line_end = io::IsTerminal::is_terminal(&out) && bytes.last().is_some_and(|b| *b != b'\n');
-    out.write_all(bytes)
-        .and_then(|()| out.write_all(if line_end { b"\n" } else { b"" }))
-        .and_then(|()| out.flush())
-        .map_err(Failure::io("standard output"))
-}
-
-/// `1 field`, `2 fields`.
-pub(super) fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]

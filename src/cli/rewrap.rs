@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::Result;
 use super::control;
 use super::error::Failure;
-use super::offline::{Place, Trouble, Troubles, places, say};
+use super::offline::{Place, places};
 use super::open::{KeyArguments, is_mount, locate, remember_key};
-use super::Result;
+use super::output::say;
+use super::trouble::{Trouble, Troubles};
 use crate::document::{Rewrapped, Sealing, token_keys};
 
 /// Seal everything that is not under the master key under it
@@ -47,7 +49,7 @@ impl Rewrap {
             return control::command(&root, "rewrap", &flags.chain(path).collect::<Vec<_>>());
         }
         let mut totals = Totals::default();
-        for place in places(&[self.dir.clone()])? {
+        for place in places(std::slice::from_ref(&self.dir))? {
             self.rewrap_store(&place, &mut totals)?;
         }
         let rewrapped = totals.rewrapped;

@@ -5,35 +5,18 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::error::Failure;
-use super::offline::{Change, Found, Place, Trouble, Troubles, count, places, say};
-use super::open::{KeyArguments, remember_key};
 use super::Result;
+use super::error::Failure;
+use super::offline::{Change, Found, Place, places};
+use super::open::{KeyArguments, remember_key};
+use super::output::{count, say};
+use super::trouble::{Trouble, Troubles};
 use crate::document::{
     Existing, FieldPath, Form, Opened, Sealed, Sealing, Standing, WholeBecause, inspect,
 };
 use crate::path::RelPath;
-use crate::policy::{Class, Ledger};
+use crate::policy::Ledger;
 use crate::store::CONTROL_DIR;
-
-/// Extensions of configuration formats that have no codec yet.
-const UNREAD: &[&str] = &[
-    "yaml",
-    "yml",
-    "xml",
-    "ini",
-    "conf",
-    "cfg",
-    "cnf",
-    "config",
-    "properties",
-    "hcl",
-    "tf",
-    "tfvars",
-    "json5",
-    "plist",
-    "desktop",
-];
 
 /// Seal the secrets of a store, or of some of its files
 ///
@@ -180,8 +163,7 @@ impl Totals {
     /// Counts a file, and says what was done to it.
     fn add(&mut self, sealing: &Sealing, found: &Found<'_>, done: Done) -> Result<()> {
         let class = sealing.policy.classify(found.file);
-        if done.left_plain && class.class == Class::Unknown && looks_like_configuration(found.file)
-        {
+        if done.left_plain && found.is_unread_configuration(&sealing.policy) {
             self.unread.push(found.shown.clone());
         }
         match (done.changed, done.form) {
@@ -222,30 +204,5 @@ impl Totals {
             "  hint: a rule with `seal = \"whole\"` in .confseal/policy.toml seals such files"
         );
         Ok(())
-    }
-}
-
-fn looks_like_configuration(file: &RelPath) -> bool {
-    let name = file.name().as_encoded_bytes().to_ascii_lowercase();
-    UNREAD.iter().any(|extension| {
-        name.strip_suffix(extension.as_bytes()).is_some_and(|rest| rest.ends_with(b"."))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn configuration_is_known_by_its_extension() {
-        for (name, expected) in [
-            ("a.yaml", true),
-            ("X.YML", true),
-            ("d/my.cnf", true),
-            ("yaml", false),
-            ("a.md", false),
-        ] {
-            assert_eq!(looks_like_configuration(&RelPath::new(name).unwrap()), expected, "{name}");
-        }
     }
 }

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::error::Failure;
-use super::offline::{keep_secrets_in_memory, say, show};
+use super::offline::keep_secrets_in_memory;
 use super::open::{KeyArguments, locate, open_store, sealing};
+use super::output::{say, show};
 use super::view::parse_field;
 use super::{Outcome, Result};
 use crate::document::{Binding, Sealing};

@@ -7,8 +7,10 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::error::Failure;
-use super::offline::{Place, Trouble, Troubles, count, places, say, say_json};
+use super::offline::{Place, places};
 use super::open::{KeyArguments, is_mount, locate};
+use super::output::{count, say, say_json};
+use super::trouble::{Trouble, Troubles};
 use super::{Outcome, Result, control};
 use crate::document::{OpenError, Sealing, token_keys};
 use crate::keyring::KeyId;
@@ -55,7 +57,7 @@ impl Verify {
             return control::command(&root, "verify", &path.into_iter().collect::<Vec<_>>());
         }
         let mut found = Found::default();
-        for place in places(&[self.path.clone()])? {
+        for place in places(std::slice::from_ref(&self.path))? {
             found.look_at(&place, &place.sealing(&self.keys)?)?;
         }
         if self.json {

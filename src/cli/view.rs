@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::error::Failure;
-use super::offline::{keep_secrets_in_memory, read, show};
-use super::open::{KeyArguments, is_mount, locate, open_store, rules, sealing};
-use super::{Outcome, Result};
+use super::offline::{keep_secrets_in_memory, read};
+use super::open::{KeyArguments, is_mount, locate, open_store, sealing};
+use super::output::show;
+use super::{Outcome, Result, control};
 use crate::document::{FieldPath, field_value};
 use crate::path::RelPath;
 use crate::policy::Policy;
@@ -48,11 +49,11 @@ impl View {
 
     /// The rules of the store or mount at `root`, and the view of `file` in it.
     fn open(&self, root: &Path, file: &RelPath) -> Result<(Policy, SecretBytes)> {
-        let store = open_store(root)?;
         if is_mount(root) {
             let view = std::fs::read(&self.file).map_err(Failure::io(&self.file))?;
-            return Ok((rules(&store)?.0, view.into()));
+            return Ok((control::rules(root)?, view.into()));
         }
+        let store = open_store(root)?;
         let sealing = sealing(&store, &self.keys.sources(store.path())?)?;
         let stored = read(&store, file).map_err(|trouble| trouble.into_failure(&self.file))?;
         let opened = sealing
