@@ -1,7 +1,6 @@
 //! Talking to a running mount through its control room: one command, or the rules in force.
 //!
-//! Its files are streams without a position, on which a read gives the beginning once more: each
-//! is read in one piece.
+//! Its files are streams, which cannot be read at an offset: each is read in one piece.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Read, Write};

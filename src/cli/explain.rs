@@ -12,6 +12,7 @@ use super::output::{say, say_json};
 use super::trouble::{Trouble, Troubles};
 use super::{Outcome, Result, control};
 use crate::document::{Finding, Form, Inspection, Standing, inspect};
+use crate::path::RelPath;
 use crate::policy::{Class, ClassReason, Classified, Ledger, Policy, Secret};
 
 /// Say which values are secret and why: of a file each field, of a directory each file
@@ -50,7 +51,8 @@ impl Explain {
                 };
                 let shown = found.shown.to_string_lossy().into_owned();
                 files.push(file_json(&shown, &class, &form));
-                rows.push([shown, class_name(class.class), form, class_reason(&class)]);
+                let by = class_reason(found.file, &class);
+                rows.push([shown, class_name(class.class), form, by]);
                 Ok(())
             })?;
         }
@@ -82,7 +84,7 @@ impl Explain {
             say_json(&said)?;
             return Ok(Outcome::Done);
         }
-        let (class, by) = (class_name(seen.class.class), class_reason(&seen.class));
+        let (class, by) = (class_name(seen.class.class), class_reason(&file, &seen.class));
         say(format_args!("{shown}: {class}, by {by}; stands {}", form(&seen)))?;
         say_why(&policy, &seen, &text)?;
         if seen.fields.is_empty() {
@@ -121,12 +123,11 @@ fn class_name(class: Class) -> String {
     }
 }
 
-fn class_reason(class: &Classified) -> String {
-    let origin = match &class.base {
-        base if class.reason == ClassReason::Unruled => return format!("no rule for {base}"),
-        base => base,
-    };
-    format!("{} ({origin})", class.reason)
+fn class_reason(file: &RelPath, class: &Classified) -> String {
+    match &class.base {
+        base if base == file || class.reason == ClassReason::Unruled => class.reason.to_string(),
+        origin => format!("{}, as a version of {origin}", class.reason),
+    }
 }
 
 fn form(seen: &Inspection) -> String {

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::error::Failure;
 use super::offline::keep_secrets_in_memory;
-use super::open::{KeyArguments, locate, open_store, sealing};
+use super::open::{KeyArguments, is_mount, locate, open_store, sealing};
 use super::output::{say, show};
 use super::view::parse_field;
 use super::{Outcome, Result};
@@ -69,6 +69,10 @@ impl PlaceArguments {
                 (root, directory.join(name))
             }
         };
+        if is_mount(&root) {
+            let path = self.file.clone().unwrap_or(root);
+            return Err(Failure::Mounted { path });
+        }
         let store = open_store(&root)?;
         Ok((sealing(&store, &keys.sources(store.path())?)?, file))
     }

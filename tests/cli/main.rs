@@ -3,6 +3,7 @@
 
 mod keys;
 mod looking;
+mod manual;
 mod rotation;
 mod scene;
 mod sealing;
