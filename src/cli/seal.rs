@@ -12,7 +12,8 @@ use super::open::{KeyArguments, remember_key};
 use super::output::{count, say};
 use super::trouble::{Trouble, Troubles};
 use crate::document::{
-    Existing, FieldPath, Form, Opened, Sealed, Sealing, Standing, WholeBecause, inspect,
+    Cause, Existing, FieldPath, Form, Opened, Sealed, Sealing, Standing, TokenError, WholeBecause,
+    inspect,
 };
 use crate::path::RelPath;
 use crate::policy::Ledger;
@@ -71,6 +72,7 @@ impl Seal {
 
     fn seal_store(&self, place: &Place, totals: &mut Totals) -> Result<()> {
         let (sealing, _lock) = place.begin(&self.keys, self.dry_run)?;
+        refuse_a_strange_key(place, &sealing)?;
         let mut ledger = (*sealing.ledger).clone();
         let mut any_sealed = false;
         let walked = place.each_file(&mut |found| {
@@ -105,6 +107,24 @@ impl Seal {
         }
         walked
     }
+}
+
+/// A store may have tokens and not remember its key. Under another one nothing is to be added.
+fn refuse_a_strange_key(place: &Place, sealing: &Sealing) -> Result<()> {
+    let path = place.store.path().join(CONTROL_DIR).join("fingerprint");
+    if place.store.read_state("fingerprint").map_err(Failure::io(path))?.is_some() {
+        return Ok(());
+    }
+    place.each_file(&mut |found| {
+        let opened = found.read().map(|stored| sealing.open(found.file, &stored));
+        match opened {
+            Ok(Err(error)) if matches!(error.cause, Cause::Token(TokenError::NoKey(_))) => {
+                Err(Failure::Sealed { file: found.file.clone(), error })
+            }
+            // What else fails is said when its turn comes.
+            _ => Ok(()),
+        }
+    })
 }
 
 fn write_ledger(place: &Place, ledger: &Ledger) -> Result<()> {

@@ -84,3 +84,16 @@ fn the_wrong_key_is_refused_and_both_are_named() {
     }
     assert_eq!(scene.snapshot(), before);
 }
+
+#[test]
+fn a_store_that_does_not_remember_its_key_gets_no_second_one() {
+    let scene = Scene::sealed();
+    std::fs::remove_file(scene.store(".confseal/fingerprint")).unwrap();
+    scene.put("a-new.toml", "password = 'canary'\n");
+    let before = scene.snapshot();
+    let said = scene.run(&["seal", "store", "--key", "file:two.key"]).code(9);
+    said.complains(&[&format!("no key {} in the keyring", scene.key_id("one.key"))]);
+    assert_eq!(scene.snapshot(), before);
+    scene.run(&["seal", "store", "--key", "file:one.key"]).code(0);
+    assert!(scene.store(".confseal/fingerprint").exists());
+}
