@@ -9,9 +9,10 @@ use clap::{Args, Subcommand};
 
 use super::error::Failure;
 use super::offline::keep_secrets_in_memory;
+use super::open::KeyArguments;
 use super::output::{say, show};
 use super::{Outcome, Result};
-use crate::keyring::{Key as MasterKey, KeySource, first_present};
+use crate::keyring::{Key as MasterKey, KeySource};
 
 /// Make a key, or name one
 #[derive(Args)]
@@ -38,7 +39,7 @@ pub(super) struct New {
 
 /// Print the fingerprint of a key; its first eight digits are the key id in every token
 ///
-/// Without arguments: of the key at the usual places.
+/// Without arguments: of the key that the current directory's store would get.
 #[derive(Args)]
 pub(super) struct Fingerprint {
     /// The key file.
@@ -89,12 +90,10 @@ fn write_new(file: &Path, line: &[u8]) -> io::Result<()> {
 impl Fingerprint {
     pub(super) fn run(self) -> Result {
         keep_secrets_in_memory();
-        let key = match (self.file, self.key) {
-            (Some(file), _) => KeySource::File(file).read()?,
-            (None, Some(source)) => source.read()?,
-            (None, None) => first_present(&KeySource::defaults())?.1,
-        };
-        say(format_args!("{}", key.fingerprint()))?;
+        let key = self.file.map(KeySource::File).or(self.key);
+        let keys = KeyArguments { key, ..Default::default() };
+        let keyring = keys.sources(Path::new("."))?.read()?;
+        say(format_args!("{}", keyring.master().fingerprint()))?;
         Ok(Outcome::Done)
     }
 }
