@@ -3,6 +3,7 @@
 //! Words, options and exit codes are stable; docs/cli.md lists them.
 
 mod check;
+mod control;
 mod demo;
 mod error;
 mod explain;
@@ -10,9 +11,11 @@ mod key;
 mod mount;
 mod offline;
 mod open;
+mod output;
 mod rewrap;
 mod seal;
 mod status;
+mod trouble;
 mod umount;
 mod value;
 mod verify;

@@ -1,15 +1,139 @@
-//! `check`.
+//! `check`: does a secret stand in the clear? Needs no key, so that a commit hook can ask.
+
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use serde_json::json;
 
+use super::offline::{Found, places};
+use super::open::rules;
+use super::output::{count, say, say_json};
+use super::trouble::{Trouble, Troubles};
 use super::{Outcome, Result};
+use crate::document::{Form, Inspection, Standing, inspect, is_whole};
+use crate::policy::{Class, Ledger, Policy};
 
-/// Placeholder.
+/// Tell whether a secret stands in the clear: exit code 1, and a list, if one does
+///
+/// Needs no key and writes nothing.
 #[derive(Args)]
-pub(super) struct Check;
+pub(super) struct Check {
+    /// Files, and directories with all that is in them.
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// For scripts: what was found as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A secret in the clear.
+struct Exposed {
+    path: PathBuf,
+    /// Line and field; `None` for the file as a whole.
+    field: Option<(usize, String)>,
+    reason: String,
+}
 
 impl Check {
     pub(super) fn run(self) -> Result {
-        Ok(Outcome::Done)
+        let mut exposed = Vec::new();
+        let mut troubles = Troubles::default();
+        let mut unread = Vec::new();
+        let mut files = 0;
+        for place in places(&self.paths)? {
+            let (policy, ledger) = rules(&place.store)?;
+            place.each_file(&mut |found| {
+                files += 1;
+                match found.read() {
+                    Ok(text) => {
+                        exposed.extend(exposed_in(&policy, &ledger, found, &text));
+                        if found.is_unread_configuration(&policy) && !is_whole(&text) {
+                            unread.push(found.shown.to_string_lossy().into_owned());
+                        }
+                    }
+                    // A codec would have to read it; a file that none reads may be large.
+                    Err(Trouble::TooLarge) if found.may_be_large(&policy) => {}
+                    Err(trouble) => troubles.note(&found.shown, &trouble),
+                }
+                Ok(())
+            })?;
+        }
+        if self.json {
+            say_json(&json!({
+                "files": files,
+                "unreadable": troubles.count,
+                "not_looked_into": unread,
+                "exposed": exposed.iter().map(Exposed::to_json).collect::<Vec<_>>(),
+            }))?;
+        } else {
+            exposed.iter().try_for_each(Exposed::say)?;
+            for path in &unread {
+                eprintln!("not looked into: {path}: no rule names it, nor is its format read");
+            }
+            if !exposed.is_empty() {
+                eprintln!(
+                    "{} in the clear; `confseal seal` seals them",
+                    count(exposed.len(), "secret")
+                );
+            }
+        }
+        Ok(if exposed.is_empty() { troubles.outcome() } else { Outcome::NotClean })
+    }
+}
+
+fn exposed_in(policy: &Policy, ledger: &Ledger, found: &Found<'_>, text: &[u8]) -> Vec<Exposed> {
+    let seen = inspect(policy, ledger, found.file, text);
+    let mut exposed = Vec::new();
+    if let Some(reason) = whole_reason(policy, &seen, text) {
+        exposed.push(Exposed { path: found.shown.clone(), field: None, reason });
+    }
+    for field in &seen.fields {
+        let reason = match field.standing {
+            Standing::Malformed => "begins like a sealed value and is none".to_owned(),
+            _ if field.is_exposed() => field.verdict.reason.to_string(),
+            _ => continue,
+        };
+        let place = Some((field.line, field.path.to_string()));
+        exposed.push(Exposed { path: found.shown.clone(), field: place, reason });
+    }
+    exposed
+}
+
+/// Why the file should be sealed whole, if it should be and is not.
+fn whole_reason(policy: &Policy, seen: &Inspection, text: &[u8]) -> Option<String> {
+    if seen.form == Form::Whole {
+        return seen.whole_key.is_none().then(|| "begins like a sealed file and is none".into());
+    }
+    // An empty file holds nothing, whether or not its format allows it.
+    if let Some(error) = seen.unreadable.as_ref().filter(|_| !text.is_empty()) {
+        return Some(format!("cannot be read field by field: {error}"));
+    }
+    if !seen.exposed_whole {
+        return None;
+    }
+    match seen.class.class {
+        Class::Whole => Some(format!("sealed whole by {}, and in the clear", seen.class.reason)),
+        Class::Fields(_) | Class::Plain | Class::Unknown => {
+            Some(policy.credential_in_text(text)?.to_string())
+        }
+    }
+}
+
+impl Exposed {
+    fn say(&self) -> Result<()> {
+        let path = Path::display(&self.path);
+        match &self.field {
+            Some((line, field)) => say(format_args!("{path}:{line}: {field}: {}", self.reason)),
+            None => say(format_args!("{path}: whole: {}", self.reason)),
+        }
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        let (line, field) = match &self.field {
+            Some((line, field)) => (Some(line), Some(field)),
+            None => (None, None),
+        };
+        let path = self.path.to_string_lossy();
+        json!({"file": path, "line": line, "field": field, "reason": self.reason})
     }
 }

@@ -71,6 +71,12 @@ pub(super) enum Failure {
         /// Who holds it.
         error: LockError,
     },
+    /// A mount was given where a store is needed.
+    #[error("{path}: this is a mount, not a store")]
+    Mounted {
+        /// What was given.
+        path: PathBuf,
+    },
     /// A sealed file that cannot be opened.
     #[error("{file}: {error}")]
     Sealed {
@@ -115,7 +121,7 @@ impl Failure {
             Failure::Instance(_) => 5,
             Failure::Policy { .. } | Failure::Ledger { .. } => 6,
             Failure::Io { .. } => 7,
-            Failure::Locked { .. } => 8,
+            Failure::Locked { .. } | Failure::Mounted { .. } => 8,
             Failure::Sealed { .. } | Failure::Value(_) => 9,
             Failure::Mount(_) => 10,
             Failure::Held { .. } => 11,
@@ -141,6 +147,10 @@ impl Failure {
             Failure::Locked { .. } => {
                 "while it is mounted, work through the mount: `confseal with-store`, or the file \
                  .confseal/control"
+            }
+            Failure::Mounted { .. } => {
+                "what is saved through a mount is sealed at once; to work on its store, unmount it, \
+                 or, for a verb that only looks, give the path of the store"
             }
             Failure::Mount(error) => return error.hint().map(str::to_owned),
             Failure::Held { .. } => "stop them first, or mount with --force",

@@ -1,15 +1,228 @@
-//! `seal`.
+//! `seal`: every secret of a store that stands in the clear is sealed. It never lays one open.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Outcome, Result};
+use super::Result;
+use super::error::Failure;
+use super::offline::{Change, Found, Place, places};
+use super::open::{KeyArguments, remember_key};
+use super::output::{count, say};
+use super::trouble::{Trouble, Troubles};
+use crate::document::{
+    Cause, Existing, FieldPath, Form, Opened, Sealed, Sealing, Standing, TokenError, WholeBecause,
+    inspect,
+};
+use crate::path::RelPath;
+use crate::policy::Ledger;
+use crate::store::CONTROL_DIR;
 
-/// Placeholder.
+/// Seal the secrets of a store, or of some of its files
+///
+/// What is sealed already keeps its bytes: a second run changes nothing. Version-control
+/// directories and symlinks are left alone. Works on the store, not through a mount.
 #[derive(Args)]
-pub(super) struct Seal;
+pub(super) struct Seal {
+    /// Files, and directories with all that is in them.
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Say what would be sealed, and write nothing.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    keys: KeyArguments,
+}
+
+/// What there is to say of one file.
+struct Done {
+    changed: bool,
+    form: Form,
+    /// Tokens that were not there before.
+    fresh: usize,
+    whole: Option<WholeBecause>,
+    /// Fields for the ledger.
+    ledger: Vec<FieldPath>,
+    left_plain: bool,
+}
+
+#[derive(Default)]
+struct Totals {
+    changed: usize,
+    sealed: usize,
+    plain: usize,
+    /// Left plain though they look like configuration.
+    unread: Vec<PathBuf>,
+    troubles: Troubles,
+}
 
 impl Seal {
     pub(super) fn run(self) -> Result {
-        Ok(Outcome::Done)
+        let mut totals = Totals::default();
+        for place in places(&self.paths)? {
+            self.seal_store(&place, &mut totals)?;
+        }
+        totals.say()?;
+        if self.dry_run {
+            eprintln!("dry run: nothing was written");
+        }
+        Ok(totals.troubles.outcome())
+    }
+
+    fn seal_store(&self, place: &Place, totals: &mut Totals) -> Result<()> {
+        let (sealing, _lock) = place.begin(&self.keys, self.dry_run)?;
+        refuse_a_strange_key(place, &sealing)?;
+        let mut ledger = (*sealing.ledger).clone();
+        let mut any_sealed = false;
+        let walked = place.each_file(&mut |found| {
+            let make = |stored: &[u8]| seal_file(&sealing, found.file, stored);
+            match found.replace(&sealing, self.dry_run, make) {
+                Ok(done) => {
+                    for field in &done.ledger {
+                        ledger.insert(found.file, field);
+                    }
+                    any_sealed |= done.form != Form::Plain;
+                    totals.add(&sealing, found, done)
+                }
+                // Nothing that a rule names is in it, as far as can be told.
+                Err(Trouble::TooLarge) if found.may_be_large(&sealing.policy) => {
+                    totals.plain += 1;
+                    Ok(())
+                }
+                Err(trouble) => {
+                    totals.troubles.note(&found.shown, &trouble);
+                    Ok(())
+                }
+            }
+        });
+        // Also when the walk ended early: what was sealed until then is sealed.
+        if !self.dry_run {
+            if ledger != *sealing.ledger {
+                write_ledger(place, &ledger)?;
+            }
+            if any_sealed {
+                remember_key(&place.store, &sealing)?;
+            }
+        }
+        walked
+    }
+}
+
+/// A store may have tokens and not remember its key. Under another one nothing is to be added.
+fn refuse_a_strange_key(place: &Place, sealing: &Sealing) -> Result<()> {
+    let path = place.store.path().join(CONTROL_DIR).join("fingerprint");
+    if place.store.read_state("fingerprint").map_err(Failure::io(path))?.is_some() {
+        return Ok(());
+    }
+    place.each_file(&mut |found| {
+        let opened = found.read().map(|stored| sealing.open(found.file, &stored));
+        match opened {
+            Ok(Err(error)) if matches!(error.cause, Cause::Token(TokenError::NoKey(_))) => {
+                Err(Failure::Sealed { file: found.file.clone(), error })
+            }
+            // What else fails is said when its turn comes.
+            _ => Ok(()),
+        }
+    })
+}
+
+fn write_ledger(place: &Place, ledger: &Ledger) -> Result<()> {
+    let path = place.store.path().join(CONTROL_DIR).join("sealed");
+    place.store.write_state("sealed", ledger.to_string().as_bytes()).map_err(Failure::io(path))
+}
+
+/// Opened first, so that what is sealed stays as it is.
+fn seal_file(sealing: &Sealing, file: &RelPath, stored: &[u8]) -> Result<Change<Done>, Trouble> {
+    let opened = sealing.open(file, stored)?;
+    let existing = match opened.form {
+        Form::Plain => Existing::Plain,
+        Form::Fields(_) | Form::Whole => Existing::NothingPlain,
+    };
+    let sealed = sealing.seal(file, &opened.view, &[&opened.stock], existing);
+    refuse_to_lay_open(sealing, file, stored, &opened, &sealed)?;
+    let before: HashSet<String> = opened.stock.tokens().map(ToString::to_string).collect();
+    let is_fresh = |token: &String| !before.contains(token);
+    let done = Done {
+        changed: sealed.stored != stored,
+        form: sealed.form,
+        fresh: sealed.stock.tokens().map(ToString::to_string).filter(is_fresh).count(),
+        left_plain: sealed.form == Form::Plain && !stored.is_empty(),
+        whole: sealed.whole,
+        ledger: [opened.unruled, sealed.ledger].concat(),
+    };
+    Ok((done.changed.then_some(sealed.stored), done))
+}
+
+/// A rule may call a sealed value public. Whoever saves the file through the mount wants it so;
+/// whoever runs `seal` does not.
+fn refuse_to_lay_open(
+    sealing: &Sealing,
+    file: &RelPath,
+    stored: &[u8],
+    opened: &Opened,
+    sealed: &Sealed,
+) -> Result<(), Trouble> {
+    let laid_open: Vec<FieldPath> = match (opened.form, sealed.form) {
+        (Form::Whole, Form::Plain) => return Err(Trouble::LaidOpen(Vec::new())),
+        (Form::Fields(_), Form::Fields(_) | Form::Plain) if sealed.stored != stored => {
+            let fields = |text| inspect(&sealing.policy, &sealing.ledger, file, text).fields;
+            // The same fields in the same order: both texts have the shape of the view.
+            let pairs = fields(stored).into_iter().zip(fields(&sealed.stored));
+            let opens = pairs.filter(|(before, after)| {
+                before.standing != Standing::Clear && after.standing == Standing::Clear
+            });
+            opens.map(|(before, _)| before.path).collect()
+        }
+        _ => return Ok(()),
+    };
+    if laid_open.is_empty() { Ok(()) } else { Err(Trouble::LaidOpen(laid_open)) }
+}
+
+impl Totals {
+    /// Counts a file, and says what was done to it.
+    fn add(&mut self, sealing: &Sealing, found: &Found<'_>, done: Done) -> Result<()> {
+        let class = sealing.policy.classify(found.file);
+        if done.left_plain && found.is_unread_configuration(&sealing.policy) {
+            self.unread.push(found.shown.clone());
+        }
+        match (done.changed, done.form) {
+            (true, _) => self.changed += 1,
+            (false, Form::Plain) => self.plain += 1,
+            (false, Form::Fields(_) | Form::Whole) => self.sealed += 1,
+        }
+        if !done.changed {
+            return Ok(());
+        }
+        let shown = found.shown.display();
+        match &done.whole {
+            None => say(format_args!("{shown}: {} sealed", count(done.fresh, "field"))),
+            Some(WholeBecause::Rule) => {
+                say(format_args!("{shown}: sealed whole, by {}", class.reason))
+            }
+            Some(because) => say(format_args!("{shown}: sealed whole: {because}")),
+        }
+    }
+
+    fn say(&self) -> Result<()> {
+        say(format_args!(
+            "{} sealed, {} sealed already, {} left plain",
+            count(self.changed, "file"),
+            self.sealed,
+            self.plain
+        ))?;
+        if self.unread.is_empty() {
+            return Ok(());
+        }
+        say(format_args!(
+            "left plain: no rule names them, and this version does not read their format:"
+        ))?;
+        for path in &self.unread {
+            say(format_args!("  {}", path.display()))?;
+        }
+        eprintln!(
+            "  hint: a rule with `seal = \"whole\"` in .confseal/policy.toml seals such files"
+        );
+        Ok(())
     }
 }

@@ -1,15 +1,69 @@
-//! `view`.
+//! `view`: the plaintext of a sealed file, or of one field, to standard output and nowhere else.
+
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{Outcome, Result};
+use super::error::Failure;
+use super::offline::{keep_secrets_in_memory, read};
+use super::open::{KeyArguments, is_mount, locate, open_store, sealing};
+use super::output::show;
+use super::{Outcome, Result, control};
+use crate::document::{FieldPath, field_value};
+use crate::path::RelPath;
+use crate::policy::Policy;
+use crate::secret::SecretBytes;
 
-/// Placeholder.
+/// Print the plaintext of a file, or of one of its fields
+///
+/// The bytes are printed as they are. A field is printed as programs understand it, without quotes
+/// and escapes. Only on a terminal a missing line end is added.
 #[derive(Args)]
-pub(super) struct View;
+pub(super) struct View {
+    /// A file in a store; one in a mount is simply read.
+    file: PathBuf,
+    /// A field path, as `explain` shows it: database.password, users[].token, "odd key".x
+    field: Option<String>,
+    #[command(flatten)]
+    keys: KeyArguments,
+}
 
 impl View {
     pub(super) fn run(self) -> Result {
+        keep_secrets_in_memory();
+        let field = self.field.as_deref().map(parse_field).transpose()?;
+        let (root, file) = locate(&self.file)?;
+        let (policy, view) = self.open(&root, &file)?;
+        match field {
+            None => show(&view)?,
+            Some(field) => match field_value(&policy, &file, &view, &field) {
+                Some(value) => show(&value)?,
+                None => {
+                    let file = self.file.display();
+                    return Err(Failure::Value(format!("{file}: there is no field `{field}`")));
+                }
+            },
+        }
         Ok(Outcome::Done)
     }
+
+    /// The rules of the store or mount at `root`, and the view of `file` in it.
+    fn open(&self, root: &Path, file: &RelPath) -> Result<(Policy, SecretBytes)> {
+        if is_mount(root) {
+            let view = std::fs::read(&self.file).map_err(Failure::io(&self.file))?;
+            return Ok((control::rules(root)?, view.into()));
+        }
+        let store = open_store(root)?;
+        let sealing = sealing(&store, &self.keys.sources(store.path())?)?;
+        let stored = read(&store, file).map_err(|trouble| trouble.into_failure(&self.file))?;
+        let opened = sealing
+            .open(file, &stored)
+            .map_err(|error| Failure::Sealed { file: file.clone(), error })?;
+        Ok((sealing.policy, opened.view))
+    }
+}
+
+/// Reads a field path given as an argument.
+pub(super) fn parse_field(text: &str) -> Result<FieldPath> {
+    FieldPath::parse(text).map_err(|error| Failure::Usage(format!("`{text}`: {error}")))
 }

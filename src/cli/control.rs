@@ -1,0 +1,90 @@
+//! Talking to a running mount through its control room: one command, or the rules in force.
+//!
+//! Its files are streams, which cannot be read at an offset: each is read in one piece.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use super::error::Failure;
+use super::output::say;
+use super::{Outcome, Result};
+use crate::policy::Policy;
+use crate::store::CONTROL_DIR;
+
+/// How often a command that goes on is asked how far it is.
+const PACE: Duration = Duration::from_millis(500);
+
+/// More than any answer or policy has.
+const LONGEST_TEXT: usize = 1 << 20;
+
+/// Has the mount at `root` run `verb` with `arguments`, waits for its end, and prints the answer.
+pub(super) fn command(root: &Path, verb: &str, arguments: &[&[u8]]) -> Result {
+    let path = root.join(CONTROL_DIR).join("control");
+    let mut control =
+        OpenOptions::new().read(true).write(true).open(&path).map_err(Failure::io(&path))?;
+    let mut line = verb.as_bytes().to_vec();
+    for argument in arguments {
+        // A command line is cut at white space and has no quotes.
+        if argument.iter().any(u8::is_ascii_whitespace) {
+            let shown = String::from_utf8_lossy(argument);
+            let why = "a mount takes no path with white space; give the directory above it";
+            return Err(Failure::Usage(format!("{shown}: {why}")));
+        }
+        line.push(b' ');
+        line.extend_from_slice(argument);
+    }
+    line.push(b'\n');
+    let written = control.write_all(&line);
+    let answer = wait(control, &path, verb).map_err(Failure::io(&path))?;
+    let answer = answer.trim_end();
+    match written.as_ref().map_err(io::Error::raw_os_error) {
+        // EBADMSG: it was done, and some files failed, as the answer says.
+        Ok(()) | Err(Some(libc::EBADMSG)) => {}
+        Err(_) if answer.is_empty() => return Err(written.map_err(Failure::io(path)).unwrap_err()),
+        Err(_) => return Err(Failure::Refused(answer.to_owned())),
+    }
+    say(format_args!("{answer}"))?;
+    let is_failure = |line: &str| line.starts_with("failed: ") || line.starts_with("ended early: ");
+    let clean = written.is_ok() && !answer.lines().any(is_failure);
+    Ok(if clean { Outcome::Done } else { Outcome::NotClean })
+}
+
+/// The rules in force in the mount at `root`. Its ledger is not to be seen from here.
+pub(super) fn rules(root: &Path) -> Result<Policy> {
+    let path = root.join(CONTROL_DIR).join("policy.toml");
+    let text = File::open(&path).and_then(|mut file| read_once(&mut file));
+    let text = text.map_err(Failure::io(&path))?;
+    if text.is_empty() {
+        return Ok(Policy::builtin());
+    }
+    Policy::parse(&text).map_err(|error| Failure::Policy { path, error })
+}
+
+/// The answer, once the command has come to its end.
+fn wait(mut control: File, path: &Path, verb: &str) -> io::Result<String> {
+    let still_going = format!("{verb} goes on");
+    loop {
+        let answer = read_once(&mut control)?;
+        if !answer.starts_with(&still_going) {
+            return Ok(answer);
+        }
+        if io::stderr().is_terminal() {
+            eprintln!("{}", answer.trim_end());
+        }
+        std::thread::sleep(PACE);
+        // A new descriptor gives the caller's last answer, from its start.
+        control = File::open(path)?;
+    }
+}
+
+fn read_once(file: &mut File) -> io::Result<String> {
+    let mut text = vec![0; LONGEST_TEXT];
+    let len = file.read(&mut text)?;
+    if len == text.len() {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    text.truncate(len);
+    String::from_utf8(text).map_err(|_| io::ErrorKind::InvalidData.into())
+}

@@ -1,0 +1,10 @@
+//! The verbs that work on a store without a mount, by the real program. Each test is a story in a
+//! fresh directory.
+
+mod keys;
+mod looking;
+mod manual;
+mod rotation;
+mod scene;
+mod sealing;
+mod values;

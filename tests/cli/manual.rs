@@ -1,0 +1,77 @@
+//! docs/cli.md tells the truth: its examples, run one after the other, say what stands there. Keys
+//! and tokens are other ones each time.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use regex::Regex;
+
+use crate::scene::Scene;
+
+/// The text between ` ```LANGUAGE ` and ` ``` `.
+fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
+    let opening = format!("```{language}\n");
+    let inner = text.split(&*opening).skip(1);
+    inner.map(|rest| rest.split("```").next().unwrap_or_default()).collect()
+}
+
+/// Command lines, each with what it says; an exit code other than 0 as a last line `? CODE`.
+fn examples(text: &str) -> Vec<(String, String)> {
+    let mut examples: Vec<(String, String)> = Vec::new();
+    for line in blocks(text, "console").into_iter().flat_map(str::lines) {
+        match line.strip_prefix("$ ") {
+            Some(command) => examples.push((command.to_owned(), String::new())),
+            None => {
+                let said = &mut examples.last_mut().expect("a command first").1;
+                *said += line;
+                *said += "\n";
+            }
+        }
+    }
+    examples
+}
+
+/// Lines in order of their text: standard output and standard error have none between them.
+fn comparable(said: &str) -> Vec<String> {
+    let token = Regex::new("(ENC:v1:)[0-9a-f]{8}:[A-Za-z0-9_-]{40,}").unwrap();
+    let name = Regex::new(r"\b([0-9a-f]{64}|[0-9a-f]{8})\b").unwrap();
+    let said = token.replace_all(said, "${1}TOKEN");
+    let said = name.replace_all(&said, |found: &regex::Captures<'_>| match &found[0] {
+        "00000000" => "00000000".to_owned(),
+        name => format!("NAME-{}", name.len()),
+    });
+    let mut lines: Vec<_> = said.lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn the_examples_of_the_manual_are_true() {
+    let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/cli.md");
+    let manual = fs::read_to_string(manual).unwrap();
+    let scene = Scene::empty();
+    fs::create_dir_all(scene.path("shop/tls")).unwrap();
+    fs::write(scene.path("shop/app.toml"), blocks(&manual, "toml")[0]).unwrap();
+    fs::write(scene.path("shop/deploy.yaml"), "replicas: 2\n").unwrap();
+    let key = "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n";
+    fs::write(scene.path("shop/tls/server.key"), key).unwrap();
+
+    let program = Path::new(env!("CARGO_BIN_EXE_confseal")).parent().unwrap();
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+    let examples = examples(&manual);
+    assert!(examples.len() > 15, "{examples:?}");
+    for (command, expected) in examples {
+        let output = Command::new("sh")
+            .args(["-c", &format!("exec 2>&1; {command}")])
+            .current_dir(scene.path(""))
+            .env("PATH", &path)
+            .output()
+            .unwrap();
+        let mut said = String::from_utf8(output.stdout).unwrap();
+        if !output.status.success() {
+            said += &format!("? {}\n", output.status.code().unwrap());
+        }
+        assert_eq!(comparable(&said), comparable(&expected), "$ {command}\n{said}");
+    }
+}
