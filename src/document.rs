@@ -27,7 +27,7 @@ mod tests;
 use std::sync::Arc;
 
 pub use error::{Cause, OpenError};
-pub use inspect::{Finding, Inspection, Standing, field_value, inspect};
+pub use inspect::{Finding, Inspection, Standing, field_value, holds_secret, inspect};
 pub use open::Opened;
 pub use rewrap::Rewrapped;
 pub use seal::{Existing, Sealed, WholeBecause};

@@ -96,7 +96,7 @@ pub fn inspect(policy: &Policy, ledger: &Ledger, file: &RelPath, text: &[u8]) ->
     match class.class {
         Class::Plain => {}
         Class::Whole => seen.exposed_whole = !text.is_empty(),
-        Class::Unknown => seen.exposed_whole = policy.credential_in_text(text).is_some(),
+        Class::Unknown => seen.exposed_whole = holds_secret(policy, ledger, file, text),
         Class::Fields(id) => match fields(policy, ledger, file, text, id) {
             Ok(fields) => {
                 if fields.iter().any(|field| field.standing != Standing::Clear) {
@@ -112,6 +112,24 @@ pub fn inspect(policy: &Policy, ledger: &Ledger, file: &RelPath, text: &[u8]) ->
         },
     }
     seen
+}
+
+/// Whether a text that no rule knows looks as if it held a secret: a credential anywhere in it, or
+/// a secret name in any format that it reads as.
+pub fn holds_secret(policy: &Policy, ledger: &Ledger, file: &RelPath, text: &[u8]) -> bool {
+    let secret_field = |id: CodecId| {
+        let codec = id.codec();
+        let rules = policy.fields(file, ledger);
+        codec.scan(text).is_ok_and(|sites| {
+            sites.iter().any(|site| {
+                let source = site.span.of(text);
+                let value = codec.decode(source, site.context);
+                let value = value.as_deref().unwrap_or(source);
+                rules.judge(&site.path, value).secret != Secret::No
+            })
+        })
+    };
+    policy.credential_in_text(text).is_some() || CodecId::ALL.into_iter().any(secret_field)
 }
 
 fn fields(

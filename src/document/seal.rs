@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::inspect::holds_secret;
 use super::plan::{Cover, Plan};
 use super::reopened::source_of;
 use super::stock::{Item, Stock, Supply, WholeText, digest};
@@ -90,29 +91,14 @@ impl Sealing {
                 whole(WholeBecause::LooksSealed)
             }
             Class::Plain => plain(view),
-            Class::Unknown if existing == Existing::Plain && !self.holds_secret(file, view) => {
+            Class::Unknown
+                if existing == Existing::Plain
+                    && !holds_secret(&self.policy, &self.ledger, file, view) =>
+            {
                 plain(view)
             }
             Class::Unknown => whole(WholeBecause::UnknownName),
         }
-    }
-
-    /// Whether a text that no rule knows looks as if it held a secret: a credential anywhere in
-    /// it, or a secret name in any format that it reads as.
-    pub fn holds_secret(&self, file: &RelPath, text: &[u8]) -> bool {
-        let secret_field = |id: CodecId| {
-            let codec = id.codec();
-            let rules = self.policy.fields(file, &self.ledger);
-            codec.scan(text).is_ok_and(|sites| {
-                sites.iter().any(|site| {
-                    let source = site.span.of(text);
-                    let value = codec.decode(source, site.context);
-                    let value = value.as_deref().unwrap_or(source);
-                    rules.judge(&site.path, value).secret != Secret::No
-                })
-            })
-        };
-        self.policy.credential_in_text(text).is_some() || CodecId::ALL.into_iter().any(secret_field)
     }
 
     fn seal_fields(

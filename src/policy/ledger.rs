@@ -92,6 +92,7 @@ impl Ledger {
             let moved = moved.iter().position(|b| *b != b'/').map(|at| &moved[at..]);
             if let Some(Ok(moved)) = moved.map(RelPath::new) {
                 self.rename_file(&file, &moved);
+                self.0.remove(&file);
             }
         }
     }

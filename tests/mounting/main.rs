@@ -66,8 +66,11 @@ fn main() -> ExitCode {
     }
     let words: Vec<String> =
         arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    if words.iter().any(|word| word == "--list") {
-        TESTS.iter().for_each(|(name, _)| println!("{name}: test"));
+    let given = |option: &str| words.iter().any(|word| word == option);
+    if given("--list") {
+        // A runner asks for the ignored ones too: there are none.
+        let listed = if given("--ignored") { &[] } else { TESTS };
+        listed.iter().for_each(|(name, _)| println!("{name}: test"));
         return ExitCode::SUCCESS;
     }
     if !may_mount() {
@@ -76,7 +79,9 @@ fn main() -> ExitCode {
     }
     enter_own_mount_namespace().expect("a mount namespace for the run");
     let filters: Vec<&String> = words.iter().filter(|word| !word.starts_with('-')).collect();
-    let wanted = |name: &str| filters.is_empty() || filters.iter().any(|part| name.contains(*part));
+    let exact = given("--exact");
+    let fits = |name: &str, part: &str| if exact { name == part } else { name.contains(part) };
+    let wanted = |name: &str| filters.is_empty() || filters.iter().any(|part| fits(name, part));
     let mut failed = 0;
     for (name, test) in TESTS.iter().filter(|(name, _)| wanted(name)) {
         let passed = panic::catch_unwind(test).is_ok();

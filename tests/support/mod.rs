@@ -26,13 +26,15 @@ pub const SECOND: &str = "c0c1c2c3c4c5c6c7c8c9cacbcccdcecfd0d1d2d3d4d5d6d7d8d9da
 pub struct Fixture {
     dir: tempfile::TempDir,
     daemon: Option<Child>,
+    log_level: &'static str,
 }
 
 impl Fixture {
     /// With an empty store, not mounted. Below `/var/tmp`: a disk, where the tests' answers count.
     pub fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("confseal-test-").tempdir_in("/var/tmp");
-        let fixture = Self { dir: dir.expect("a temporary directory"), daemon: None };
+        let fixture =
+            Self { dir: dir.expect("a temporary directory"), daemon: None, log_level: "debug" };
         for name in ["store", "mnt"] {
             fs::create_dir(fixture.dir.path().join(name)).expect("a directory");
         }
@@ -116,6 +118,13 @@ impl Fixture {
         self.mount_with(&store, Some(&mnt), &[])
     }
 
+    /// The same with hardly any log: for measuring.
+    pub fn mount_quietly(&mut self) -> &mut Self {
+        let (store, mnt) = (self.store(), self.mnt());
+        self.log_level = "warn";
+        self.mount_with(&store, Some(&mnt), &[])
+    }
+
     /// Mounts over the store itself.
     pub fn mount_over(&mut self) -> &mut Self {
         let store = self.store();
@@ -133,7 +142,10 @@ impl Fixture {
             command.args(["--key", &self.source("master")]);
         }
         command.args(more).current_dir(self.dir.path()).stdin(Stdio::null());
-        command.env("CONFSEAL_LOG", "debug").stdout(Stdio::null()).stderr(log.expect("a log"));
+        command
+            .env("CONFSEAL_LOG", self.log_level)
+            .stdout(Stdio::null())
+            .stderr(log.expect("a log"));
         self.daemon = Some(command.spawn().expect("confseal mount"));
         let point = at.unwrap_or(store);
         self.wait_for("the mount", || point.join(".confseal/control").exists());
