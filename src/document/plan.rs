@@ -15,7 +15,7 @@ use crate::secret::SecretBytes;
 use crate::span::Span;
 
 /// How often values that contain another's secret may be added before the file goes whole.
-pub(super) const MOST_ROUNDS: usize = 8;
+const MOST_ROUNDS: usize = 8;
 
 /// What of one scalar is sealed.
 pub(super) enum Cover {
