@@ -73,7 +73,8 @@ pub fn is_whole(text: &[u8]) -> bool {
     text.starts_with(FILE_PREFIX.as_bytes())
 }
 
-/// Whether a view would be taken for a whole-file form of this or another version.
+/// Whether a view would be taken for a whole-file form of this or another version. The codecs of
+/// today refuse such a text; one that takes any text will come.
 fn claims_whole(view: &[u8]) -> bool {
     view.strip_prefix(PREFIX.as_bytes()).is_some_and(|rest| rest.starts_with(b"file:"))
 }

@@ -4,14 +4,15 @@ use super::{Form, is_whole, parts};
 use crate::format::{CodecId, Context, FieldPath, ParseError};
 use crate::keyring::KeyId;
 use crate::path::RelPath;
-use crate::policy::{Class, Classified, Ledger, Policy, Secret, Verdict};
+use crate::policy::{Class, Classified, FieldRules, Ledger, Policy, Secret, Verdict};
 use crate::secret::SecretBytes;
+use crate::span::{Edit, splice};
 use crate::token::{PREFIX, Token};
 
 /// How a field stands in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
-    /// In the clear.
+    /// In the clear, or with a secret part of it in the clear.
     Clear,
     /// As a token under this key.
     Sealed(KeyId),
@@ -32,7 +33,8 @@ pub struct Finding {
     pub commented: bool,
     /// How it stands.
     pub standing: Standing,
-    /// What the rules say. For a sealed field, by its path alone: its value is not known here.
+    /// What the rules say. For a field sealed as a whole, by its path alone: its value is not known
+    /// here.
     pub verdict: Verdict,
 }
 
@@ -149,7 +151,7 @@ fn fields(
         let source = site.span.of(text);
         let decoded = codec.decode(source, site.context);
         let value = decoded.as_deref().unwrap_or(source);
-        let standing = standing(value);
+        let mut standing = standing(value);
         let verdict = match standing {
             Standing::Clear => match rules.judge(&site.path, value) {
                 named if site.naming && named.reason.is_by_name() => {
@@ -157,6 +159,13 @@ fn fields(
                 }
                 verdict => verdict,
             },
+            Standing::PartsSealed(_) => {
+                let (verdict, exposed) = judge_around_parts(&rules, &site.path, value);
+                if exposed {
+                    standing = Standing::Clear;
+                }
+                verdict
+            }
             // Any ordinary value: it is the path that is judged.
             _ => rules.judge(&site.path, b"sealed value"),
         };
@@ -164,6 +173,25 @@ fn fields(
         findings.push(Finding { path: site.path, line, commented, standing, verdict });
     }
     Ok(findings)
+}
+
+/// The verdict on a value some parts of which are sealed, and whether it makes more of it secret.
+fn judge_around_parts(rules: &FieldRules<'_>, path: &FieldPath, value: &[u8]) -> (Verdict, bool) {
+    let tokens = parts::tokens(value).unwrap_or_default();
+    // Any word that is no secret by its form: it stands where a secret part does.
+    let edits: Vec<_> = tokens.iter().map(|(span, _)| Edit { span: *span, text: "part" }).collect();
+    let (masked, places) = splice(value, &edits);
+    let masked = SecretBytes::from(masked);
+    let verdict = rules.judge(path, &masked);
+    let exposed = match &verdict.secret {
+        Secret::No => false,
+        Secret::All => true,
+        Secret::Parts(spans) => spans.iter().any(|span| {
+            let at = places.partition_point(|place| place.end < span.end);
+            places.get(at).is_none_or(|place| span.start < place.start)
+        }),
+    };
+    (verdict, exposed)
 }
 
 fn standing(value: &[u8]) -> Standing {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::error::{Cause, OpenError};
 use super::outgoing::Secrets;
-use super::plan::MOST_ROUNDS;
 use super::reopened::{Field, Found, Reopened, spell, value_of};
 use super::stock::{Item, Stock, WholeText, digest};
 use super::{Form, Sealing, is_whole, parts, whole};
@@ -208,15 +207,9 @@ impl Sealing {
                 false => unruled.push((item, value)),
             }
         }
-        for _ in 0..MOST_ROUNDS {
-            let (false, Ok(Some(search))) = (unruled.is_empty(), secrets.search()) else { break };
-            let (copies, others): (Vec<_>, Vec<_>) =
-                unruled.into_iter().partition(|(_, value)| search.is_in(value));
-            unruled = others;
-            if copies.is_empty() {
-                break;
-            }
-            copies.iter().for_each(|(item, value)| secrets.add(value, &item.inner.bytes));
+        // One look is enough: what holds a copy of a copy holds the secret too.
+        if let (false, Ok(Some(search))) = (unruled.is_empty(), secrets.search()) {
+            unruled.retain(|(_, value)| !search.is_in(value));
         }
         let mut paths: Vec<_> = unruled.into_iter().map(|(item, _)| item.path.clone()).collect();
         paths.dedup();

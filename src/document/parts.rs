@@ -41,3 +41,34 @@ pub(super) fn verbatim_at(source: &[u8], value: &[u8]) -> Option<usize> {
     let around = source.len().checked_sub(value.len())?;
     [around / 2, 0].into_iter().find(|at| source[*at..].starts_with(value))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_stands_behind_something_and_ends_where_its_token_does() {
+        let value = b"a:secret@h";
+        assert!(is_separable(value, Span::new(2, 8)));
+        assert!(is_separable(value, Span::new(2, 10)), "up to the end");
+        for (start, end) in [(0, 8), (2, 2), (2, 7), (2, 11)] {
+            assert!(!is_separable(value, Span::new(start, end)), "{start}..{end}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_found_between_its_quotes_or_not_at_all() {
+        assert_eq!(verbatim_at(b"'a b'", b"a b"), Some(1));
+        assert_eq!(verbatim_at(b"\"\"\"a\"\"\"", b"a"), Some(3));
+        assert_eq!(verbatim_at(b"a b", b"a b"), Some(0));
+        assert_eq!(verbatim_at(b"\"\\u0061\"", b"a"), None);
+        assert_eq!(verbatim_at(b"a", b"longer"), None);
+    }
+
+    #[test]
+    fn what_begins_like_a_token_and_is_none_is_an_error() {
+        assert_eq!(tokens(b"no token, ENC: or ENC:v2:").unwrap(), []);
+        assert!(tokens(b"a ENC:v1:").is_err());
+        assert!(tokens(b"a ENC:v1:0011aabb:A@h").is_err());
+    }
+}

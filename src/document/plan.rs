@@ -1,8 +1,9 @@
 //! What of a document is sealed: by the rules, because it was sealed before, and because it holds
 //! another's secret.
 //!
-//! Must stay true: when two of these say more and less, more is sealed; a rule that says public is
-//! overruled by the outgoing check alone.
+//! Must stay true: when two of these say more and less, more is sealed. A rule that says public
+//! ends what was sealed before; it gives way to a credential, to what reads as a token, and to the
+//! outgoing check.
 
 use std::collections::HashMap;
 
@@ -15,7 +16,7 @@ use crate::secret::SecretBytes;
 use crate::span::Span;
 
 /// How often values that contain another's secret may be added before the file goes whole.
-pub(super) const MOST_ROUNDS: usize = 8;
+const MOST_ROUNDS: usize = 8;
 
 /// What of one scalar is sealed.
 pub(super) enum Cover {

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
+use crate::document::inspect;
 
 /// Values of each kind, odd spellings among them.
 fn toml_value() -> impl Strategy<Value = String> {
@@ -156,6 +157,18 @@ fn returns(
     prop_assert_eq!(&again.stored, &sealed.stored);
     let again = sealing.seal(&file, view, &[&opened.stock], existing);
     prop_assert_eq!(&again.stored, &sealed.stored);
+    // Someone without a key sees nothing in the clear that should not be.
+    let seen = inspect(&sealing.policy, &sealing.ledger, &file, &sealed.stored);
+    prop_assert!(!seen.is_exposed() || sealed.form == Form::Plain, "{:?}", seen);
+    prop_assert!(seen.fields.iter().all(|field| !field.is_exposed()), "{:?}", seen);
+    prop_assert_eq!(seen.keys().count() > 0, !sealed.stock.is_empty());
+    // Under the next key it is the same document.
+    let next = under(2, &[1], sealing.policy.clone());
+    let rewrapped = next.rewrap(&file, &sealed.stored, false).unwrap();
+    prop_assert_eq!(rewrapped.tokens, tokens(&sealed.stock).len());
+    let stored = rewrapped.stored.as_deref().unwrap_or(&sealed.stored);
+    let alone = under(2, &[], sealing.policy.clone());
+    prop_assert_eq!(&alone.open(&file, stored).unwrap().view, &opened.view);
     Ok(())
 }
 

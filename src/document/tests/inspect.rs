@@ -52,6 +52,20 @@ fn a_sealed_file_exposes_nothing_and_a_view_exposes_what_would_be_sealed() {
 }
 
 #[test]
+fn a_secret_beside_a_sealed_part_is_exposed() {
+    let view = "u = 'a://u:hunter22222@h,a://v:hunter33333@i'\n";
+    let sealed = builtin().sealed("x.toml", view, &[]).stored;
+    assert!(!look("x.toml", &sealed).is_exposed());
+    let tokens = tokens_in(&sealed);
+    let half = with_tokens("u = 'a://u:T0@h,a://v:hunter33333@i'\n", &tokens);
+    assert!(look("x.toml", &half).is_exposed());
+    let ruled = Policy::parse(EVERYTHING).unwrap();
+    assert!(inspect(&ruled, &Ledger::new(), &path("x.toml"), &sealed).is_exposed());
+    let list = builtin().sealed("x.toml", "l = ['PASSWORD=hunter22222']\n", &[]).stored;
+    assert!(list.starts_with(b"l = ['PASSWORD=ENC:") && !look("x.toml", &list).is_exposed());
+}
+
+#[test]
 fn whole_files_show_their_key() {
     let stored = builtin().sealed("id_rsa", "x", &[]).stored;
     let seen = look("id_rsa", &stored);

@@ -105,6 +105,17 @@ fn a_token_bound_to_another_file_is_not_kept_here() {
 }
 
 #[test]
+fn beside_a_token_that_may_not_be_kept_the_others_are() {
+    let sealing = Sealing { binding: Binding::File, ..builtin() };
+    let other = sealing.sealed("old.toml", "token = 'hunter33333'\n", &[]);
+    let own = sealing.sealed("new.toml", "password = 'hunter22222'\n", &[]);
+    let view = "password = 'hunter22222'\ntoken = 'hunter33333'\n";
+    let new = sealing.sealed("new.toml", view, &[&other.stock, &own.stock]);
+    assert_eq!(tokens_in(&new.stored)[0], tokens_in(&own.stored)[0]);
+    assert_ne!(tokens_in(&new.stored)[1], tokens_in(&other.stored)[0]);
+}
+
+#[test]
 fn legacy_tokens_are_kept_until_a_rewrap_has_begun() {
     let view = "password = 'hunter22222'\n";
     let old = builtin().sealed("x.toml", view, &[]);

@@ -187,6 +187,33 @@ fn an_assignment_commented_out_or_in_by_hand_opens() {
 }
 
 #[test]
+fn a_value_that_would_run_into_its_neighbour_gets_quotes() {
+    let sealing = everything();
+    let stored = sealing.sealed("x.toml", "port = 0x10\n# f = two words\n", &[]).stored;
+    let [port, words] = &tokens_in(&stored)[..] else { panic!("two tokens") };
+    let text = "port = \"T0\"\n# f = \"T1\" # z = 2\n";
+    let view = "port = 0x10\n# f = \"two words\" # z = 2\n";
+    assert_eq!(sealing.view("x.toml", &with_tokens(text, &[port.clone(), words.clone()])), view);
+    // From elsewhere; the neighbours, in comments too, stay as they are spelled.
+    for value in ["two words", "a, b", "x,#y", "#x", "a #", "[a", "x = 1"] {
+        let env = sealing.seal(
+            &path("x.env"),
+            format!("f={value}\n").as_bytes(),
+            &[],
+            Existing::NothingPlain,
+        );
+        let moved = tokens_in(&env.stored).remove(0);
+        let text = "port = \"T0\"\n# f = \"T1\", # z = 2\n# note = \"T2\"\n";
+        let note = tokens_in(&sealing.sealed("x.toml", "# note = yes\n", &[]).stored).remove(0);
+        let shown = sealing.view("x.toml", &with_tokens(text, &[port.clone(), moved, note]));
+        assert!(
+            shown.starts_with("port = 0x10\n") && shown.ends_with("\n# note = yes\n"),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
 fn a_part_follows_its_file_into_another_format() {
     let sealing = builtin();
     let stored = sealing.sealed("x.toml", "url = \"a://u:p'w$d22222@h\"\n", &[]).stored;
