@@ -209,11 +209,6 @@ impl Filesystem {
         })
     }
 
-    /// The path of `node` in the store; `None` when it has no name any more.
-    fn path(&self, node: &Node) -> Option<RelPath> {
-        node.path()
-    }
-
     fn tell(&self, what: impl FnOnce(&dyn Invalidate)) {
         if let Some(invalidate) = self.invalidate.get() {
             what(&**invalidate);

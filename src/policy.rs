@@ -150,6 +150,20 @@ impl Policy {
         )
     }
 
+    /// The same for a file that was not there before. If no rule names it, the secret patterns of
+    /// every rule hold for it: it may be some program's temporary file for any of them, and until
+    /// it is renamed nothing else tells.
+    pub fn fields_of_newcomer<'a>(&'a self, file: &RelPath, ledger: &'a Ledger) -> FieldRules<'a> {
+        let own = self.fields(file, ledger);
+        match self.classify(file).reason {
+            ClassReason::Rule { .. } => own,
+            ClassReason::Name | ClassReason::Unruled => {
+                let all = self.0.rules.iter().flat_map(|rule| &rule.fields);
+                own.with(all.filter(|field| field.secret))
+            }
+        }
+    }
+
     /// Whether the raw text of a file that no codec reads holds a credential.
     pub fn credential_in_text(&self, text: &[u8]) -> Option<Reason> {
         value::credential_in_text(text).map(Reason::Value)

@@ -97,7 +97,7 @@ pub(super) type KeysRead = Vec<(KeySource, Arc<Key>)>;
 impl Sources {
     /// Reads the keys.
     pub(super) fn read(&self) -> Result<Keyring> {
-        Ok(self.read_again(&mut Vec::new())?)
+        self.read_again(&mut Vec::new())
     }
 
     /// Reads the keys; those that come from the environment are taken from `known`. A legacy key

@@ -135,10 +135,7 @@ fn write_ledger(place: &Place, ledger: &Ledger) -> Result<()> {
 /// Opened first, so that what is sealed stays as it is.
 fn seal_file(sealing: &Sealing, file: &RelPath, stored: &[u8]) -> Result<Change<Done>, Trouble> {
     let opened = sealing.open(file, stored)?;
-    let existing = match opened.form {
-        Form::Plain => Existing::Plain,
-        Form::Fields(_) | Form::Whole => Existing::NothingPlain,
-    };
+    let existing = Existing::of(Some(opened.form));
     let sealed = sealing.seal(file, &opened.view, &[&opened.stock], existing);
     refuse_to_lay_open(sealing, file, stored, &opened, &sealed)?;
     let before: HashSet<String> = opened.stock.tokens().map(ToString::to_string).collect();

@@ -9,7 +9,7 @@ use super::stock::{Item, Stock, Supply, WholeText, digest};
 use super::{Form, Sealing, claims_whole, reads_as_token, shape, whole};
 use crate::format::{CodecId, FieldPath, ParseError};
 use crate::path::RelPath;
-use crate::policy::{Class, Secret};
+use crate::policy::Class;
 use crate::secret::SecretBytes;
 use crate::span::{Edit, Span, splice};
 use crate::token::{Binding, Inner, Kind, Place, Purpose, Token};
@@ -17,10 +17,23 @@ use crate::token::{Binding, Inner, Kind, Place, Purpose, Token};
 /// What stands under the file's name so far; decides about names that no rule knows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Existing {
-    /// Nothing, or something sealed: a name that no rule knows is sealed whole.
-    NothingPlain,
+    /// Nothing: it may be a temporary file of a program that saves by renaming.
+    Nothing,
+    /// Something sealed: a name that no rule knows is sealed whole.
+    Sealed,
     /// A plain file: it may stay plain if no rule names it.
     Plain,
+}
+
+impl Existing {
+    /// What a file of this form counts as; `None` for no file.
+    pub fn of(form: Option<Form>) -> Self {
+        match form {
+            None => Existing::Nothing,
+            Some(Form::Plain) => Existing::Plain,
+            Some(Form::Fields(_) | Form::Whole) => Existing::Sealed,
+        }
+    }
 }
 
 /// A view, sealed.
@@ -83,7 +96,7 @@ impl Sealing {
         }
         match self.policy.classify(file).class {
             Class::Whole => whole(WholeBecause::Rule),
-            Class::Fields(codec) => match self.seal_fields(file, view, stocks, codec) {
+            Class::Fields(codec) => match self.seal_fields(file, view, stocks, existing, codec) {
                 Ok(sealed) => sealed,
                 Err(because) => whole(because),
             },
@@ -106,11 +119,15 @@ impl Sealing {
         file: &RelPath,
         view: &[u8],
         stocks: &[&Stock],
+        existing: Existing,
         id: CodecId,
     ) -> Result<Sealed, WholeBecause> {
         let codec = id.codec();
         let sites = codec.scan(view).map_err(WholeBecause::Unreadable)?;
-        let rules = self.policy.fields(file, &self.ledger);
+        let rules = match existing {
+            Existing::Nothing => self.policy.fields_of_newcomer(file, &self.ledger),
+            Existing::Sealed | Existing::Plain => self.policy.fields(file, &self.ledger),
+        };
         let mut plan = Plan::make(view, codec, &sites, &rules);
         plan.close_leaks(view)?;
         let (kept, ledger) = plan.keep_sealed(view, &rules, stocks);

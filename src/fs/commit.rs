@@ -5,9 +5,8 @@ use std::sync::Arc;
 use super::file::{Base, Content, FileState, Loaded, Trust};
 use super::node::Node;
 use super::{Filesystem, Result};
-use crate::document::{Existing, Form, Stock};
+use crate::document::{Existing, Stock};
 use crate::path::RelPath;
-use crate::policy::Class;
 use crate::store::{Commit, MtimeRule, OnConflict, SetTime};
 
 impl Filesystem {
@@ -114,15 +113,10 @@ impl Filesystem {
         stocks.into_iter().map(|opened| opened.stock).collect()
     }
 
-    /// Whether `file` is a plain file that no rule names, and may stay one.
+    /// What stands under the name of `file` so far: its base, or what was seen there last.
     pub(super) fn existing(&self, file: &RelPath, base: &Base) -> Existing {
-        let is_plain = match (base.form, base.stored.is_empty()) {
-            (Form::Plain, false) => true,
-            (Form::Plain, true) => self.recent.was_plain(file),
-            (Form::Fields(_) | Form::Whole, _) => false,
-        };
-        let unruled = self.rules().sealing.policy.classify(file).class == Class::Unknown;
-        if is_plain && unruled { Existing::Plain } else { Existing::NothingPlain }
+        let empty = base.stored.is_empty();
+        Existing::of(if empty { self.recent.form(file) } else { Some(base.form) })
     }
 
     /// Commits every buffer that was last written more than `commit_after` ago; `all`: every one.

@@ -52,9 +52,9 @@ impl Recent {
         (*form != Form::Plain || is_whole(stored)).then(|| stored.clone())
     }
 
-    /// Whether a plain file stood under `file` last.
-    pub(super) fn was_plain(&self, file: &RelPath) -> bool {
-        self.seen.lock().by_name.get(file).is_some_and(|(form, _)| *form == Form::Plain)
+    /// The form of what stood under `file` last.
+    pub(super) fn form(&self, file: &RelPath) -> Option<Form> {
+        self.seen.lock().by_name.get(file).map(|(form, _)| *form)
     }
 
     /// Forgets everything, as after a rewrap: no token of before may come back.

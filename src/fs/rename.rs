@@ -125,14 +125,14 @@ impl Filesystem {
         let policy = &self.rules().sealing.policy;
         let unruled = |file: &RelPath| policy.classify(file).class == Class::Unknown;
         let source_plain = base.form == Form::Plain && !base.stored.is_empty();
-        let target_plain = match target {
-            Some(target) => self.existing(to, target) == Existing::Plain,
-            None => self.recent.was_plain(to),
+        let there = match target {
+            Some(target) => self.existing(to, target),
+            None => Existing::of(self.recent.form(to)),
         };
-        if unruled(from) && unruled(to) && (source_plain || target_plain) {
-            Existing::Plain
-        } else {
-            Existing::NothingPlain
+        match there {
+            _ if source_plain && unruled(from) && unruled(to) => Existing::Plain,
+            Existing::Plain if !unruled(from) => Existing::Sealed,
+            there => there,
         }
     }
 

@@ -52,6 +52,12 @@ impl<'a> FieldRules<'a> {
         Self { names, fields, ledger }
     }
 
+    /// These rules, and in front of them `more`.
+    pub(super) fn with(mut self, more: impl Iterator<Item = &'a FieldRule>) -> Self {
+        self.fields = more.chain(std::mem::take(&mut self.fields)).collect();
+        self
+    }
+
     /// Whether `other`, made of the same policy and ledger, judges every value alike.
     pub fn is_same(&self, other: &Self) -> bool {
         self.fields.len() == other.fields.len()

@@ -52,11 +52,11 @@ fn seal_all(id: CodecId, files: &[(std::path::PathBuf, Vec<u8>)]) -> BTreeMap<&'
     let file = RelPath::new(format!("x.{id}")).unwrap();
     let mut forms = BTreeMap::new();
     for (path, view) in files {
-        let sealed = sealing.seal(&file, view, &[], Existing::NothingPlain);
+        let sealed = sealing.seal(&file, view, &[], Existing::Sealed);
         let form = check(&sealing, id, view, &sealed.stored)
             .unwrap_or_else(|error| panic!("{}: {error}", name(path)));
         assert_eq!(form, sealed.form, "{}", name(path));
-        let again = sealing.seal(&file, view, &[&sealed.stock], Existing::NothingPlain);
+        let again = sealing.seal(&file, view, &[&sealed.stock], Existing::Sealed);
         assert_eq!(again.stored, sealed.stored, "{}", name(path));
         if id.codec().scan(view).is_err() && !view.is_empty() {
             assert_eq!(form, Form::Whole, "{}", name(path));
@@ -113,7 +113,7 @@ fn the_check_finds_what_is_wrong() {
     let sealing = sealing();
     let view = b"user = 'somebody'\n[db]\npassword = \"hunter22222\"\nother = \"hunter33333\"\n";
     let file = RelPath::new("x.toml").unwrap();
-    let stored = sealing.seal(&file, view, &[], Existing::NothingPlain).stored;
+    let stored = sealing.seal(&file, view, &[], Existing::Sealed).stored;
     assert_eq!(check(&sealing, CodecId::Toml, view, &stored), Ok(Form::Fields(CodecId::Toml)));
     let text = String::from_utf8(stored).unwrap();
     let tokens: Vec<&str> = text.split('"').filter(|part| part.starts_with("ENC:v1:")).collect();

@@ -180,7 +180,7 @@ proptest! {
     #[test]
     fn a_document_comes_back_to_the_byte((file, view) in document()) {
         for sealing in [builtin(), everything()] {
-            returns(&sealing, file, view.as_bytes(), Existing::NothingPlain)?;
+            returns(&sealing, file, view.as_bytes(), Existing::Sealed)?;
         }
     }
 
@@ -193,7 +193,7 @@ proptest! {
     ) {
         let sealing = ruled(CLASSES);
         let view = [front.as_bytes(), &bytes].concat();
-        let existing = if plain { Existing::Plain } else { Existing::NothingPlain };
+        let existing = if plain { Existing::Plain } else { Existing::Sealed };
         for file in ["x.toml", "x.json", "x.env", "id_rsa", "x.plain", "unknown"] {
             returns(&sealing, file, &view, existing)?;
             returns(&everything(), file, &view, existing)?;
@@ -206,7 +206,7 @@ fn what_begins_like_a_whole_file_goes_whole_under_every_class() {
     let sealing = ruled(CLASSES);
     for front in ["ENC:file:", "ENC:file:v1:", "ENC:file:v1:630dcd29:\nAAAA\n", "ENC:file:v9:x"] {
         for file in ["x.toml", "x.json", "x.env", "id_rsa", "x.plain", "unknown"] {
-            for existing in [Existing::NothingPlain, Existing::Plain] {
+            for existing in [Existing::Sealed, Existing::Plain] {
                 let view = format!("{front}\nA=1\n");
                 let sealed = sealing.seal(&path(file), view.as_bytes(), &[], existing);
                 assert_eq!(sealed.form, Form::Whole, "{file}: {view}");

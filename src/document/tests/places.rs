@@ -58,7 +58,7 @@ fn stays_in_place(
     );
     prop_assert_eq!(others(file, &opened.view), others(file, &stored), "{}", shown);
     // What was opened can be saved.
-    let saved = sealing.seal(&path(file), &opened.view, &[&opened.stock], Existing::NothingPlain);
+    let saved = sealing.seal(&path(file), &opened.view, &[&opened.stock], Existing::Sealed);
     prop_assert_eq!(&sealing.open(&path(file), &saved.stored).unwrap().view, &opened.view);
     Ok(true)
 }
@@ -134,7 +134,7 @@ proptest! {
             let Some(source) = id.codec().encode(value.as_bytes(), context, 0) else { continue };
             let source = std::str::from_utf8(&source).unwrap();
             let view = text.replace("\"T0\"", source).replace("T0", source);
-            let sealed = sealing.seal(&path(from), view.as_bytes(), &[], Existing::NothingPlain);
+            let sealed = sealing.seal(&path(from), view.as_bytes(), &[], Existing::Sealed);
             if !matches!(sealed.form, Form::Fields(_)) {
                 continue;
             }
@@ -196,12 +196,8 @@ fn a_value_that_would_run_into_its_neighbour_gets_quotes() {
     assert_eq!(sealing.view("x.toml", &with_tokens(text, &[port.clone(), words.clone()])), view);
     // From elsewhere; the neighbours, in comments too, stay as they are spelled.
     for value in ["two words", "a, b", "x,#y", "#x", "a #", "[a", "x = 1"] {
-        let env = sealing.seal(
-            &path("x.env"),
-            format!("f={value}\n").as_bytes(),
-            &[],
-            Existing::NothingPlain,
-        );
+        let env =
+            sealing.seal(&path("x.env"), format!("f={value}\n").as_bytes(), &[], Existing::Sealed);
         let moved = tokens_in(&env.stored).remove(0);
         let text = "port = \"T0\"\n# f = \"T1\", # z = 2\n# note = \"T2\"\n";
         let note = tokens_in(&sealing.sealed("x.toml", "# note = yes\n", &[]).stored).remove(0);

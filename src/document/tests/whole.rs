@@ -57,7 +57,7 @@ fn an_unknown_file_stays_plain_only_if_it_was_and_holds_no_secret() {
     let sealing = builtin();
     let form = |view: &str, existing| seal(&sealing, "unknown", view.as_bytes(), existing).form;
     assert_eq!(form("prose\n", Existing::Plain), Form::Plain);
-    assert_eq!(form("prose\n", Existing::NothingPlain), Form::Whole);
+    assert_eq!(form("prose\n", Existing::Sealed), Form::Whole);
     for secret in [
         "see postgres://app:hunter22222@db/shop",
         "-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n",
