@@ -26,10 +26,10 @@ pub(super) fn command(root: &Path, verb: &str, arguments: &[&[u8]]) -> Result {
         OpenOptions::new().read(true).write(true).open(&path).map_err(Failure::io(&path))?;
     let mut line = verb.as_bytes().to_vec();
     for argument in arguments {
-        // A command line is cut at white space and has no quotes.
-        if argument.iter().any(u8::is_ascii_whitespace) {
+        // The path is the rest of the line: blanks within it are its own.
+        if argument.trim_ascii() != *argument || argument.contains(&b'\n') {
             let shown = String::from_utf8_lossy(argument);
-            let why = "a mount takes no path with white space; give the directory above it";
+            let why = "a mount takes no such path on a line; give the directory above it";
             return Err(Failure::Usage(format!("{shown}: {why}")));
         }
         line.push(b' ');

@@ -123,36 +123,37 @@ impl Job {
 impl Filesystem {
     /// Runs one command line: what is to be read afterwards, and whether the write succeeds.
     pub(super) fn run(self: &Arc<Self>, line: &[u8]) -> (Answer, Result<()>) {
-        let words: Vec<&[u8]> =
-            line.split(|b| b.is_ascii_whitespace()).filter(|word| !word.is_empty()).collect();
         let refuse = |sentence: String| {
             let answer = Answer::Text(format!("{sentence}\n\n{HELP}").into());
             (answer, Err(Error::Command(sentence)))
         };
-        let Some((verb, rest)) = words.split_first() else {
-            return refuse("A command is expected.".into());
-        };
+        let (verb, mut rest) = word(line.trim_ascii());
         let verb = String::from_utf8_lossy(verb).into_owned();
         let (allowed, takes_path): (&[&str], bool) = match verb.as_str() {
             "rewrap" => (&["--all", "--dry-run"], true),
             "reload" => (&["--accept"], false),
             "verify" => (&[], true),
             "status" | "help" => (&[], false),
+            "" => return refuse("A command is expected.".into()),
             _ => return refuse(format!("There is no command `{}`.", printable(&verb))),
         };
         let mut flags = Vec::new();
-        let mut path = None;
-        for word in rest {
-            match std::str::from_utf8(word) {
-                Ok(flag) if allowed.contains(&flag) => flags.push(flag),
-                Ok(flag) if flag.starts_with('-') => {
-                    return refuse(format!("`{verb}` has no option `{}`.", printable(flag)));
+        while rest.starts_with(b"-") {
+            let (flag, further) = word(rest);
+            match allowed.iter().find(|known| known.as_bytes() == flag) {
+                Some(known) => flags.push(*known),
+                None => {
+                    let flag = String::from_utf8_lossy(flag);
+                    return refuse(format!("`{verb}` has no option `{}`.", printable(&flag)));
                 }
-                _ if takes_path && path.is_none() => path = Some(*word),
-                _ => return refuse(format!("`{verb}` was given too much.")),
             }
+            rest = further;
         }
-        let below = match RelPath::new(path.unwrap_or_default()) {
+        if !takes_path && !rest.is_empty() {
+            return refuse(format!("`{verb}` was given too much."));
+        }
+        // The rest of the line, blanks and all: names may hold them.
+        let below = match RelPath::new(rest) {
             Ok(below) => below,
             Err(_) => return refuse("PATH is relative to the root of the mount.".into()),
         };
@@ -225,6 +226,12 @@ impl Filesystem {
             job.progress.stop.store(true, Ordering::Relaxed);
         }
     }
+}
+
+/// The first word of a line, and what follows it, without the blanks between.
+fn word(line: &[u8]) -> (&[u8], &[u8]) {
+    let end = line.iter().position(u8::is_ascii_whitespace).unwrap_or(line.len());
+    (&line[..end], line[end..].trim_ascii_start())
 }
 
 /// What came in, fit to be shown: a control file may be written anything.
