@@ -241,7 +241,8 @@ fn expect_success(output: Output) -> Result<()> {
     if output.status.success() {
         return Ok(());
     }
-    Err(Failure::Refused(String::from_utf8_lossy(&output.stderr).trim_end().to_owned()))
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(Failure::Refused(said.trim_end().trim_start_matches("confseal: ").to_owned()))
 }
 
 fn chapter(title: &str) {
