@@ -158,6 +158,23 @@ fn the_check_sees_a_forbidden_import_in_every_spelling() {
     assert!(violations("store", super_comment()).is_empty());
 }
 
+#[test]
+fn every_test_that_the_threat_model_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    sources(&root.join("src"), &mut files);
+    sources(&root.join("tests"), &mut files);
+    let texts = files.iter().map(|file| fs::read_to_string(file).expect("a source file"));
+    let code: String = texts.collect();
+    let model = fs::read_to_string(root.join("docs/threat-model.md")).expect("the threat model");
+    let quoted = model.split('`').skip(1).step_by(2);
+    let named: Vec<_> = quoted.filter(|name| name.matches('_').count() > 3).collect();
+    assert!(named.len() > 20, "the names were found");
+    let missing: Vec<_> =
+        named.iter().filter(|name| !code.contains(&format!("fn {name}()"))).collect();
+    assert!(missing.is_empty(), "no such tests: {missing:#?}");
+}
+
 fn super_comment() -> &'static str {
     "fn mycrate() { let intercrate::fuse = 1; }"
 }
