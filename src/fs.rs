@@ -49,7 +49,6 @@ pub use rules::{Reload, Reloaded};
 pub use trouble::Trouble;
 
 use crate::document::Sealing;
-use crate::path::RelPath;
 use crate::store::{Dir, Metadata, Store};
 pub use crate::store::{FileKind, RenameFlags, Time};
 
@@ -119,6 +118,8 @@ pub trait Invalidate: Send + Sync {
     fn content(&self, ino: Ino);
     /// Attributes only.
     fn attributes(&self, ino: Ino);
+    /// Attributes only, and before it returns; waits for no request.
+    fn attributes_now(&self, ino: Ino);
     /// One name in a directory.
     fn name(&self, parent: Ino, name: &OsStr);
 }
@@ -127,7 +128,10 @@ pub trait Invalidate: Send + Sync {
 pub struct Filesystem {
     store: Store,
     options: Options,
+    /// Held for moments.
     rules: RwLock<Arc<Rules>>,
+    /// Taken before `rules` by whoever changes the ledger, and held until it is written.
+    ledger_turn: Mutex<()>,
     reload: Box<Reload>,
     nodes: NodeTable,
     /// Nodes with a buffer that is not committed, and since when. Held for moments.
@@ -158,6 +162,7 @@ impl Filesystem {
         Ok(Self {
             nodes: NodeTable::new(root, metadata.ino),
             rules: RwLock::new(Arc::new(Rules::first(sealing))),
+            ledger_turn: Mutex::default(),
             store,
             options,
             reload,

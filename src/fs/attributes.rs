@@ -1,10 +1,10 @@
 //! Attributes: what `stat` shows, what `chmod`, `chown`, `utimensat` and the xattr calls change.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::file::{Content, FileState};
+use super::file::{Content, FileState, Told};
 use super::node::Node;
 use super::{Error, Filesystem, Ino, Pace, ROOT, Result, is_control};
 use crate::store::{Dir, FileKind, Metadata, SetTime, Time, XattrFlags};
@@ -87,15 +87,8 @@ impl Filesystem {
             let mut state = self.state(node, pace)?;
             return self.file_attr(node, &mut state, pace);
         }
-        let metadata = match self.place(node)? {
-            Some((dir, parent, name)) => {
-                let metadata = dir.stat(&name)?;
-                if metadata.ino != node.store_ino() {
-                    self.nodes.unlink(parent.ino, &name);
-                    return Err(Error::Stale);
-                }
-                metadata
-            }
+        let metadata = match node.first_link() {
+            Some(_) => self.locate(node)?.metadata,
             None if node.kind == FileKind::Dir => self.dir(node)?.metadata()?,
             None => return Err(Error::Stale),
         };
@@ -112,11 +105,16 @@ impl Filesystem {
         if !node.is_linked() {
             return unlinked(node, state);
         }
-        let before = state.version;
-        let metadata = self.refresh(node, state, pace)?;
-        if state.version != before && state.cached_version == before {
-            self.tell(|kernel| kernel.content(node.ino));
-        }
+        let at = self.locate(node)?;
+        let metadata = match self.refresh_at(node, state, &at, pace) {
+            // It cannot be read, but it has attributes.
+            Err(Error::Store(error)) => {
+                log::debug!("a file whose attributes are asked for cannot be read: {error}");
+                at.metadata
+            }
+            other => other?,
+        };
+        state.kernel_knows = Some(Told::of(&metadata));
         let mut attr = from_store(node, &metadata);
         if let Some(size) = state.view_size() {
             attr.size = size;
@@ -148,7 +146,11 @@ impl Filesystem {
         }
         // Under the state lock: a commit would carry the old attributes over.
         let mut state = node.state.lock();
-        let (dir, name) = self.attribute_place(&node)?;
+        if node.kind == FileKind::File && !node.is_linked() {
+            set_unlinked(&mut state, &set);
+            return Ok(Entry { attr: unlinked(&node, &state)?, ttl: self.ttl(ROOT) });
+        }
+        let (dir, name) = self.attribute_place(&node, &state)?;
         if set.uid.is_some() || set.gid.is_some() {
             dir.set_owner(&name, set.uid, set.gid)?;
         }
@@ -163,28 +165,31 @@ impl Filesystem {
             if let Content::Dirty(buffer) = &mut state.content {
                 // The commit to come would show the time of the last write.
                 buffer.written = dir.stat(&name)?.mtime;
+                buffer.time_is_set = matches!(set.mtime, Some(SetTime::At(_)));
             }
         }
         drop(state);
         self.getattr(ino, Pace::Patient)
     }
 
-    /// A directory and a name in it by which the store's object below `node` is reached.
-    fn attribute_place(&self, node: &Arc<Node>) -> Result<(Dir, std::ffi::OsString)> {
+    /// A directory and a name in it by which the store's object below `node` is reached; good as
+    /// long as the node's state is held.
+    fn attribute_place(&self, node: &Node, _held: &FileState) -> Result<(Dir, OsString)> {
         if node.ino == ROOT {
             return Ok((self.dir(node)?, ".".into()));
         }
-        let (dir, parent, name) = self.place(node)?.ok_or(Error::Stale)?;
-        if dir.stat(&name)?.ino != node.store_ino() {
-            self.nodes.unlink(parent.ino, &name);
-            return Err(Error::Stale);
-        }
-        Ok((dir, name))
+        let at = self.locate(node)?;
+        Ok((at.dir, at.name))
     }
 
     /// The value of an extended attribute.
     pub fn getxattr(&self, ino: Ino, attribute: &OsStr) -> Result<Vec<u8>> {
-        let (dir, name) = self.attribute_place(&self.xattr_node(ino)?)?;
+        let node = self.xattr_node(ino)?;
+        let state = node.state.lock();
+        if !node.is_linked() {
+            return Err(Error::NoAttribute);
+        }
+        let (dir, name) = self.attribute_place(&node, &state)?;
         Ok(dir.get_xattr(&name, attribute)?)
     }
 
@@ -193,15 +198,20 @@ impl Filesystem {
         if is_control(ino) {
             return Ok(Vec::new());
         }
-        let (dir, name) = self.attribute_place(&self.node(ino)?)?;
+        let node = self.node(ino)?;
+        let state = node.state.lock();
+        if !node.is_linked() {
+            return Ok(Vec::new());
+        }
+        let (dir, name) = self.attribute_place(&node, &state)?;
         Ok(dir.list_xattr(&name)?)
     }
 
     /// Sets an extended attribute; `flags` are those of `setxattr(2)`.
     pub fn setxattr(&self, ino: Ino, attribute: &OsStr, value: &[u8], flags: i32) -> Result<()> {
         let node = self.xattr_node(ino)?;
-        let _state = node.state.lock();
-        let (dir, name) = self.attribute_place(&node)?;
+        let state = node.state.lock();
+        let (dir, name) = self.attribute_place(&node, &state)?;
         let flags = XattrFlags::from_bits(flags as u32).ok_or(Error::Invalid)?;
         Ok(dir.set_xattr(&name, attribute, value, flags)?)
     }
@@ -209,8 +219,8 @@ impl Filesystem {
     /// Removes an extended attribute.
     pub fn removexattr(&self, ino: Ino, attribute: &OsStr) -> Result<()> {
         let node = self.xattr_node(ino)?;
-        let _state = node.state.lock();
-        let (dir, name) = self.attribute_place(&node)?;
+        let state = node.state.lock();
+        let (dir, name) = self.attribute_place(&node, &state)?;
         Ok(dir.remove_xattr(&name, attribute)?)
     }
 }
@@ -239,6 +249,24 @@ fn from_store(node: &Node, metadata: &Metadata) -> Attr {
     }
 }
 
+/// A file that has no name any more keeps its attributes in memory.
+fn set_unlinked(state: &mut FileState, set: &SetAttr) {
+    let Some(last) = &mut state.last_metadata else { return };
+    let time = |time: SetTime| match time {
+        SetTime::Now => Time::now(),
+        SetTime::At(time) => time,
+    };
+    last.mode = set.mode.unwrap_or(last.mode);
+    last.uid = set.uid.unwrap_or(last.uid);
+    last.gid = set.gid.unwrap_or(last.gid);
+    last.atime = set.atime.map_or(last.atime, time);
+    last.mtime = set.mtime.map_or(last.mtime, time);
+    last.ctime = Time::now();
+    if let (Content::Dirty(buffer), Some(_)) = (&mut state.content, set.mtime) {
+        buffer.written = last.mtime;
+    }
+}
+
 /// A file that has no name any more but is still open: what is left to say of it.
 fn unlinked(node: &Node, state: &FileState) -> Result<Attr> {
     let last = state.last_metadata.as_ref().ok_or(Error::Stale)?;
@@ -251,8 +279,8 @@ fn unlinked(node: &Node, state: &FileState) -> Result<Attr> {
     if let Content::Dirty(buffer) = &state.content {
         attr.mtime = buffer.written;
     }
-    if let Content::Stream(file) = &state.content {
-        attr.size = file.metadata()?.len();
+    if let Content::Stream(stream) = &state.content {
+        attr.size = stream.file.metadata()?.len();
     }
     Ok(attr)
 }

@@ -7,7 +7,7 @@ use super::node::Node;
 use super::{Filesystem, Result};
 use crate::document::{Existing, Stock};
 use crate::path::RelPath;
-use crate::store::{Commit, MtimeRule, OnConflict, SetTime};
+use crate::store::{Commit, MtimeRule, OnConflict, SetTime, Step};
 
 impl Filesystem {
     /// Commits the buffer of `node`, if there is one. `durable`: on return it has reached the
@@ -25,7 +25,7 @@ impl Filesystem {
         };
         let Content::Dirty(buffer) = &mut state.content else {
             return match &state.content {
-                Content::Stream(file) if durable => Ok(file.sync_all()?),
+                Content::Stream(stream) if durable => Ok(stream.file.sync_all()?),
                 _ if durable => Ok(dir.open_file(&name, crate::store::Access::Read)?.sync_all()?),
                 _ => Ok(()),
             };
@@ -60,10 +60,21 @@ impl Filesystem {
                 attributes_of: None,
                 on_conflict: OnConflict::Keep,
                 durable,
-                mtime: MtimeRule::NotBefore(buffer.written),
+                mtime: match buffer.time_is_set {
+                    true => MtimeRule::Exactly(buffer.written),
+                    false => MtimeRule::NotBefore(buffer.written),
+                },
                 seal_kept: &seal_kept,
             };
-            let committed = dir.commit(&name, &commit)?;
+            let committed = match dir.commit(&name, &commit) {
+                Err(error) if error.step == Step::Open && error.is_not_found() => {
+                    // Removed in the store: as if it had been removed here.
+                    self.nodes.unlink(parent.ino, &name);
+                    self.dirty.lock().remove(&node.ino);
+                    return Ok(());
+                }
+                other => other?,
+            };
             if let Some(kept) = committed.conflict {
                 self.troubles.conflict(&file, &kept);
             }
@@ -82,6 +93,8 @@ impl Filesystem {
         let trust = Trust { young: true, rules: rules.version };
         state.content = Content::Clean(Loaded { view: Arc::new(view), base, trust });
         self.dirty.lock().remove(&node.ino);
+        state.last_metadata = Some(metadata);
+        state.kernel_knows = None;
         self.troubles.cleared(&file);
         self.cache.loaded(node, state);
         // Sizes and times that the kernel was told while the buffer was open.
@@ -122,9 +135,13 @@ impl Filesystem {
     /// Commits every buffer that was last written more than `commit_after` ago; `all`: every one.
     /// Errors are noted; the buffers stay.
     pub fn commit_old(&self, all: bool) {
+        self.nodes.sweep(Self::is_needed);
         let due: Vec<_> = self.dirty.lock().keys().copied().collect();
         for ino in due {
-            let Some(node) = self.nodes.get(ino) else { continue };
+            let Some(node) = self.nodes.get(ino) else {
+                self.dirty.lock().remove(&ino);
+                continue;
+            };
             let mut state = node.state.lock();
             let Content::Dirty(buffer) = &state.content else {
                 self.dirty.lock().remove(&ino);

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use super::node::Node;
 use super::{Error, Filesystem, Ino, ROOT, Result};
 use crate::store::{CONTROL_DIR, FileKind};
 
@@ -33,15 +34,15 @@ pub(super) struct Listings {
 }
 
 impl Filesystem {
-    /// Opens a directory; the handle names a snapshot of it.
+    /// Opens a directory; the handle will name a snapshot of it.
     pub fn open_directory(&self, ino: Ino) -> Result<u64> {
-        let listing = self.list(ino)?;
-        let handle = self.listings.next.fetch_add(1, Ordering::Relaxed) + 1;
-        self.listings.open.lock().insert(handle, listing);
-        Ok(handle)
+        if !super::is_control(ino) {
+            self.listable(ino)?;
+        }
+        Ok(self.listings.next.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    /// The snapshot of an open directory. Rewound, or unknown by now, it is taken anew.
+    /// The snapshot of an open directory: taken at the first read, and anew when it is rewound.
     pub fn read_directory(&self, ino: Ino, handle: u64, offset: u64) -> Result<Listing> {
         let known = self.listings.open.lock().get(&handle).cloned();
         match known {
@@ -64,13 +65,7 @@ impl Filesystem {
         if super::is_control(ino) {
             return Ok(Arc::new(self.control.list()));
         }
-        let node = self.node(ino)?;
-        if node.kind != FileKind::Dir {
-            return Err(Error::NotADirectory);
-        }
-        if self.is_version_control(ino) {
-            return Err(Error::VersionControl);
-        }
+        let node = self.listable(ino)?;
         let parent = node.first_link().map_or(ROOT, |(parent, _)| parent.ino);
         let dot = |ino, name: &str| DirEntry { ino, kind: FileKind::Dir, name: name.into() };
         let mut entries = vec![dot(ino, "."), dot(parent, "..")];
@@ -83,6 +78,15 @@ impl Filesystem {
         }
         self.watch(&node);
         Ok(Arc::new(entries))
+    }
+
+    fn listable(&self, ino: Ino) -> Result<Arc<Node>> {
+        let node = self.node(ino)?;
+        match node.kind {
+            FileKind::Dir if self.is_version_control(ino) => Err(Error::VersionControl),
+            FileKind::Dir => Ok(node),
+            _ => Err(Error::NotADirectory),
+        }
     }
 
     /// Brings a directory's names to the disk.

@@ -1,6 +1,7 @@
 //! The content of one regular file: as it stands in the store, and as programs see it.
 
 use std::fs::File;
+use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -25,6 +26,29 @@ pub(super) struct FileState {
     pub shown_mtime: Option<(Time, Time)>,
     /// The store's attributes as last seen; what remains of a file that was removed while open.
     pub last_metadata: Option<Metadata>,
+    /// What the kernel was last told of the file; `None` when it knows nothing, or was told to
+    /// forget it.
+    pub kernel_knows: Option<Told>,
+}
+
+/// What of the store's attributes the kernel may hold on to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Told {
+    stamp: Stamp,
+    mode: u32,
+    nlink: u64,
+    owner: (u32, u32),
+}
+
+impl Told {
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        Self {
+            stamp: metadata.stamp(),
+            mode: metadata.mode,
+            nlink: metadata.nlink,
+            owner: (metadata.uid, metadata.gid),
+        }
+    }
 }
 
 /// The states a file's content can be in.
@@ -38,7 +62,9 @@ pub(super) enum Content {
     /// The store's content cannot be opened.
     Broken(Broken),
     /// A plain file too large to hold: reads and writes go through to the store.
-    Stream(Arc<File>),
+    Stream(Stream),
+    /// A sealed file too large to hold, with the stamp it had when that was seen.
+    TooLarge(Stamp),
     /// Written and not committed.
     Dirty(Buffer),
 }
@@ -68,6 +94,14 @@ pub(super) struct Loaded {
     pub trust: Trust,
 }
 
+/// A plain file that is read and written in the store itself.
+#[derive(Clone)]
+pub(super) struct Stream {
+    pub file: Arc<File>,
+    /// As of the last look, or of our own last write.
+    pub stamp: Stamp,
+}
+
 /// Stored content that cannot be opened.
 pub(super) struct Broken {
     pub base: Base,
@@ -86,6 +120,8 @@ pub(super) struct Buffer {
     pub only_emptied: bool,
     /// Modification time of the view.
     pub written: Time,
+    /// A program chose that time: the file gets exactly it.
+    pub time_is_set: bool,
     /// When the last write came.
     pub touched: Instant,
 }
@@ -96,7 +132,9 @@ impl FileState {
         match &self.content {
             Content::Clean(loaded) => Some(loaded.view.len() as u64),
             Content::Dirty(buffer) => Some(buffer.bytes.len() as u64),
-            Content::Unloaded | Content::Broken(_) | Content::Stream(_) => None,
+            Content::Unloaded | Content::Broken(_) | Content::Stream(_) | Content::TooLarge(_) => {
+                None
+            }
         }
     }
 
@@ -121,6 +159,7 @@ impl FileState {
             broken: false,
             only_emptied: false,
             written: now,
+            time_is_set: false,
             touched: Instant::now(),
         });
         true
@@ -134,6 +173,7 @@ impl FileState {
             Content::Dirty(mut buffer) => {
                 buffer.bytes.resize(0);
                 buffer.written = now;
+                buffer.time_is_set = false;
                 buffer.touched = Instant::now();
                 self.content = Content::Dirty(buffer);
                 return true;
@@ -149,9 +189,19 @@ impl FileState {
             broken,
             only_emptied: true,
             written: now,
+            time_is_set: false,
             touched: Instant::now(),
         });
         true
+    }
+}
+
+impl Stream {
+    /// Changes the file, and knows the change for its own afterwards.
+    pub(super) fn change(&mut self, make: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
+        make(&self.file)?;
+        self.stamp = Metadata::of(&*self.file)?.stamp();
+        Ok(())
     }
 }
 
@@ -160,6 +210,7 @@ impl Buffer {
     pub(super) fn touch(&mut self, now: Time) {
         self.only_emptied = false;
         self.written = now;
+        self.time_is_set = false;
         self.touched = Instant::now();
     }
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use parking_lot::MutexGuard;
 
-use super::file::{Content, FileState};
+use super::file::{Content, FileState, Told};
 use super::node::Node;
 use super::{Caller, Error, Filesystem, Ino, Pace, Result, is_control};
 use crate::secret::SecretBytes;
@@ -66,7 +66,13 @@ impl Filesystem {
         let node = self.file_node(ino)?;
         let mut state = self.state(&node, pace)?;
         if node.is_linked() {
-            self.refresh(&node, &mut state, pace)?;
+            let known = state.kernel_knows;
+            let metadata = self.refresh(&node, &mut state, pace)?;
+            if known.is_some_and(|known| known != Told::of(&metadata)) {
+                // It would read only as much as the file had before.
+                state.kernel_knows = None;
+                self.tell(|kernel| kernel.attributes_now(ino));
+            }
         }
         if mode.write && mode.truncate {
             self.empty(&node, &mut state, pace)?;
@@ -86,11 +92,17 @@ impl Filesystem {
     }
 
     fn empty(&self, node: &Arc<Node>, state: &mut FileState, pace: Pace) -> Result<()> {
-        if let Content::Stream(file) = &state.content {
+        if let Content::Stream(stream) = &mut state.content {
             if pace == Pace::Quick {
                 return Err(Error::WouldBlock);
             }
-            return Ok(file.set_len(0)?);
+            return Ok(stream.change(|file| file.set_len(0))?);
+        }
+        if matches!(state.content, Content::TooLarge(_)) {
+            if pace == Pace::Quick {
+                return Err(Error::WouldBlock);
+            }
+            self.load_at_any_size(node, state)?;
         }
         if !state.empty(Time::now()) {
             return Err(Error::WouldBlock);
@@ -129,8 +141,8 @@ impl Filesystem {
                 Ok(ReadData::Own(buffer.bytes[range(buffer.bytes.len())].into()))
             }
             Content::Stream(_) if pace == Pace::Quick => Err(Error::WouldBlock),
-            Content::Stream(file) => {
-                let file = file.clone();
+            Content::Stream(stream) => {
+                let file = stream.file.clone();
                 drop(state);
                 let mut bytes = vec![0; size as usize];
                 let mut read = 0;
@@ -143,7 +155,7 @@ impl Filesystem {
                 bytes.truncate(read);
                 Ok(ReadData::Own(bytes.into()))
             }
-            Content::Unloaded | Content::Broken(_) => Err(Error::Stale),
+            Content::Unloaded | Content::Broken(_) | Content::TooLarge(_) => Err(Error::Stale),
         }
     }
 
@@ -157,16 +169,19 @@ impl Filesystem {
         }
         self.openable(&node, &state)?;
         let written = u32::try_from(bytes.len()).map_err(|_| Error::Invalid)?;
-        if let Content::Stream(file) = &state.content {
+        let end = offset.checked_add(bytes.len() as u64).ok_or(Error::TooLarge)?;
+        let outgrown = end > self.options.max_view;
+        if outgrown || matches!(state.content, Content::Stream(_)) {
             if pace == Pace::Quick {
                 return Err(Error::WouldBlock);
             }
-            file.write_all_at(bytes, offset)?;
-            return Ok(written);
+            if !matches!(state.content, Content::Stream(_)) {
+                self.outgrow(&node, &mut state)?;
+            }
         }
-        let end = offset.checked_add(bytes.len() as u64).ok_or(Error::TooLarge)?;
-        if end > self.options.max_view {
-            return Err(Error::TooLarge);
+        if let Content::Stream(stream) = &mut state.content {
+            stream.change(|file| file.write_all_at(bytes, offset))?;
+            return Ok(written);
         }
         let now = Time::now();
         if !state.make_dirty(now) {
@@ -187,16 +202,16 @@ impl Filesystem {
         if node.is_linked() {
             self.refresh(node, &mut state, Pace::Patient)?;
         }
-        if let Content::Stream(file) = &state.content {
-            file.set_len(size)?;
-            return Ok(());
+        if size > self.options.max_view && !matches!(state.content, Content::Stream(_)) {
+            self.openable(node, &state)?;
+            self.outgrow(node, &mut state)?;
         }
-        if size > self.options.max_view {
-            return Err(Error::TooLarge);
+        if let Content::Stream(stream) = &mut state.content {
+            return Ok(stream.change(|file| file.set_len(size))?);
         }
         let now = Time::now();
         if size == 0 {
-            state.empty(now);
+            self.empty(node, &mut state, Pace::Patient)?;
         } else {
             self.openable(node, &state)?;
             if !state.make_dirty(now) {
@@ -231,8 +246,13 @@ impl Filesystem {
             self.refresh(&node, &mut state, Pace::Patient)?;
         }
         self.openable(&node, &state)?;
-        if matches!(state.content, Content::Stream(_)) {
-            return Err(Error::Unsupported);
+        if let Content::Stream(stream) = &mut state.content {
+            let grown = !zero && !keep_size && end > stream.file.metadata()?.len();
+            return match zero {
+                true => Err(Error::Unsupported),
+                false if grown => Ok(stream.change(|file| file.set_len(end))?),
+                false => Ok(()),
+            };
         }
         if end > self.options.max_view && !keep_size {
             return Err(Error::TooLarge);
@@ -305,6 +325,7 @@ impl Filesystem {
         }
         if state.opens == 0 && !node.is_linked() {
             state.content = Content::Unloaded;
+            self.dirty.lock().remove(&ino);
         }
         Ok(())
     }

@@ -1,17 +1,35 @@
 //! From the store into memory: is what we hold still what the store holds, and if not, open it.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::sync::Arc;
 
-use super::file::{Base, Broken, Content, FileState, Loaded, Trust};
+use super::file::{Base, Broken, Content, FileState, Loaded, Stream, Trust};
 use super::node::Node;
 use super::{Error, Filesystem, Pace, Result};
-use crate::document::{self, Form, Stock};
+use crate::document::{self, Existing, Form, Stock};
 use crate::path::RelPath;
+use crate::policy::Class;
 use crate::store::{Access, Dir, Metadata, Snapshot, Time};
 
 impl Filesystem {
+    /// Where the store's object below `node` stands. Names under which it does not any more are
+    /// forgotten; [`Error::Stale`] when none is left. For a regular file the caller holds its
+    /// `state`: else a commit that is going on looks like a replacement.
+    pub(super) fn locate(&self, node: &Node) -> Result<Located> {
+        loop {
+            let Some((dir, parent, name)) = self.place(node)? else { return Err(Error::Stale) };
+            match dir.stat(&name) {
+                Ok(metadata) if node.is(metadata.ino, metadata.kind) => {
+                    return Ok(Located { dir, parent, name, metadata });
+                }
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+                Ok(_) | Err(_) => self.nodes.unlink(parent.ino, &name),
+            }
+        }
+    }
+
     /// Makes `state` agree with the store and returns the store's attributes. A buffer that is
     /// being written stays as it is. [`Error::Stale`] when another inode stands under the name.
     pub(super) fn refresh(
@@ -20,27 +38,35 @@ impl Filesystem {
         state: &mut FileState,
         pace: Pace,
     ) -> Result<Metadata> {
-        let Some((dir, parent, name)) = self.place(node)? else { return Err(Error::Stale) };
-        let metadata = match dir.stat(&name) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                self.nodes.unlink(parent.ino, &name);
-                return Err(Error::Stale);
-            }
-            other => other?,
-        };
-        if metadata.ino != node.store_ino() || metadata.kind != node.kind {
-            self.nodes.unlink(parent.ino, &name);
-            return Err(Error::Stale);
-        }
-        state.last_metadata = Some(metadata);
-        if self.is_current(state, &metadata) {
-            return Ok(metadata);
+        let at = self.locate(node)?;
+        self.refresh_at(node, state, &at, pace)
+    }
+
+    /// The same for a file that has just been found in the store. An error here is about its
+    /// content only: its attributes are known.
+    pub(super) fn refresh_at(
+        &self,
+        node: &Arc<Node>,
+        state: &mut FileState,
+        at: &Located,
+        pace: Pace,
+    ) -> Result<Metadata> {
+        if self.is_current(state, &at.metadata) {
+            state.last_metadata = Some(at.metadata);
+            return Ok(at.metadata);
         }
         if pace == Pace::Quick {
             return Err(Error::WouldBlock);
         }
-        let file = parent.path().ok_or(Error::Stale)?.join(&name);
-        self.load(node, state, &dir, &name, &file)
+        state.last_metadata = Some(at.metadata);
+        let file = at.parent.path().ok_or(Error::Stale)?.join(&at.name);
+        let version = state.version;
+        let metadata = self.load(node, state, &at.dir, &at.name, &file)?;
+        state.last_metadata = Some(metadata);
+        if state.version != version && state.kernel_knows.take().is_some() {
+            self.tell(|kernel| kernel.content(node.ino));
+        }
+        Ok(metadata)
     }
 
     /// Whether the content held is that of the inode with these attributes.
@@ -52,7 +78,8 @@ impl Filesystem {
             Content::Unloaded => false,
             Content::Clean(loaded) => trusted(&loaded.base, &loaded.trust),
             Content::Broken(broken) => trusted(&broken.base, &broken.trust),
-            Content::Stream(_) => metadata.size > self.options.max_view,
+            Content::Stream(stream) => stream.stamp == metadata.stamp(),
+            Content::TooLarge(stamp) => *stamp == metadata.stamp(),
             Content::Dirty(_) => true,
         }
     }
@@ -120,24 +147,52 @@ impl Filesystem {
         name: &OsStr,
         file: &RelPath,
     ) -> Result<Metadata> {
-        use crate::policy::Class;
-        let stream = match dir.open_file(name, Access::ReadWrite) {
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EACCES | libc::EROFS)) => {
-                dir.open_file(name, Access::Read)
-            }
-            other => other,
-        }?;
+        let stream = open_stream(dir, name)?;
         let mut start = [0; 64];
         let read = (&stream).read(&mut start)?;
+        let metadata = Metadata::of(&stream)?;
         let class = self.rules().sealing.policy.classify(file).class;
-        if document::is_whole(&start[..read]) || matches!(class, Class::Fields(_) | Class::Whole) {
+        state.version += 1;
+        state.content = if document::is_whole(&start[..read])
+            || matches!(class, Class::Fields(_) | Class::Whole)
+        {
+            Content::TooLarge(metadata.stamp())
+        } else {
+            Content::Stream(Stream { file: Arc::new(stream), stamp: metadata.stamp() })
+        };
+        Ok(metadata)
+    }
+
+    /// A plain file outgrows what is held in memory: from now on it goes through to the store.
+    /// [`Error::TooLarge`] for one that is, or would be, sealed.
+    pub(super) fn outgrow(&self, node: &Arc<Node>, state: &mut FileState) -> Result<()> {
+        if !node.is_linked() {
             return Err(Error::TooLarge);
         }
-        if !matches!(state.content, Content::Stream(_)) {
-            state.version += 1;
-            state.content = Content::Stream(Arc::new(stream));
+        self.commit(node, state, false)?;
+        let at = self.locate(node)?;
+        let file = at.parent.path().ok_or(Error::Stale)?.join(&at.name);
+        match &state.content {
+            Content::Clean(loaded) if self.existing(&file, &loaded.base) == Existing::Plain => {}
+            _ => return Err(Error::TooLarge),
         }
-        self.stat(dir, name)
+        let stream = open_stream(&at.dir, &at.name)?;
+        let stamp = Metadata::of(&stream)?.stamp();
+        state.content = Content::Stream(Stream { file: Arc::new(stream), stamp });
+        Ok(())
+    }
+
+    /// The stored content of a file that is too large to be opened, because it is about to be
+    /// emptied: what is replaced has to be known.
+    pub(super) fn load_at_any_size(&self, node: &Arc<Node>, state: &mut FileState) -> Result<()> {
+        let at = self.locate(node)?;
+        let Snapshot { bytes, metadata } = at.dir.read(&at.name, u64::MAX)?;
+        let stock = Arc::new(Stock::default());
+        let stamp = metadata.stamp();
+        let base = Base { stored: bytes.into(), form: Form::Whole, stock, stamp };
+        let trust = Trust { young: true, rules: self.rules().version };
+        state.content = Content::Clean(Loaded { view: Arc::default(), base, trust });
+        Ok(())
     }
 
     /// The error of a file that cannot be opened; `Ok` for any other.
@@ -147,7 +202,26 @@ impl Filesystem {
                 file: node.path().unwrap_or_default(),
                 error: broken.error.clone(),
             }),
+            Content::TooLarge(_) => Err(Error::TooLarge),
             _ => Ok(()),
         }
+    }
+}
+
+/// Where a node stands in the store.
+pub(super) struct Located {
+    pub dir: Dir,
+    pub parent: Arc<Node>,
+    pub name: OsString,
+    pub metadata: Metadata,
+}
+
+/// Open for writing too, where this process may.
+fn open_stream(dir: &Dir, name: &OsStr) -> std::io::Result<File> {
+    match dir.open_file(name, Access::ReadWrite) {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EACCES | libc::EROFS)) => {
+            dir.open_file(name, Access::Read)
+        }
+        other => other,
     }
 }

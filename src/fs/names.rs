@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::file::{Base, Content, Loaded, Trust};
 use super::node::Node;
@@ -20,18 +21,30 @@ impl Filesystem {
         if is_reserved(name) {
             return Err(Error::NotFound);
         }
+        // Watched before it is looked at, so that no change falls between.
+        if pace == Pace::Patient {
+            self.watch(&parent);
+        } else if self.wants_watch(parent.ino) {
+            return Err(Error::WouldBlock);
+        }
+        let ttl = self.ttl(parent.ino);
         let dir = self.dir(&parent)?;
-        let metadata = match dir.stat(name) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                self.nodes.unlink(parent.ino, name);
-                return Err(Error::NotFound);
+        let node = self.child(&parent, &dir, name, pace)?.ok_or(Error::NotFound)?;
+        self.entry(node, ttl, pace)
+    }
+
+    /// Hands `node` to the kernel.
+    fn entry(&self, node: Arc<Node>, ttl: Duration, pace: Pace) -> Result<Entry> {
+        match self.attr(&node, pace) {
+            Ok(attr) => {
+                node.looked_up();
+                Ok(Entry { attr, ttl })
             }
-            other => other?,
-        };
-        let node = self.nodes.adopt(&parent, name, metadata.ino, metadata.kind);
-        let attr = self.attr(&node, pace)?;
-        node.looked_up();
-        Ok(Entry { attr, ttl: self.ttl(parent.ino) })
+            Err(error) => {
+                self.nodes.drop_if_unknown(node, Self::is_needed);
+                Err(error)
+            }
+        }
     }
 
     /// The kernel gives `count` references back.
@@ -135,18 +148,17 @@ impl Filesystem {
             }
         }
         dir.link(&from_name, &self.dir(&to)?, name)?;
-        drop(state);
+        self.nodes.unlink(to.ino, name);
         self.nodes.adopt(&to, name, node.store_ino(), node.kind);
-        let attr = self.attr(&node, Pace::Patient)?;
-        node.looked_up();
-        Ok(Entry { attr, ttl: self.ttl(to.ino) })
+        drop(state);
+        self.entry(node, self.ttl(to.ino), Pace::Patient)
     }
 
     /// Removes a name. What is open stays readable and writable until it is closed.
     pub fn unlink(&self, parent: Ino, name: &OsStr) -> Result<()> {
         let parent = self.writable_directory(parent, name)?;
         let dir = self.dir(&parent)?;
-        let Some(node) = self.known_child(&parent, &dir, name)? else {
+        let Some(node) = self.child(&parent, &dir, name, Pace::Patient)? else {
             return Ok(dir.unlink(name)?);
         };
         let mut state = node.state.lock();
@@ -185,7 +197,9 @@ impl Filesystem {
         let base = match content {
             Content::Clean(Loaded { base, .. }) => base,
             Content::Dirty(buffer) => &buffer.base,
-            Content::Unloaded | Content::Broken(_) | Content::Stream(_) => return,
+            Content::Unloaded | Content::Broken(_) | Content::Stream(_) | Content::TooLarge(_) => {
+                return;
+            }
         };
         self.recent.left(path, base.form, base.stored.clone());
     }
@@ -197,12 +211,13 @@ impl Filesystem {
         name: &OsStr,
         mode: u32,
         umask: u32,
-    ) -> Result<(Arc<Node>, Attr, std::time::Duration)> {
+    ) -> Result<(Arc<Node>, Attr, Duration)> {
         let parent = self.writable_directory(parent, name)?;
         let dir = self.dir(&parent)?;
         let mode = self.mode(&dir, mode, umask)?;
+        let ttl = self.ttl(parent.ino);
         let (_, metadata) = dir.create_file(name, mode, self.owner(caller))?;
-        let node = self.nodes.adopt(&parent, name, metadata.ino, metadata.kind);
+        let node = self.newborn(&parent, &dir, name, &metadata)?;
         let mut state = node.state.lock();
         let stock = Arc::new(Stock::default());
         let base =
@@ -213,7 +228,7 @@ impl Filesystem {
         state.last_metadata = Some(metadata);
         let attr = self.file_attr(&node, &mut state, Pace::Patient)?;
         drop(state);
-        Ok((node, attr, self.ttl(parent.ino)))
+        Ok((node, attr, ttl))
     }
 
     fn make(
@@ -224,11 +239,25 @@ impl Filesystem {
     ) -> Result<Entry> {
         let parent = self.writable_directory(parent, name)?;
         let dir = self.dir(&parent)?;
+        let ttl = self.ttl(parent.ino);
         let metadata = make(&dir)?;
-        let node = self.nodes.adopt(&parent, name, metadata.ino, metadata.kind);
-        let attr = self.attr(&node, Pace::Patient)?;
-        node.looked_up();
-        Ok(Entry { attr, ttl: self.ttl(parent.ino) })
+        let node = self.newborn(&parent, &dir, name, &metadata)?;
+        self.entry(node, ttl, Pace::Patient)
+    }
+
+    /// The node of what was just made under `name`.
+    fn newborn(
+        &self,
+        parent: &Arc<Node>,
+        dir: &Dir,
+        name: &OsStr,
+        made: &Metadata,
+    ) -> Result<Arc<Node>> {
+        match self.nodes.adopt(parent, name, made.ino, made.kind) {
+            Some(node) => Ok(node),
+            // Somebody else was known there, and was removed behind the mount.
+            None => self.child(parent, dir, name, Pace::Patient)?.ok_or(Error::Stale),
+        }
     }
 
     /// A directory in which `name` may be made, removed or replaced.
@@ -253,18 +282,41 @@ impl Filesystem {
     }
 
     /// The node under `name`, known or not; `None` when nothing stands there.
-    pub(super) fn known_child(
+    ///
+    /// A commit has another inode take the name, and the node is told a moment later: so what
+    /// looks like a replacement counts only when it is seen while no commit can be going on.
+    pub(super) fn child(
         &self,
         parent: &Arc<Node>,
         dir: &Dir,
         name: &OsStr,
+        pace: Pace,
     ) -> Result<Option<Arc<Node>>> {
-        match dir.stat(name) {
-            Ok(metadata) => Ok(Some(self.nodes.adopt(parent, name, metadata.ino, metadata.kind))),
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                self.nodes.unlink(parent.ino, name);
-                Ok(None)
+        loop {
+            let found = self.stat_if_there(dir, name)?;
+            let Some(known) = self.nodes.child(parent.ino, name) else {
+                let Some(found) = found else { return Ok(None) };
+                match self.nodes.adopt(parent, name, found.ino, found.kind) {
+                    Some(node) => return Ok(Some(node)),
+                    None => continue,
+                }
+            };
+            if found.is_some_and(|found| known.is(found.ino, found.kind)) {
+                return Ok(Some(known));
             }
+            let _state = self.state(&known, pace)?;
+            let found = self.stat_if_there(dir, name)?;
+            let still = self.nodes.child(parent.ino, name).is_some_and(|now| now.ino == known.ino);
+            if still && !found.is_some_and(|found| known.is(found.ino, found.kind)) {
+                self.nodes.unlink(parent.ino, name);
+            }
+        }
+    }
+
+    fn stat_if_there(&self, dir: &Dir, name: &OsStr) -> Result<Option<Metadata>> {
+        match dir.stat(name) {
+            Ok(metadata) => Ok(Some(metadata)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error.into()),
         }
     }

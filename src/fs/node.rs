@@ -59,6 +59,11 @@ impl Node {
         }
     }
 
+    /// Whether the store's inode `store_ino` is this node now.
+    pub(super) fn is(&self, store_ino: u64, kind: FileKind) -> bool {
+        self.kind == kind && self.store_ino() == store_ino
+    }
+
     /// The number of the inode in the store that is this node now.
     pub(super) fn store_ino(&self) -> u64 {
         self.links.lock().store_ino
@@ -126,6 +131,8 @@ struct Tables {
     numbers: HashMap<u64, Ino>,
     /// The values of `numbers`: not to be given to another inode.
     kept: HashSet<Ino>,
+    /// Nodes that the kernel does not know (any more), and that were still at work.
+    loose: HashSet<Ino>,
     next: u64,
 }
 
@@ -140,6 +147,7 @@ impl NodeTable {
             by_store: HashMap::from([(store_ino, ROOT)]),
             numbers: HashMap::new(),
             kept: HashSet::new(),
+            loose: HashSet::new(),
             next: OURS,
         };
         Self { tables: RwLock::new(tables) }
@@ -155,9 +163,7 @@ impl NodeTable {
 
     /// The node that is known under `name`.
     pub(super) fn child(&self, parent: Ino, name: &OsStr) -> Option<Arc<Node>> {
-        let tables = self.tables.read();
-        let ino = tables.by_name.get(&(parent, name.to_owned()))?;
-        tables.nodes.get(ino).cloned()
+        self.tables.read().child(parent, name)
     }
 
     /// Every node that is known.
@@ -165,23 +171,23 @@ impl NodeTable {
         self.tables.read().nodes.values().cloned().collect()
     }
 
-    /// The node of the inode `store_ino` that stands under `name`, made if it is new. A different
-    /// node that was known under this name has been replaced, and loses it.
+    /// The node of the inode `store_ino` that stands under `name`, made if it is new. `None` when
+    /// a different node is known under this name: whether it was replaced, or is just being
+    /// committed, only shows under its `state`.
     pub(super) fn adopt(
         &self,
         parent: &Arc<Node>,
         name: &OsStr,
         store_ino: u64,
         kind: FileKind,
-    ) -> Arc<Node> {
-        if let Some(node) = self.child(parent.ino, name)
-            && node.kind == kind
-            && node.store_ino() == store_ino
-        {
-            return node;
+    ) -> Option<Arc<Node>> {
+        if let Some(node) = self.child(parent.ino, name) {
+            return node.is(store_ino, kind).then_some(node);
         }
         let mut tables = self.tables.write();
-        tables.release_name(parent.ino, name);
+        if let Some(node) = tables.child(parent.ino, name) {
+            return node.is(store_ino, kind).then_some(node);
+        }
         let known = tables.by_store.get(&store_ino).and_then(|ino| tables.nodes.get(ino)).cloned();
         let link = (parent.clone(), name.to_owned());
         let node = match known.filter(|node| node.kind == kind) {
@@ -198,7 +204,7 @@ impl NodeTable {
             }
         };
         tables.by_name.insert((parent.ino, name.to_owned()), node.ino);
-        node
+        Some(node)
     }
 
     /// The number that a directory listing shows for an inode of the store.
@@ -235,8 +241,7 @@ impl NodeTable {
         let mut tables = self.tables.write();
         tables.release_name(to.0.ino, to.1);
         tables.release_name(from.0, from.1);
-        tables.by_name.insert((to.0.ino, to.1.to_owned()), node.ino);
-        node.links.lock().names.insert(0, (to.0.clone(), to.1.to_owned()));
+        tables.give_name(node, to);
     }
 
     /// Two names have changed their nodes.
@@ -249,8 +254,7 @@ impl NodeTable {
         tables.release_name(other.0.ino, other.1);
         for (ino, to) in [(first, other), (second, one)] {
             let Some(node) = ino.and_then(|ino| tables.nodes.get(&ino)).cloned() else { continue };
-            node.links.lock().names.insert(0, (to.0.clone(), to.1.to_owned()));
-            tables.by_name.insert(key(to), node.ino);
+            tables.give_name(&node, to);
         }
     }
 
@@ -259,26 +263,63 @@ impl NodeTable {
     pub(super) fn forget(&self, ino: Ino, count: u64, still_needed: impl Fn(&Node) -> bool) {
         let mut tables = self.tables.write();
         let Some(node) = tables.nodes.get(&ino).cloned() else { return };
-        let before = node.lookups.load(Ordering::Relaxed);
-        node.lookups.store(before.saturating_sub(count), Ordering::Relaxed);
-        if before > count || ino == ROOT || still_needed(&node) {
-            return;
-        }
-        tables.drop_node(&node);
+        // In one step: a lookup that is going on counts without the table's lock.
+        let taken = |held: u64| Some(held.saturating_sub(count));
+        let _ = node.lookups.fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken);
+        tables.let_go(&node, &still_needed);
     }
 
-    /// Drops a node that the kernel never asked for, once nobody works with it.
+    /// Drops a node that the kernel does not know, as soon as nobody works with it.
     pub(super) fn drop_if_unknown(&self, node: Arc<Node>, still_needed: impl Fn(&Node) -> bool) {
-        let mut tables = self.tables.write();
-        let unknown = node.lookups.load(Ordering::Relaxed) == 0;
-        // The table's own reference, and the one given to us.
-        if unknown && node.ino != ROOT && Arc::strong_count(&node) <= 2 && !still_needed(&node) {
-            tables.drop_node(&node);
+        self.tables.write().let_go(&node, &still_needed);
+    }
+
+    /// Drops the nodes that were still at work when the kernel forgot them and are not any more.
+    pub(super) fn sweep(&self, still_needed: impl Fn(&Node) -> bool) {
+        if self.tables.read().loose.is_empty() {
+            return;
         }
+        let mut tables = self.tables.write();
+        for ino in std::mem::take(&mut tables.loose) {
+            if let Some(node) = tables.nodes.get(&ino).cloned() {
+                tables.let_go(&node, &still_needed);
+            }
+        }
+    }
+
+    /// How many nodes are known.
+    pub(super) fn len(&self) -> usize {
+        self.tables.read().nodes.len()
     }
 }
 
 impl Tables {
+    fn child(&self, parent: Ino, name: &OsStr) -> Option<Arc<Node>> {
+        let ino = self.by_name.get(&(parent, name.to_owned()))?;
+        self.nodes.get(ino).cloned()
+    }
+
+    /// `node` stands under `name` first of all.
+    fn give_name(&mut self, node: &Arc<Node>, (parent, name): (&Arc<Node>, &OsStr)) {
+        let mut links = node.links.lock();
+        links.names.insert(0, (parent.clone(), name.to_owned()));
+        self.by_name.insert((parent.ino, name.to_owned()), node.ino);
+        self.by_store.insert(links.store_ino, node.ino);
+    }
+
+    /// Drops `node`, which the caller holds once, unless the kernel knows it or it is at work.
+    fn let_go(&mut self, node: &Arc<Node>, still_needed: impl Fn(&Node) -> bool) {
+        if node.ino == ROOT || node.lookups.load(Ordering::Relaxed) > 0 {
+            return;
+        }
+        // The table's own reference, and the caller's. A lookup that is going on has one more.
+        if Arc::strong_count(node) > 2 || still_needed(node) {
+            self.loose.insert(node.ino);
+            return;
+        }
+        self.drop_node(node);
+    }
+
     fn release_name(&mut self, parent: Ino, name: &OsStr) {
         let Some(ino) = self.by_name.remove(&(parent, name.to_owned())) else { return };
         let Some(node) = self.nodes.get(&ino) else { return };
@@ -308,6 +349,10 @@ impl Tables {
         let links = node.links.lock();
         for (parent, name) in &links.names {
             self.by_name.remove(&(parent.ino, name.clone()));
+            if parent.lookups.load(Ordering::Relaxed) == 0 {
+                // Made on the way to this one, by a walk.
+                self.loose.insert(parent.ino);
+            }
         }
         if self.by_store.get(&links.store_ino) == Some(&node.ino) {
             self.by_store.remove(&links.store_ino);

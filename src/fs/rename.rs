@@ -58,7 +58,7 @@ impl Filesystem {
     fn end<'a>(&self, (parent, name): (Ino, &'a OsStr)) -> Result<End<'a>> {
         let parent = self.writable_directory(parent, name)?;
         let dir = self.dir(&parent)?;
-        let node = self.known_child(&parent, &dir, name)?;
+        let node = self.child(&parent, &dir, name, Pace::Patient)?;
         let path = parent.path().ok_or(Error::Stale)?.join(name);
         Ok(End { parent, dir, name, path, node })
     }
@@ -72,7 +72,13 @@ impl Filesystem {
     ) -> Result<()> {
         let target = to.node.as_ref().filter(|target| target.kind == FileKind::File);
         let (mut state, mut replaced) = lock_both(node, target);
-        self.refresh(node, &mut state, Pace::Patient)?;
+        let readable = match self.refresh(node, &mut state, Pace::Patient) {
+            Err(Error::Store(error)) => {
+                log::debug!("{}: renamed as it is, for it cannot be read: {error}", from.path);
+                false
+            }
+            other => other.map(|_| true)?,
+        };
         self.commit(node, &mut state, false)?;
         if let (Some(target), Some(replaced)) = (target, &mut replaced) {
             // Its view must be in memory for those who have it open; its tokens for the newcomer.
@@ -80,7 +86,7 @@ impl Filesystem {
             self.keep_if_broken(&to.path, replaced)?;
             self.remember(&to.path, &replaced.content);
         }
-        let Content::Clean(loaded) = &state.content else {
+        let (Content::Clean(loaded), true) = (&state.content, readable) else {
             // A file that cannot be opened, or is too large to be sealed, moves as it is.
             return self.move_name(from, to, node, flags);
         };
@@ -152,7 +158,7 @@ impl Filesystem {
             Some(Content::Clean(Loaded { base, .. })) => Some(&base.stored),
             Some(Content::Broken(broken)) => Some(&broken.base.stored),
             Some(Content::Dirty(buffer)) => Some(&buffer.base.stored),
-            Some(Content::Unloaded | Content::Stream(_)) | None => None,
+            Some(Content::Unloaded | Content::Stream(_) | Content::TooLarge(_)) | None => None,
         };
         if expected.is_none() && to.node.is_some() {
             // Not a file whose content is known: it goes first, as rename would have it go.
@@ -193,6 +199,8 @@ impl Filesystem {
         let trust = Trust { young: true, rules: rules.version };
         state.content = Content::Clean(Loaded { view: loaded.view, base, trust });
         state.last_metadata = Some(committed.metadata);
+        state.kernel_knows = None;
+        self.tell(|kernel| kernel.attributes(node.ino));
         Ok(())
     }
 
@@ -217,12 +225,12 @@ impl Filesystem {
 
     fn exchange(&self, from: &End<'_>, to: &End<'_>) -> Result<()> {
         let (Some(one), Some(other)) = (&from.node, &to.node) else { return Err(Error::NotFound) };
-        let (mut first, second) = lock_both(one, Some(other));
+        let (mut first, mut second) = lock_both(one, Some(other));
         if one.kind == FileKind::File {
             self.commit(one, &mut first, false)?;
         }
-        if let (FileKind::File, Some(mut second)) = (other.kind, second) {
-            self.commit(other, &mut second, false)?;
+        if let (FileKind::File, Some(second)) = (other.kind, &mut second) {
+            self.commit(other, second, false)?;
         }
         if !self.tree_seals_alike(&from.path, &to.path)?
             || !self.tree_seals_alike(&to.path, &from.path)?

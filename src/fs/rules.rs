@@ -84,7 +84,9 @@ impl Filesystem {
     /// to fail: the fields stay sealed as long as this mount lives, and the tokens in the store
     /// bring them back afterwards.
     pub(super) fn change_ledger(&self, change: impl FnOnce(&mut crate::policy::Ledger)) {
-        // Written under the lock: two changes reach the disk in the order they were made.
+        // Held over the writing: two changes reach the disk in the order they were made. The rules
+        // themselves are not: everybody needs them.
+        let _turn = self.ledger_turn.lock();
         let mut rules = self.rules.write();
         let mut ledger = (*rules.sealing.ledger).clone();
         change(&mut ledger);
@@ -94,6 +96,7 @@ impl Filesystem {
         let text = ledger.to_string();
         let sealing = Sealing { ledger: Arc::new(ledger), ..rules.sealing.clone() };
         *rules = Arc::new(Rules { version: rules.version, sealing });
+        drop(rules);
         if let Err(error) = self.store.write_state("sealed", text.as_bytes()) {
             log::error!(".confseal/sealed: cannot be written: {error}");
         }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 
+use super::file::Told;
 use super::node::Node;
 use super::{Error, Filesystem, Ino, Pace};
 use crate::store::{Event, EventKind, FileKind, Watcher};
@@ -18,12 +19,19 @@ pub(super) struct Watch {
     watcher: OnceLock<Watcher>,
     /// Directories whose changes we hear of.
     covered: RwLock<HashSet<Ino>>,
+    /// Directories that could not be watched.
+    refused: RwLock<HashSet<Ino>>,
 }
 
 impl Watch {
     /// Whether changes in `directory` are heard of.
     pub(super) fn covers(&self, directory: Ino) -> bool {
         self.covered.read().contains(&directory)
+    }
+
+    /// Whether it has been tried to watch `directory`.
+    fn knows(&self, directory: Ino) -> bool {
+        self.covers(directory) || self.refused.read().contains(&directory)
     }
 }
 
@@ -53,7 +61,7 @@ impl Filesystem {
     /// Hears of changes in a directory from now on, if it can be watched at all.
     pub(super) fn watch(&self, node: &Arc<Node>) {
         let Some(watcher) = self.watch.watcher.get() else { return };
-        if self.watch.covers(node.ino) {
+        if self.watch.knows(node.ino) {
             return;
         }
         let Ok(dir) = self.dir(node) else { return };
@@ -62,8 +70,16 @@ impl Filesystem {
                 self.watch.covered.write().insert(node.ino);
             }
             // Out of watches, or a file system without them: a short TTL does, a little slower.
-            Err(error) => log::debug!("a directory cannot be watched: {error}"),
+            Err(error) => {
+                log::debug!("a directory cannot be watched: {error}");
+                self.watch.refused.write().insert(node.ino);
+            }
         }
+    }
+
+    /// Whether changes in `directory` could be heard of and are not yet.
+    pub(super) fn wants_watch(&self, directory: Ino) -> bool {
+        self.watch.watcher.get().is_some() && !self.watch.knows(directory)
     }
 
     fn changed(&self, event: &Event) {
@@ -86,7 +102,6 @@ impl Filesystem {
         match self.look_again(&node) {
             Ok(Seen::Same) => {}
             Ok(Seen::Attributes) => self.tell(|kernel| kernel.attributes(node.ino)),
-            Ok(Seen::Content) => self.tell(|kernel| kernel.content(node.ino)),
             Err(_) => self.tell(|kernel| {
                 kernel.name(parent.ino, name);
                 kernel.attributes(node.ino);
@@ -97,28 +112,19 @@ impl Filesystem {
 
     fn look_again(&self, node: &Arc<Node>) -> Result<Seen, Error> {
         if node.kind != FileKind::File {
-            let mut state = node.state.lock();
-            let before = state.last_metadata;
-            let Some((dir, parent, name)) = self.place(node)? else { return Err(Error::Stale) };
-            let metadata = self.stat(&dir, &name).ok();
-            state.last_metadata = metadata;
-            return match metadata {
-                Some(metadata) if metadata.ino == node.store_ino() => {
-                    Ok(if before == Some(metadata) { Seen::Same } else { Seen::Attributes })
-                }
-                _ => {
-                    self.nodes.unlink(parent.ino, &name);
-                    Err(Error::Stale)
-                }
-            };
+            let metadata = self.locate(node)?.metadata;
+            let before = node.state.lock().last_metadata.replace(metadata);
+            return Ok(if before == Some(metadata) { Seen::Same } else { Seen::Attributes });
         }
         let mut state = node.state.lock();
-        let (before, version) = (state.last_metadata, state.version);
+        // A change of the content is told when it is loaded.
         let metadata = self.refresh(node, &mut state, Pace::Patient)?;
-        Ok(match (state.version == version, before == Some(metadata)) {
-            (false, _) => Seen::Content,
-            (true, false) => Seen::Attributes,
-            (true, true) => Seen::Same,
+        Ok(match state.kernel_knows {
+            Some(known) if known != Told::of(&metadata) => {
+                state.kernel_knows = None;
+                Seen::Attributes
+            }
+            Some(_) | None => Seen::Same,
         })
     }
 
@@ -138,5 +144,4 @@ impl Filesystem {
 enum Seen {
     Same,
     Attributes,
-    Content,
 }

@@ -21,16 +21,18 @@ enum Message {
 /// The way to the kernel.
 pub struct KernelNotifier {
     queue: Sender<Message>,
+    notifier: Notifier,
 }
 
 impl KernelNotifier {
     /// Starts the thread that tells the kernel through `notifier`.
     pub fn start(notifier: Notifier) -> io::Result<Self> {
         let (queue, messages) = channel();
+        let own = notifier.clone();
         std::thread::Builder::new()
             .name("invalidate".into())
             .spawn(move || pass_on(&notifier, &messages))?;
-        Ok(Self { queue })
+        Ok(Self { queue, notifier: own })
     }
 
     fn send(&self, message: Message) {
@@ -48,6 +50,11 @@ impl Invalidate for KernelNotifier {
         self.send(Message::Attributes(ino));
     }
 
+    fn attributes_now(&self, ino: Ino) {
+        // Touches no page, so it waits for no request: only pages make an invalidation wait.
+        told(self.notifier.inval_inode(INodeNo(ino.0), -1, 0));
+    }
+
     fn name(&self, parent: Ino, name: &OsStr) {
         self.send(Message::Name(parent, name.to_owned()));
     }
@@ -55,17 +62,20 @@ impl Invalidate for KernelNotifier {
 
 fn pass_on(notifier: &Notifier, messages: &Receiver<Message>) {
     for message in messages {
-        let told = match &message {
+        told(match &message {
             Message::Content(ino) => notifier.inval_inode(INodeNo(ino.0), 0, 0),
             // A negative offset leaves the pages alone.
             Message::Attributes(ino) => notifier.inval_inode(INodeNo(ino.0), -1, 0),
             Message::Name(parent, name) => notifier.inval_entry(INodeNo(parent.0), name),
-        };
-        match told {
-            Ok(()) => {}
-            // The kernel does not know it: nothing to forget.
-            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {}
-            Err(error) => log::debug!("the kernel did not take an invalidation: {error}"),
-        }
+        });
+    }
+}
+
+fn told(result: io::Result<()>) {
+    match result {
+        Ok(()) => {}
+        // The kernel does not know it: nothing to forget.
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {}
+        Err(error) => log::debug!("the kernel did not take an invalidation: {error}"),
     }
 }

@@ -138,6 +138,11 @@ impl CommitError {
         self.step == Step::SyncDirectory
     }
 
+    /// Whether something that the step needed was not there.
+    pub fn is_not_found(&self) -> bool {
+        self.source.kind() == io::ErrorKind::NotFound
+    }
+
     /// Whether the target's name was made or removed at the very moment.
     fn is_passing(&self) -> bool {
         let kinds = [io::ErrorKind::AlreadyExists, io::ErrorKind::NotFound];
