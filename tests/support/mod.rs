@@ -26,13 +26,15 @@ pub const SECOND: &str = "c0c1c2c3c4c5c6c7c8c9cacbcccdcecfd0d1d2d3d4d5d6d7d8d9da
 pub struct Fixture {
     dir: tempfile::TempDir,
     daemon: Option<Child>,
+    variables: Vec<(String, String)>,
 }
 
 impl Fixture {
     /// With an empty store, not mounted. Below `/var/tmp`: a disk, where the tests' answers count.
     pub fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("confseal-test-").tempdir_in("/var/tmp");
-        let fixture = Self { dir: dir.expect("a temporary directory"), daemon: None };
+        let dir = dir.expect("a temporary directory");
+        let fixture = Self { dir, daemon: None, variables: Vec::new() };
         for name in ["store", "mnt"] {
             fs::create_dir(fixture.dir.path().join(name)).expect("a directory");
         }
@@ -61,6 +63,12 @@ impl Fixture {
         fs::write(&path, hex).expect("a key file");
         fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).expect("its mode");
         path
+    }
+
+    /// Sets an environment variable for the daemons started from here on.
+    pub fn variable(&mut self, name: &str, value: &str) -> &mut Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     /// `file:…/NAME.key`, for `--key` and `--legacy`.
@@ -133,6 +141,7 @@ impl Fixture {
             command.args(["--key", &self.source("master")]);
         }
         command.args(more).current_dir(self.dir.path()).stdin(Stdio::null());
+        command.envs(self.variables.iter().cloned());
         command.env("CONFSEAL_LOG", "debug").stdout(Stdio::null()).stderr(log.expect("a log"));
         self.daemon = Some(command.spawn().expect("confseal mount"));
         let point = at.unwrap_or(store);
@@ -215,10 +224,10 @@ impl Fixture {
         self
     }
 
-    /// Every FUSE mount of ours in this fixture.
+    /// Every FUSE mount of ours in this fixture, as far as this thread sees them.
     pub fn mounted(&self) -> Vec<PathBuf> {
         let dir = self.dir.path().to_string_lossy().into_owned();
-        let mounts = fs::read_to_string("/proc/self/mounts").expect("the mounts");
+        let mounts = fs::read_to_string("/proc/thread-self/mounts").expect("the mounts");
         let fields = mounts.lines().filter_map(|line| {
             let mut fields = line.split(' ').skip(1);
             Some((fields.next()?, fields.next()?))
@@ -241,27 +250,26 @@ impl Fixture {
 
     /// No file of the store, nor its name, holds any of `canaries`.
     pub fn assert_sealed(&self, canaries: &[&str]) {
-        let mut files = Vec::new();
-        collect(&self.store(), &mut files);
-        assert!(!files.is_empty(), "an empty store proves nothing");
-        for file in files {
-            let bytes = fs::read(&file).unwrap_or_default();
-            for canary in canaries {
-                assert!(!holds(&bytes, canary), "{canary} stands in {}", file.display());
-            }
+        assert_sealed_at(&self.store(), canaries);
+    }
+}
+
+impl Fixture {
+    /// Takes mounts and daemon away, whatever state they are in.
+    pub fn stop(&mut self) {
+        self.clear_mounts();
+        if let Some(mut daemon) = self.daemon.take() {
+            let _ = daemon.kill();
+            let _ = daemon.wait();
         }
     }
 }
 
 impl Drop for Fixture {
     fn drop(&mut self) {
-        self.clear_mounts();
-        if let Some(mut daemon) = self.daemon.take() {
-            let _ = daemon.kill();
-            let _ = daemon.wait();
-        }
+        self.stop();
         let dir = self.dir.path().to_string_lossy().into_owned();
-        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        let mounts = fs::read_to_string("/proc/thread-self/mounts").unwrap_or_default();
         let left = mounts.lines().any(|line| line.contains(&dir));
         if left && !std::thread::panicking() {
             panic!("a mount was left behind in {dir}");
@@ -281,6 +289,20 @@ pub fn control_at(mount: &Path, line: &str) -> (Result<(), i32>, String) {
     let mut answer = String::new();
     file.read_to_string(&mut answer).expect("an answer");
     (done, answer)
+}
+
+/// No file below `store`, nor its name, holds any of `canaries`.
+pub fn assert_sealed_at(store: &Path, canaries: &[&str]) {
+    let mut files = Vec::new();
+    collect(store, &mut files);
+    assert!(!files.is_empty(), "an empty store proves nothing");
+    for file in files {
+        let bytes = fs::read(&file).unwrap_or_default();
+        for canary in canaries {
+            let named = holds(file.as_os_str().as_encoded_bytes(), canary);
+            assert!(!named && !holds(&bytes, canary), "{canary} stands in {}", file.display());
+        }
+    }
 }
 
 /// Whether `bytes` hold `text`.
