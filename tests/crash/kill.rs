@@ -203,7 +203,7 @@ fn killed_at_two_hundred_random_moments_no_file_is_torn_and_nothing_stands_in_th
         known.versions.insert(name, 0);
     }
     fs::hard_link(fixture.mnt().join("linked.toml"), fixture.mnt().join(SECOND_NAME)).unwrap();
-    let (mut saves, mut leftovers) = (0, 0);
+    let mut saves = 0;
     for round in 1..=ROUNDS {
         let first = round * 1000;
         fs::write(&said, "").unwrap();
@@ -218,11 +218,12 @@ fn killed_at_two_hundred_random_moments_no_file_is_torn_and_nothing_stands_in_th
         crate::eventually("a first save", || fs::metadata(&said).unwrap().len() > 0);
         let moment = random.below(LONGEST.as_micros() as u64);
         std::thread::sleep(Duration::from_micros(moment));
-        fixture.kill();
+        fixture.kill_daemon();
+        // Only a dead mount ends it: what lies beneath would take what it writes.
         assert!(saver.wait().expect("the saver").success(), "seed {seed}");
+        fixture.clear_mounts();
 
         fixture.assert_sealed(&[CANARY]);
-        leftovers += temporaries(&fixture);
         let said = fs::read_to_string(&said).unwrap();
         saves += said.lines().count();
         fixture.mount();
@@ -237,8 +238,7 @@ fn killed_at_two_hundred_random_moments_no_file_is_torn_and_nothing_stands_in_th
         }
     }
     fixture.umount();
-    eprintln!("{saves} saves, {leftovers} leftovers, kept {:?}", kept(&fixture));
-    assert!(saves as u64 > ROUNDS && leftovers > 0, "the kills hit something; seed {seed}");
+    assert!(saves as u64 > 2 * ROUNDS, "{saves} saves are no save loop; seed {seed}");
     for name in kept(&fixture) {
         // Only a rewrite in place can be cut off in the middle; what it tore is kept.
         assert!(name.starts_with("linked"), "{name} was kept; seed {seed}");

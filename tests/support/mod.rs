@@ -217,11 +217,16 @@ impl Fixture {
 
     /// SIGKILL, then the dead mount is taken away.
     pub fn kill(&mut self) -> &mut Self {
+        self.kill_daemon();
+        self.clear_mounts();
+        self
+    }
+
+    /// SIGKILL; the dead mount stays, so that nobody writes to what lies beneath.
+    pub fn kill_daemon(&mut self) {
         let mut daemon = self.daemon.take().expect("a daemon");
         daemon.kill().expect("kill");
         daemon.wait().expect("its end");
-        self.clear_mounts();
-        self
     }
 
     /// Every FUSE mount of ours in this fixture, as far as this thread sees them.
@@ -236,7 +241,8 @@ impl Fixture {
         ours.map(|(at, _)| PathBuf::from(at)).collect()
     }
 
-    fn clear_mounts(&self) {
+    /// Takes every mount of this fixture away, dead or alive.
+    pub fn clear_mounts(&self) {
         for point in self.mounted() {
             let _ = Command::new("umount").arg("-l").arg(point).output();
         }
