@@ -27,14 +27,15 @@ pub struct Fixture {
     dir: tempfile::TempDir,
     daemon: Option<Child>,
     log_level: &'static str,
+    variables: Vec<(String, String)>,
 }
 
 impl Fixture {
     /// With an empty store, not mounted. Below `/var/tmp`: a disk, where the tests' answers count.
     pub fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("confseal-test-").tempdir_in("/var/tmp");
-        let fixture =
-            Self { dir: dir.expect("a temporary directory"), daemon: None, log_level: "debug" };
+        let dir = dir.expect("a temporary directory");
+        let fixture = Self { dir, daemon: None, log_level: "debug", variables: Vec::new() };
         for name in ["store", "mnt"] {
             fs::create_dir(fixture.dir.path().join(name)).expect("a directory");
         }
@@ -63,6 +64,12 @@ impl Fixture {
         fs::write(&path, hex).expect("a key file");
         fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).expect("its mode");
         path
+    }
+
+    /// Sets an environment variable for the daemons started from here on.
+    pub fn variable(&mut self, name: &str, value: &str) -> &mut Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     /// `file:…/NAME.key`, for `--key` and `--legacy`.
@@ -143,6 +150,7 @@ impl Fixture {
         }
         command.args(more).current_dir(self.dir.path()).stdin(Stdio::null());
         command
+            .envs(self.variables.iter().cloned())
             .env("CONFSEAL_LOG", self.log_level)
             .stdout(Stdio::null())
             .stderr(log.expect("a log"));
@@ -220,17 +228,22 @@ impl Fixture {
 
     /// SIGKILL, then the dead mount is taken away.
     pub fn kill(&mut self) -> &mut Self {
-        let mut daemon = self.daemon.take().expect("a daemon");
-        daemon.kill().expect("kill");
-        daemon.wait().expect("its end");
+        self.kill_daemon();
         self.clear_mounts();
         self
     }
 
-    /// Every FUSE mount of ours in this fixture.
+    /// SIGKILL; the dead mount stays, so that nobody writes to what lies beneath.
+    pub fn kill_daemon(&mut self) {
+        let mut daemon = self.daemon.take().expect("a daemon");
+        daemon.kill().expect("kill");
+        daemon.wait().expect("its end");
+    }
+
+    /// Every FUSE mount of ours in this fixture, as far as this thread sees them.
     pub fn mounted(&self) -> Vec<PathBuf> {
         let dir = self.dir.path().to_string_lossy().into_owned();
-        let mounts = fs::read_to_string("/proc/self/mounts").expect("the mounts");
+        let mounts = fs::read_to_string("/proc/thread-self/mounts").expect("the mounts");
         let fields = mounts.lines().filter_map(|line| {
             let mut fields = line.split(' ').skip(1);
             Some((fields.next()?, fields.next()?))
@@ -239,7 +252,8 @@ impl Fixture {
         ours.map(|(at, _)| PathBuf::from(at)).collect()
     }
 
-    fn clear_mounts(&self) {
+    /// Takes every mount of this fixture away, dead or alive.
+    pub fn clear_mounts(&self) {
         for point in self.mounted() {
             let _ = Command::new("umount").arg("-l").arg(point).output();
         }
@@ -253,27 +267,26 @@ impl Fixture {
 
     /// No file of the store, nor its name, holds any of `canaries`.
     pub fn assert_sealed(&self, canaries: &[&str]) {
-        let mut files = Vec::new();
-        collect(&self.store(), &mut files);
-        assert!(!files.is_empty(), "an empty store proves nothing");
-        for file in files {
-            let bytes = fs::read(&file).unwrap_or_default();
-            for canary in canaries {
-                assert!(!holds(&bytes, canary), "{canary} stands in {}", file.display());
-            }
+        assert_sealed_at(&self.store(), canaries);
+    }
+}
+
+impl Fixture {
+    /// Takes mounts and daemon away, whatever state they are in.
+    pub fn stop(&mut self) {
+        self.clear_mounts();
+        if let Some(mut daemon) = self.daemon.take() {
+            let _ = daemon.kill();
+            let _ = daemon.wait();
         }
     }
 }
 
 impl Drop for Fixture {
     fn drop(&mut self) {
-        self.clear_mounts();
-        if let Some(mut daemon) = self.daemon.take() {
-            let _ = daemon.kill();
-            let _ = daemon.wait();
-        }
+        self.stop();
         let dir = self.dir.path().to_string_lossy().into_owned();
-        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        let mounts = fs::read_to_string("/proc/thread-self/mounts").unwrap_or_default();
         let left = mounts.lines().any(|line| line.contains(&dir));
         if left && !std::thread::panicking() {
             panic!("a mount was left behind in {dir}");
@@ -293,6 +306,20 @@ pub fn control_at(mount: &Path, line: &str) -> (Result<(), i32>, String) {
     let mut answer = String::new();
     file.read_to_string(&mut answer).expect("an answer");
     (done, answer)
+}
+
+/// No file below `store`, nor its name, holds any of `canaries`.
+pub fn assert_sealed_at(store: &Path, canaries: &[&str]) {
+    let mut files = Vec::new();
+    collect(store, &mut files);
+    assert!(!files.is_empty(), "an empty store proves nothing");
+    for file in files {
+        let bytes = fs::read(&file).unwrap_or_default();
+        for canary in canaries {
+            let named = holds(file.as_os_str().as_encoded_bytes(), canary);
+            assert!(!named && !holds(&bytes, canary), "{canary} stands in {}", file.display());
+        }
+    }
 }
 
 /// Whether `bytes` hold `text`.

@@ -1,0 +1,79 @@
+//! `with-store`: a command that works on the sealed side, also while a mount covers it.
+
+use std::fs;
+use std::process::Output;
+
+use crate::support::{Fixture, holds, text};
+
+const TEXT: &str = "port = 1\npassword = \"CANARY-one\"\n";
+
+/// `confseal with-store DIR -- sh -ec SCRIPT`.
+fn with_store(fixture: &Fixture, dir: &std::path::Path, script: &str) -> Output {
+    let words =
+        ["with-store".as_ref(), dir.as_os_str(), "--".as_ref(), "sh".as_ref(), "-ec".as_ref()];
+    fixture.confseal(words.into_iter().chain([script.as_ref()]))
+}
+
+const COMMIT: &str = "git add -A && git -c user.name=t -c user.email=t@t commit -qm all";
+
+#[test]
+fn git_works_in_the_covered_store_and_its_changes_show_in_the_mount() {
+    for over in [true, false] {
+        crate::apart();
+        let mut fixture = Fixture::new();
+        let point = if over { fixture.store() } else { fixture.mnt() };
+        if over {
+            fixture.mount_over();
+        } else {
+            fixture.mount();
+        }
+        fs::write(point.join("app.toml"), TEXT).unwrap();
+        let run = |script: &str| {
+            let done = with_store(&fixture, &point, script);
+            assert!(done.status.success(), "{script}: {}", text(&done));
+            String::from_utf8_lossy(&done.stdout).into_owned()
+        };
+        assert!(run("cat app.toml").contains("password = \"ENC:v1:"));
+        assert!(run("pwd").trim() != point.to_str().unwrap());
+        run(&format!("git init -q && {COMMIT}"));
+        assert!(run("git ls-files").contains("app.toml"));
+        let shown = run("git show HEAD:app.toml");
+        assert!(shown.contains("ENC:v1:") && !holds(shown.as_bytes(), "CANARY"), "{shown}");
+
+        // An edit there, as by `git pull`, in place and by a new file.
+        run("sed -i 's/port = 1/port = 2/' app.toml && echo 'url = \"x\"' > new.toml");
+        let changed = TEXT.replace("port = 1", "port = 2");
+        crate::eventually("the change in the mount", || {
+            fs::read_to_string(point.join("app.toml")).unwrap() == changed
+        });
+        assert_eq!(fs::read_to_string(point.join("new.toml")).unwrap(), "url = \"x\"\n");
+        run("git checkout -q app.toml");
+        crate::eventually("it is taken back", || {
+            fs::read_to_string(point.join("app.toml")).unwrap() == TEXT
+        });
+        // Saved through the mount without a change: nothing for git to see.
+        fs::write(point.join("app.toml"), TEXT).unwrap();
+        assert_eq!(run("git status --porcelain app.toml"), "");
+        fixture.umount();
+    }
+}
+
+#[test]
+fn the_commands_exit_code_is_ours_and_keys_stay_out_of_its_environment() {
+    crate::apart();
+    let mut fixture = Fixture::new();
+    fixture.mount();
+    let mnt = fixture.mnt();
+    assert_eq!(with_store(&fixture, &mnt, "exit 3").status.code(), Some(3));
+    assert_eq!(with_store(&fixture, &mnt, "kill -TERM $$").status.code(), Some(128 + 15));
+    let done = std::process::Command::new(crate::support::CONFSEAL)
+        .arg("with-store")
+        .arg(&mnt)
+        .args(["--", "env"])
+        .env("CONFSEAL_MASTER_KEY", "CANARY-key")
+        .output()
+        .unwrap();
+    assert!(done.status.success() && holds(&done.stdout, "PATH="), "{}", text(&done));
+    assert!(!holds(&done.stdout, "CANARY-key"), "{}", text(&done));
+    fixture.umount();
+}
