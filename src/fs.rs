@@ -1,7 +1,7 @@
 //! The filesystem on plain structs: what the mount does, testable without a mount.
 //!
 //! What must stay true:
-//! - plaintext lives in [`file`] buffers and views only; everything that leaves for the store has
+//! - plaintext lives in the buffers and views of `file` only; everything that leaves for the store has
 //!   gone through `document::Sealing`;
 //! - a node's identity is ours: commits, which replace the inode in the store, keep the number;
 //! - locks are taken in this order: a node's `state` (two of them by ascending number), then the
