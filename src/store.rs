@@ -13,7 +13,7 @@
 //! | `dir`, `change`, `xattr`, `metadata` | one directory: look, make, change attributes |
 //! | `walk` | a tree of them |
 //! | `control` | `.confseal/`: lock, state files, kept versions |
-//! | `temporary`, `carry`, `commit`, `in_place` | how a file's content is replaced |
+//! | `temporary`, `carry`, `step`, `commit`, `in_place` | how a file's content is replaced |
 //! | `recover` | what a crash left |
 //! | [`watch`], [`holders`] | who else changes or holds the store |
 
@@ -39,18 +39,20 @@ pub mod holders;
 mod in_place;
 mod metadata;
 mod recover;
+mod step;
 mod temporary;
 mod walk;
 pub mod watch;
 mod xattr;
 
 pub use change::RenameFlags;
-pub use commit::{Commit, CommitError, Committed, MtimeRule, OnConflict, Step};
+pub use commit::{Commit, Committed, MtimeRule, OnConflict};
 pub use control::{LockError, StoreLock};
 pub use dir::{Access, Dir, Entry, Snapshot};
 pub use metadata::{FileKind, Metadata, Owner, SetTime, Stamp, Time};
 pub use recover::Recovery;
 pub use rustix::fs::{StatVfs, XattrFlags};
+pub use step::{CommitError, Step};
 pub use walk::{Walk, is_version_control};
 pub use watch::{Event, Kind as EventKind, Watcher};
 

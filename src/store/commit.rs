@@ -20,6 +20,7 @@ use super::carry::carry;
 use super::change::RenameFlags;
 use super::dir::{Access, Dir, snapshot};
 use super::metadata::{Metadata, Time, set_mtime};
+use super::step::{At, CommitError, Step, passed};
 use super::temporary::{Draft, TempName, is_unsupported, place_new};
 use super::{in_place, read_all};
 use crate::sys::file::start_writeout;
@@ -85,86 +86,6 @@ pub struct Committed {
     pub metadata: Metadata,
     /// The name in `kept/` of a version that stood in the target unexpectedly.
     pub conflict: Option<String>,
-}
-
-/// The steps of a commit in their order, with what a crash right after each leaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// The target is opened and looked at. Leaves nothing.
-    Open,
-    /// An unnamed file is made in the target's directory. Leaves nothing. (Where there are no
-    /// unnamed files: an empty temporary.)
-    Draft,
-    /// The new content is written to it. Leaves nothing. (Or a partial temporary.)
-    Write,
-    /// Owner, mode, attributes and modification time are set. Leaves nothing. (Or a whole
-    /// temporary.)
-    Carry,
-    /// The data is on its way to disk, or there when durable. Leaves nothing.
-    WriteOut,
-    /// It has a name. Leaves a temporary with the new content; the target is old.
-    Name,
-    /// Temporary and target have swapped names. Leaves a temporary with what stood in the
-    /// target; the target is new.
-    Exchange,
-    /// What was displaced has been compared with what was expected. As before.
-    Compare,
-    /// A displaced version that was not expected is in `kept/`. Leaves a second copy of it.
-    Keep,
-    /// The temporary is gone. Leaves nothing.
-    Unlink,
-    /// The names are on disk, when durable. Leaves nothing.
-    SyncDirectory,
-    /// In place: a journal with the new content is on disk. Leaves it; the target is old.
-    Journal,
-    /// In place: the target is written over. Leaves it torn, and the journal that mends it.
-    Overwrite,
-}
-
-/// A commit that failed. The target holds what it held before, unless [`CommitError::took_place`].
-#[derive(Debug, thiserror::Error)]
-#[error("{step:?}: {source}")]
-pub struct CommitError {
-    /// The step that failed.
-    pub step: Step,
-    /// Why; the errno is the kernel's.
-    #[source]
-    pub source: io::Error,
-}
-
-impl CommitError {
-    /// Whether the new content does stand in the target, only not certainly on disk.
-    pub fn took_place(&self) -> bool {
-        self.step == Step::SyncDirectory
-    }
-
-    /// Whether something that the step needed was not there.
-    pub fn is_not_found(&self) -> bool {
-        self.source.kind() == io::ErrorKind::NotFound
-    }
-
-    /// Whether the target's name was made or removed at the very moment.
-    fn is_passing(&self) -> bool {
-        let kinds = [io::ErrorKind::AlreadyExists, io::ErrorKind::NotFound];
-        self.step == Step::Exchange && kinds.contains(&self.source.kind())
-    }
-}
-
-impl From<CommitError> for io::Error {
-    fn from(error: CommitError) -> Self {
-        error.source
-    }
-}
-
-/// Names the step in an I/O error.
-pub(super) trait At<T> {
-    fn at(self, step: Step) -> Result<T, CommitError>;
-}
-
-impl<T> At<T> for io::Result<T> {
-    fn at(self, step: Step) -> Result<T, CommitError> {
-        self.map_err(|source| CommitError { step, source })
-    }
 }
 
 impl Dir {
@@ -474,46 +395,6 @@ fn holds(file: &File, content: &[u8]) -> io::Result<bool> {
 /// Whether the directory or the target refuses a new file under this name.
 pub(super) fn is_forbidden(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::PermissionDenied // EPERM and EACCES
-}
-
-/// Marks that `step` is done; a test may end the process's life here.
-pub(super) fn passed(step: Step) {
-    #[cfg(test)]
-    crash::passed(step);
-    #[cfg(not(test))]
-    let _ = step;
-}
-
-#[cfg(test)]
-pub(super) mod crash {
-    //! Death after a chosen step, as by SIGKILL: no clean-up code of ours runs.
-
-    use super::Step;
-    use std::cell::Cell;
-
-    thread_local! {
-        static AFTER: Cell<Option<Step>> = const { Cell::new(None) };
-    }
-
-    struct Killed;
-
-    pub(super) fn passed(step: Step) {
-        if AFTER.get() == Some(step) {
-            std::panic::resume_unwind(Box::new(Killed));
-        }
-    }
-
-    /// Runs `life` until it passes `step`; says whether it did.
-    pub(in super::super) fn after(step: Step, life: impl FnOnce()) -> bool {
-        AFTER.set(Some(step));
-        let end = std::panic::catch_unwind(std::panic::AssertUnwindSafe(life));
-        AFTER.set(None);
-        match end {
-            Ok(()) => false,
-            Err(cause) if cause.is::<Killed>() => true,
-            Err(cause) => std::panic::resume_unwind(cause),
-        }
-    }
 }
 
 #[cfg(test)]

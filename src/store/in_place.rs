@@ -17,11 +17,10 @@ use std::os::unix::fs::FileExt;
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
-use super::commit::{
-    At, Commit, CommitError, Committed, Step, is_forbidden, keep_unexpected, passed,
-};
+use super::commit::{Commit, Committed, is_forbidden, keep_unexpected};
 use super::dir::{Access, Dir, component};
 use super::metadata::{Metadata, set_mtime};
+use super::step::{At, CommitError, Step, passed};
 use super::temporary::{Claim, Draft, TempName};
 use super::{CONTROL_DIR, read_all};
 use crate::path::RelPath;

@@ -7,6 +7,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use rustix::fs::XattrFlags;
 use rustix::process::geteuid;
 
+use super::super::step::crash;
 use super::super::temporary::Means;
 use super::super::testing::*;
 use super::super::{CONTROL_DIR, FileKind, SetTime};
