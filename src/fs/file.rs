@@ -132,10 +132,9 @@ impl FileState {
         match &self.content {
             Content::Clean(loaded) => Some(loaded.view.len() as u64),
             Content::Dirty(buffer) => Some(buffer.bytes.len() as u64),
-            Content::Unloaded
-            | Content::Broken(_)
-            | Content::Stream(_)
-            | Content::TooLarge(_) => None,
+            Content::Unloaded | Content::Broken(_) | Content::Stream(_) | Content::TooLarge(_) => {
+                None
+            }
         }
     }
 

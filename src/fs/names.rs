@@ -197,10 +197,9 @@ impl Filesystem {
         let base = match content {
             Content::Clean(Loaded { base, .. }) => base,
             Content::Dirty(buffer) => &buffer.base,
-            Content::Unloaded
-            | Content::Broken(_)
-            | Content::Stream(_)
-            | Content::TooLarge(_) => return,
+            Content::Unloaded | Content::Broken(_) | Content::Stream(_) | Content::TooLarge(_) => {
+                return;
+            }
         };
         self.recent.left(path, base.form, base.stored.clone());
     }

@@ -214,10 +214,7 @@ impl Filesystem {
                 &mut loaded.base
             }
             Content::Dirty(buffer) => &mut buffer.base,
-            Content::Unloaded
-            | Content::Broken(_)
-            | Content::Stream(_)
-            | Content::TooLarge(_) => {
+            Content::Unloaded | Content::Broken(_) | Content::Stream(_) | Content::TooLarge(_) => {
                 *content = Content::Unloaded;
                 return;
             }
