@@ -22,6 +22,7 @@ mod names;
 mod node;
 mod recent;
 mod rename;
+mod requests;
 mod rewrap;
 mod rules;
 mod trouble;
@@ -44,6 +45,7 @@ pub use directory::{DirEntry, Listing};
 pub use errno::Error;
 pub use io::{OpenMode, OpenReply, ReadData};
 pub use node::{Ino, ROOT};
+pub use requests::{Op, Requests};
 pub use rewrap::Progress;
 pub use rules::{Reload, Reloaded};
 pub use trouble::Trouble;
@@ -142,6 +144,7 @@ pub struct Filesystem {
     control: control::Room,
     listings: directory::Listings,
     census: census::Census,
+    requests: Requests,
     watch: watch::Watch,
     invalidate: OnceLock<Box<dyn Invalidate>>,
     started: Instant,
@@ -173,6 +176,7 @@ impl Filesystem {
             control: control::Room::default(),
             listings: directory::Listings::default(),
             census: census::Census::default(),
+            requests: Requests::default(),
             watch: watch::Watch::default(),
             invalidate: OnceLock::new(),
             started: Instant::now(),
@@ -188,6 +192,11 @@ impl Filesystem {
     /// The store below.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// What the kernel has asked so far.
+    pub fn requests(&self) -> &Requests {
+        &self.requests
     }
 
     fn rules(&self) -> Arc<Rules> {

@@ -24,7 +24,7 @@ use fuser::{
     ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 
-use crate::fs::{Error, Filesystem, Ino, Pace, Result, SetAttr, is_control};
+use crate::fs::{Error, Filesystem, Ino, Op, Pace, Result, SetAttr, is_control};
 
 use convert::{caller, mode_of, new_time, node_type, open_mode, rename_flags};
 use pool::Pool;
@@ -109,11 +109,13 @@ impl fuser::Filesystem for Wire {
     }
 
     fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        self.fs.requests().count(Op::Lookup);
         let name = name.to_owned();
         self.quick(reply, move |fs, pace| fs.lookup(ino(parent), &name, pace));
     }
 
     fn forget(&self, _: &Request, node: INodeNo, count: u64) {
+        self.fs.requests().count(Op::Forget);
         let _ = guarded(|| {
             self.fs.forget(ino(node), count);
             Ok(())
@@ -121,6 +123,7 @@ impl fuser::Filesystem for Wire {
     }
 
     fn getattr(&self, _: &Request, node: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
+        self.fs.requests().count(Op::Getattr);
         self.quick(reply, move |fs, pace| fs.getattr(ino(node), pace));
     }
 
@@ -142,12 +145,14 @@ impl fuser::Filesystem for Wire {
         _: Option<BsdFileFlags>,
         reply: ReplyAttr,
     ) {
+        self.fs.requests().count(Op::Setattr);
         let (atime, mtime) = (atime.map(new_time), mtime.map(new_time));
         let set = SetAttr { mode: mode.map(mode_of), uid, gid, size, atime, mtime };
         self.patient(reply, move |fs| fs.setattr(ino(node), set));
     }
 
     fn readlink(&self, _: &Request, node: INodeNo, reply: ReplyData) {
+        self.fs.requests().count(Op::Readlink);
         self.patient(reply, move |fs| fs.readlink(ino(node)));
     }
 
@@ -161,6 +166,7 @@ impl fuser::Filesystem for Wire {
         rdev: u32,
         reply: ReplyEntry,
     ) {
+        self.fs.requests().count(Op::Mknod);
         let (caller, name) = (caller(request), name.to_owned());
         self.patient(reply, move |fs| {
             let what = (node_type(mode).ok_or(Error::Invalid)?, mode_of(mode), rdev.into());
@@ -177,16 +183,19 @@ impl fuser::Filesystem for Wire {
         umask: u32,
         reply: ReplyEntry,
     ) {
+        self.fs.requests().count(Op::Mkdir);
         let (caller, name) = (caller(request), name.to_owned());
         self.patient(reply, move |fs| fs.mkdir(caller, ino(parent), &name, mode_of(mode), umask));
     }
 
     fn unlink(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        self.fs.requests().count(Op::Unlink);
         let name = name.to_owned();
         self.patient(reply, move |fs| fs.unlink(ino(parent), &name));
     }
 
     fn rmdir(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        self.fs.requests().count(Op::Rmdir);
         let name = name.to_owned();
         self.patient(reply, move |fs| fs.rmdir(ino(parent), &name));
     }
@@ -199,6 +208,7 @@ impl fuser::Filesystem for Wire {
         target: &Path,
         reply: ReplyEntry,
     ) {
+        self.fs.requests().count(Op::Symlink);
         let (caller, name, target) = (caller(request), name.to_owned(), target.to_owned());
         self.patient(reply, move |fs| fs.symlink(caller, ino(parent), &name, target.as_os_str()));
     }
@@ -213,6 +223,7 @@ impl fuser::Filesystem for Wire {
         flags: RenameFlags,
         reply: ReplyEmpty,
     ) {
+        self.fs.requests().count(Op::Rename);
         let (name, new_name) = (name.to_owned(), new_name.to_owned());
         self.patient(reply, move |fs| {
             let flags = rename_flags(flags).ok_or(Error::Invalid)?;
@@ -221,12 +232,21 @@ impl fuser::Filesystem for Wire {
     }
 
     fn link(&self, _: &Request, node: INodeNo, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        self.fs.requests().count(Op::Link);
         let name = name.to_owned();
         self.patient(reply, move |fs| fs.link(ino(node), ino(parent), &name));
     }
 
     fn open(&self, request: &Request, node: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        self.fs.requests().count(Op::Open);
         let (caller, mode) = (caller(request), open_mode(flags));
+        if is_control(ino(node)) {
+            // `status` counts the store: no file is to wait for that.
+            let fs = self.fs.clone();
+            return self.pool.run_apart(move || {
+                reply.give(guarded(|| fs.open(caller, ino(node), mode, Pace::Patient)));
+            });
+        }
         self.quick(reply, move |fs, pace| fs.open(caller, ino(node), mode, pace));
     }
 
@@ -241,6 +261,7 @@ impl fuser::Filesystem for Wire {
         _: Option<LockOwner>,
         reply: ReplyData,
     ) {
+        self.fs.requests().count(Op::Read);
         self.quick(reply, move |fs, pace| fs.read(ino(node), handle.0, offset, size, pace));
     }
 
@@ -256,6 +277,7 @@ impl fuser::Filesystem for Wire {
         _: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
+        self.fs.requests().count(Op::Write);
         let node = ino(node);
         if is_control(node) {
             // A command may take its ten seconds: it gets a thread of its own.
@@ -275,6 +297,7 @@ impl fuser::Filesystem for Wire {
     }
 
     fn flush(&self, _: &Request, node: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
+        self.fs.requests().count(Op::Flush);
         self.quick(reply, move |fs, pace| fs.flush(ino(node), pace));
     }
 
@@ -288,15 +311,18 @@ impl fuser::Filesystem for Wire {
         _: bool,
         reply: ReplyEmpty,
     ) {
+        self.fs.requests().count(Op::Release);
         let mode = open_mode(flags);
         self.quick(reply, move |fs, pace| fs.release(ino(node), handle.0, mode, pace));
     }
 
     fn fsync(&self, _: &Request, node: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
+        self.fs.requests().count(Op::Fsync);
         self.patient(reply, move |fs| fs.fsync(ino(node)));
     }
 
     fn opendir(&self, _: &Request, node: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        self.fs.requests().count(Op::Opendir);
         self.patient(reply, move |fs| fs.open_directory(ino(node)));
     }
 
@@ -308,6 +334,7 @@ impl fuser::Filesystem for Wire {
         offset: u64,
         reply: ReplyDirectory,
     ) {
+        self.fs.requests().count(Op::Readdir);
         let reply = reply::DirectoryFrom { reply, offset };
         self.patient(reply, move |fs| fs.read_directory(ino(node), handle.0, offset));
     }
@@ -320,15 +347,18 @@ impl fuser::Filesystem for Wire {
         _: OpenFlags,
         reply: ReplyEmpty,
     ) {
+        self.fs.requests().count(Op::Releasedir);
         self.fs.close_directory(handle.0);
         reply.ok();
     }
 
     fn fsyncdir(&self, _: &Request, node: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
+        self.fs.requests().count(Op::Fsyncdir);
         self.patient(reply, move |fs| fs.sync_directory(ino(node)));
     }
 
     fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
+        self.fs.requests().count(Op::Statfs);
         self.patient(reply, move |fs| fs.statfs());
     }
 
@@ -342,20 +372,24 @@ impl fuser::Filesystem for Wire {
         _: u32,
         reply: ReplyEmpty,
     ) {
+        self.fs.requests().count(Op::Setxattr);
         let (name, value) = (name.to_owned(), value.to_vec());
         self.patient(reply, move |fs| fs.setxattr(ino(node), &name, &value, flags));
     }
 
     fn getxattr(&self, _: &Request, node: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
+        self.fs.requests().count(Op::Getxattr);
         let name = name.to_owned();
         self.patient(Xattr { reply, room: size }, move |fs| fs.getxattr(ino(node), &name));
     }
 
     fn listxattr(&self, _: &Request, node: INodeNo, size: u32, reply: ReplyXattr) {
+        self.fs.requests().count(Op::Listxattr);
         self.patient(Xattr { reply, room: size }, move |fs| fs.listxattr(ino(node)));
     }
 
     fn removexattr(&self, _: &Request, node: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        self.fs.requests().count(Op::Removexattr);
         let name = name.to_owned();
         self.patient(reply, move |fs| fs.removexattr(ino(node), &name));
     }
@@ -370,6 +404,7 @@ impl fuser::Filesystem for Wire {
         flags: i32,
         reply: ReplyCreate,
     ) {
+        self.fs.requests().count(Op::Create);
         let (caller, name) = (caller(request), name.to_owned());
         let open = open_mode(OpenFlags(flags));
         self.patient(reply, move |fs| {
@@ -387,6 +422,7 @@ impl fuser::Filesystem for Wire {
         mode: i32,
         reply: ReplyEmpty,
     ) {
+        self.fs.requests().count(Op::Fallocate);
         self.patient(reply, move |fs| fs.allocate(ino(node), offset, len, mode));
     }
 }

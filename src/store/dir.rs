@@ -157,11 +157,17 @@ impl Dir {
         // Looked at first, because opening a device has effects of its own; and opened without
         // blocking, because a pipe may take the name in between.
         self.stat(name)?.kind.require_file()?;
-        let access = match access {
-            Access::Read => OFlags::RDONLY,
-            Access::ReadWrite => OFlags::RDWR,
+        let careful = OFlags::NONBLOCK | OFlags::NOCTTY;
+        let file = match access {
+            Access::ReadWrite => self.open_at(name, OFlags::RDWR | careful)?,
+            // That we look at a file is no access by a program. Only its owner may keep it quiet.
+            Access::Read => match self.open_at(name, OFlags::RDONLY | OFlags::NOATIME | careful) {
+                Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
+                    self.open_at(name, OFlags::RDONLY | careful)?
+                }
+                other => other?,
+            },
         };
-        let file = self.open_at(name, access | OFlags::NONBLOCK | OFlags::NOCTTY)?;
         Metadata::of(&file)?.kind.require_file()?;
         Ok(file.into())
     }

@@ -3,4 +3,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod alike;
 mod basics;
+mod hot;
+mod operations;
+mod saving;

@@ -119,6 +119,13 @@ impl Filesystem {
         );
         metric("kept", g, "Versions kept aside.", &plain(self.store.kept()?.len()));
         metric("conflicts_total", "counter", "Versions displaced by a commit.", &plain(conflicts));
+        metric("nodes", g, "Files and directories the kernel knows.", &plain(self.nodes.len()));
+        let requests: Vec<_> = self
+            .requests
+            .all()
+            .map(|(op, count)| (format!("{{op=\"{op}\"}}"), count as usize))
+            .collect();
+        metric("requests_total", "counter", "Requests of the kernel, by kind.", &requests);
         Ok(text)
     }
 }

@@ -1,0 +1,223 @@
+//! However a program saves, what reaches the store is sealed, and what did not change keeps its
+//! token.
+
+use std::fs;
+use std::path::Path;
+
+use crate::alike::names;
+use crate::support::{Fixture, sh};
+
+const APP: &str = "# shop\n[database]\npassword = \"CANARY-one-two\" # prod\nport = 5432\n\
+                   [mail]\ntoken = 'CANARY-three-four'\n";
+const CANARIES: [&str; 2] = ["CANARY-one-two", "CANARY-three-four"];
+
+/// A mount with `app.toml` in it, saved through the mount.
+fn with_app() -> Fixture {
+    let mut fixture = Fixture::new();
+    fixture.mount();
+    fs::write(fixture.mnt().join("app.toml"), APP).unwrap();
+    fixture
+}
+
+/// The tokens in a text, in their order.
+fn tokens(text: &str) -> Vec<&str> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || "_:-".contains(c);
+    let pieces = text.match_indices("ENC:").map(|(at, _)| {
+        let rest = &text[at..];
+        &rest[..rest.find(|c| !legal(c)).unwrap_or(rest.len())]
+    });
+    pieces.collect()
+}
+
+fn is_whole(text: &str) -> bool {
+    text.starts_with("ENC:file:v1:")
+}
+
+/// `save` brings `edited` into `app.toml` by whatever way; the tokens of before must stand there
+/// afterwards, and nothing in the clear.
+fn keeps_tokens(how: &str) {
+    let fixture = with_app();
+    let before = fixture.stored("app.toml");
+    let edited = APP.replace("5432", "5433");
+    fs::write(fixture.dir().join("edited"), &edited).unwrap();
+    sh(&fixture.mnt(), how);
+    assert_eq!(fixture.seen("app.toml"), edited, "{how}");
+    let after = fixture.stored("app.toml");
+    assert_eq!(after, before.replace("5432", "5433"), "{how}");
+    assert_eq!(tokens(&after).len(), 2);
+    fixture.assert_sealed(&CANARIES);
+}
+
+#[test]
+fn a_save_in_place_keeps_unchanged_tokens() {
+    keeps_tokens("cat ../edited > app.toml");
+    keeps_tokens("cp ../edited app.toml");
+    keeps_tokens("dd if=../edited of=app.toml conv=notrunc,fsync status=none");
+}
+
+#[test]
+fn a_save_by_rename_keeps_unchanged_tokens() {
+    for temporary in ["app.toml.tmp", "sedXy12aB", ".app.toml.swp", "4913", "app.toml~", ".tmp.Q"] {
+        keeps_tokens(&format!("cat ../edited > '{temporary}'; mv '{temporary}' app.toml"));
+    }
+    keeps_tokens("sed -i s/5432/5433/ app.toml");
+}
+
+#[test]
+fn a_save_that_moves_the_old_file_aside_keeps_unchanged_tokens() {
+    keeps_tokens("mv app.toml app.toml~; cat ../edited > app.toml; rm app.toml~");
+    keeps_tokens("mv app.toml aside; cat ../edited > app.toml");
+    keeps_tokens("ln app.toml app.toml.bak; cp ../edited app.toml; rm app.toml.bak");
+    keeps_tokens("cp app.toml app.toml.orig; rm app.toml; cat ../edited > app.toml");
+}
+
+#[test]
+fn a_save_by_unlink_and_create_keeps_unchanged_tokens() {
+    keeps_tokens("rm app.toml; cat ../edited > app.toml");
+    keeps_tokens("rm app.toml; touch app.toml; cat ../edited >> app.toml");
+    keeps_tokens("mkdir d; mv app.toml d; mv d/app.toml .; cat ../edited > app.toml");
+}
+
+#[test]
+fn a_save_that_changes_nothing_writes_nothing() {
+    let fixture = with_app();
+    let look = || {
+        let path = fixture.store().join("app.toml");
+        (
+            fixture.stored("app.toml"),
+            std::os::unix::fs::MetadataExt::ino(&fs::metadata(path).unwrap()),
+        )
+    };
+    let before = look();
+    fs::write(fixture.mnt().join("app.toml"), APP).unwrap();
+    sh(&fixture.mnt(), "cp app.toml ../copy; cp ../copy app.toml; touch app.toml");
+    assert_eq!(look(), before);
+}
+
+#[test]
+fn what_is_appended_is_sealed_field_by_field() {
+    let fixture = with_app();
+    let before = fixture.stored("app.toml");
+    sh(&fixture.mnt(), "echo 'secret = \"CANARY-five-six\"' >> app.toml");
+    let after = fixture.stored("app.toml");
+    assert!(after.starts_with(&before) && tokens(&after).len() == 3, "{after}");
+    assert!(fixture.seen("app.toml").ends_with("secret = \"CANARY-five-six\"\n"));
+    fixture.assert_sealed(&["CANARY-five-six"]);
+}
+
+#[test]
+fn a_new_name_that_no_rule_knows_is_sealed_whole() {
+    let fixture = with_app();
+    for name in ["4913", "sedAbCdEf", "notes", "backup"] {
+        fs::write(fixture.mnt().join(name), "just text\n").unwrap();
+        assert!(is_whole(&fixture.stored(name)), "{name}");
+        assert_eq!(fixture.seen(name), "just text\n");
+    }
+    assert!(names(&fixture.store()).iter().all(|name| !name.starts_with(".confseal-tmp.")));
+}
+
+#[test]
+fn a_half_written_document_is_whole_until_it_can_be_read_again() {
+    let fixture = with_app();
+    let before = fixture.stored("app.toml");
+    let half = "# shop\n[database]\npassword = \"CANARY-one-tw";
+    fs::write(fixture.mnt().join("app.toml"), half).unwrap();
+    assert!(is_whole(&fixture.stored("app.toml")));
+    assert_eq!(fixture.seen("app.toml"), half);
+    fs::write(fixture.mnt().join("app.toml"), APP).unwrap();
+    assert_eq!(fixture.stored("app.toml"), before);
+}
+
+#[test]
+fn a_plain_file_that_no_rule_names_stays_plain() {
+    let mut fixture = Fixture::new();
+    fixture.put("README", "hello\n").mount();
+    let mnt = fixture.mnt();
+    for (how, text) in [
+        ("echo in place > README", "in place\n"),
+        ("echo renamed > README.tmp; mv README.tmp README", "renamed\n"),
+        ("echo named > sedAbCdEf; mv sedAbCdEf README", "named\n"),
+        ("rm README; echo anew > README", "anew\n"),
+        ("echo more >> README", "anew\nmore\n"),
+        ("mv README OTHER; mv OTHER README", "anew\nmore\n"),
+    ] {
+        sh(&mnt, how);
+        assert_eq!(fixture.stored("README"), text, "{how}");
+    }
+}
+
+#[test]
+fn content_that_carried_secrets_never_becomes_plain() {
+    let mut fixture = Fixture::new();
+    fixture.put("README", "hello\n").mount();
+    let mnt = fixture.mnt();
+    fs::write(mnt.join("app.toml"), APP).unwrap();
+    sh(&mnt, "mv app.toml notes");
+    assert!(is_whole(&fixture.stored("notes")));
+    assert_eq!(fixture.seen("notes"), APP);
+    sh(&mnt, "mv notes README");
+    assert!(is_whole(&fixture.stored("README")));
+    assert_eq!(fixture.seen("README"), APP);
+    sh(&mnt, "mv README app.toml");
+    assert_eq!(tokens(&fixture.stored("app.toml")).len(), 2);
+    assert_eq!(fixture.seen("app.toml"), APP);
+    fixture.assert_sealed(&CANARIES);
+}
+
+#[test]
+fn a_new_name_seals_by_its_own_rule() {
+    let mut fixture = with_app();
+    let stored = fixture.stored("app.toml");
+    sh(&fixture.mnt(), "mv app.toml other.toml");
+    assert_eq!((fixture.stored("other.toml"), fixture.seen("other.toml")), (stored, APP.into()));
+    sh(&fixture.mnt(), "mv other.toml app.json");
+    assert_eq!(fixture.seen("app.json"), APP);
+    fixture.assert_sealed(&CANARIES);
+    let json = "{ \"password\": \"CANARY-one-two\", \"n\": 1 }\n";
+    fs::write(fixture.mnt().join("data.toml"), json).unwrap();
+    assert!(is_whole(&fixture.stored("data.toml")));
+    sh(&fixture.mnt(), "mv data.toml data.json");
+    assert!(fixture.stored("data.json").starts_with("{ \"password\": \"ENC:v1:"));
+    fixture.umount().mount();
+    assert_eq!((fixture.seen("app.json"), fixture.seen("data.json")), (APP.into(), json.into()));
+}
+
+#[test]
+fn a_directory_of_sealed_files_moves() {
+    let mut fixture = Fixture::new();
+    fixture.mount();
+    let mnt = fixture.mnt();
+    sh(&mnt, "mkdir -p conf.d/deep");
+    fs::write(mnt.join("conf.d/deep/app.toml"), APP).unwrap();
+    fs::write(mnt.join("conf.d/notes"), "text\n").unwrap();
+    sh(&mnt, "mv conf.d moved; cat moved/notes; mkdir x; mv moved x/");
+    assert_eq!(fixture.seen("x/moved/deep/app.toml"), APP);
+    fs::write(mnt.join("x/moved/deep/app.toml"), APP.replace("5432", "1")).unwrap();
+    fixture.umount().mount();
+    assert_eq!(fixture.seen("x/moved/deep/app.toml"), APP.replace("5432", "1"));
+    assert_eq!(fixture.seen("x/moved/notes"), "text\n");
+    fixture.assert_sealed(&CANARIES);
+}
+
+#[test]
+fn a_stream_of_small_writes_is_one_save() {
+    let fixture = with_app();
+    let line = "python3 -c \"f = open('b.toml', 'w', 1)\nfor n in range(200): print('n%d = %d' % (n, \
+                n), file=f)\nprint('password = \\\"CANARY-one-two\\\"', file=f)\"";
+    sh(&fixture.mnt(), line);
+    assert_eq!(fixture.seen("b.toml").lines().count(), 201);
+    assert_eq!(tokens(&fixture.stored("b.toml")).len(), 1);
+}
+
+#[test]
+fn a_written_file_that_stays_open_is_saved_in_time() {
+    use std::io::Write;
+    let mut fixture = with_app();
+    let mut file = fs::File::create(fixture.mnt().join("late.toml")).unwrap();
+    file.write_all(b"password = \"CANARY-one-two\"\n").unwrap();
+    let stored = fixture.store().join("late.toml");
+    let is_there = |path: &Path| fs::read(path).is_ok_and(|bytes| !bytes.is_empty());
+    assert!(!is_there(&stored));
+    fixture.wait_for("the late save", || is_there(&stored));
+    assert_eq!(tokens(&fixture.stored("late.toml")).len(), 1);
+}
