@@ -93,7 +93,8 @@ impl Filesystem {
             return Ok(file.set_len(0)?);
         }
         if !state.empty(Time::now()) {
-            return Err(Error::WouldBlock);
+            // Its content was never read, and it is not in the store any more.
+            return Err(Error::Stale);
         }
         self.note_dirty(node);
         Ok(())
@@ -195,13 +196,14 @@ impl Filesystem {
             return Err(Error::TooLarge);
         }
         let now = Time::now();
-        if size == 0 {
-            state.empty(now);
+        let ready = if size == 0 {
+            state.empty(now)
         } else {
             self.openable(node, &state)?;
-            if !state.make_dirty(now) {
-                return Err(Error::Stale);
-            }
+            state.make_dirty(now)
+        };
+        if !ready {
+            return Err(Error::Stale);
         }
         if let Content::Dirty(buffer) = &mut state.content {
             buffer.bytes.resize(size as usize);

@@ -21,14 +21,7 @@ impl Filesystem {
             return Err(Error::NotFound);
         }
         let dir = self.dir(&parent)?;
-        let metadata = match dir.stat(name) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                self.nodes.unlink(parent.ino, name);
-                return Err(Error::NotFound);
-            }
-            other => other?,
-        };
-        let node = self.nodes.adopt(&parent, name, metadata.ino, metadata.kind);
+        let node = self.known_child(&parent, &dir, name, pace)?.ok_or(Error::NotFound)?;
         let attr = self.attr(&node, pace)?;
         node.looked_up();
         Ok(Entry { attr, ttl: self.ttl(parent.ino) })
@@ -146,7 +139,7 @@ impl Filesystem {
     pub fn unlink(&self, parent: Ino, name: &OsStr) -> Result<()> {
         let parent = self.writable_directory(parent, name)?;
         let dir = self.dir(&parent)?;
-        let Some(node) = self.known_child(&parent, &dir, name)? else {
+        let Some(node) = self.known_child(&parent, &dir, name, Pace::Patient)? else {
             return Ok(dir.unlink(name)?);
         };
         let mut state = node.state.lock();
@@ -252,20 +245,34 @@ impl Filesystem {
         }
     }
 
-    /// The node under `name`, known or not; `None` when nothing stands there.
+    /// The node under `name`, known or not; `None` when nothing stands there. Takes the `state` of
+    /// the node that is known there: a commit of it puts another inode under the name, and is not
+    /// to be taken for a replacement.
     pub(super) fn known_child(
         &self,
         parent: &Arc<Node>,
         dir: &Dir,
         name: &OsStr,
+        pace: Pace,
     ) -> Result<Option<Arc<Node>>> {
-        match dir.stat(name) {
-            Ok(metadata) => Ok(Some(self.nodes.adopt(parent, name, metadata.ino, metadata.kind))),
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                self.nodes.unlink(parent.ino, name);
-                Ok(None)
+        loop {
+            let known = self.nodes.child(parent.ino, name);
+            let is_file = |node: &&Arc<Node>| node.kind == FileKind::File;
+            let _uncommitted =
+                known.as_ref().filter(is_file).map(|node| self.state(node, pace)).transpose()?;
+            let known = known.as_ref().map(|node| node.ino);
+            let metadata = match dir.stat(name) {
+                Ok(metadata) => metadata,
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    self.nodes.unlink_after(known, parent.ino, name);
+                    return Ok(None);
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let (ino, kind) = (metadata.ino, metadata.kind);
+            if let Some(node) = self.nodes.adopt_after(known, parent, name, ino, kind) {
+                return Ok(Some(node));
             }
-            Err(error) => Err(error.into()),
         }
     }
 

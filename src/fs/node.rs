@@ -156,8 +156,7 @@ impl NodeTable {
     /// The node that is known under `name`.
     pub(super) fn child(&self, parent: Ino, name: &OsStr) -> Option<Arc<Node>> {
         let tables = self.tables.read();
-        let ino = tables.by_name.get(&(parent, name.to_owned()))?;
-        tables.nodes.get(ino).cloned()
+        tables.nodes.get(&tables.at(parent, name)?).cloned()
     }
 
     /// Every node that is known.
@@ -174,31 +173,28 @@ impl NodeTable {
         store_ino: u64,
         kind: FileKind,
     ) -> Arc<Node> {
+        self.tables.write().adopt(parent, name, store_ino, kind)
+    }
+
+    /// The same for what was seen while `known` was the node under `name`. `None`, and nothing is
+    /// changed, when another is by now: what was seen may be out of date.
+    pub(super) fn adopt_after(
+        &self,
+        known: Option<Ino>,
+        parent: &Arc<Node>,
+        name: &OsStr,
+        store_ino: u64,
+        kind: FileKind,
+    ) -> Option<Arc<Node>> {
         if let Some(node) = self.child(parent.ino, name)
             && node.kind == kind
             && node.store_ino() == store_ino
         {
-            return node;
+            return Some(node);
         }
         let mut tables = self.tables.write();
-        tables.release_name(parent.ino, name);
-        let known = tables.by_store.get(&store_ino).and_then(|ino| tables.nodes.get(ino)).cloned();
-        let link = (parent.clone(), name.to_owned());
-        let node = match known.filter(|node| node.kind == kind) {
-            Some(node) => {
-                node.links.lock().names.push(link);
-                node
-            }
-            None => {
-                let ino = tables.number(store_ino);
-                let node = Arc::new(Node::new(ino, kind, store_ino, vec![link]));
-                tables.nodes.insert(ino, node.clone());
-                tables.by_store.insert(store_ino, ino);
-                node
-            }
-        };
-        tables.by_name.insert((parent.ino, name.to_owned()), node.ino);
-        node
+        let same = tables.at(parent.ino, name) == known;
+        same.then(|| tables.adopt(parent, name, store_ino, kind))
     }
 
     /// The number that a directory listing shows for an inode of the store.
@@ -222,6 +218,14 @@ impl NodeTable {
                 tables.kept.remove(&ino);
             }
             tables.by_store.insert(store_ino, node.ino);
+        }
+    }
+
+    /// Nothing was seen under `name` while `known` was the node there: it loses the name.
+    pub(super) fn unlink_after(&self, known: Option<Ino>, parent: Ino, name: &OsStr) {
+        let mut tables = self.tables.write();
+        if tables.at(parent, name) == known {
+            tables.release_name(parent, name);
         }
     }
 
@@ -279,6 +283,46 @@ impl NodeTable {
 }
 
 impl Tables {
+    /// The number of the node that is known under `name`.
+    fn at(&self, parent: Ino, name: &OsStr) -> Option<Ino> {
+        let ino = self.by_name.get(&(parent, name.to_owned()))?;
+        self.nodes.contains_key(ino).then_some(*ino)
+    }
+
+    fn adopt(
+        &mut self,
+        parent: &Arc<Node>,
+        name: &OsStr,
+        store_ino: u64,
+        kind: FileKind,
+    ) -> Arc<Node> {
+        let known = self.at(parent.ino, name);
+        if let Some(node) = known.and_then(|ino| self.nodes.get(&ino))
+            && node.kind == kind
+            && node.store_ino() == store_ino
+        {
+            return node.clone();
+        }
+        self.release_name(parent.ino, name);
+        let known = self.by_store.get(&store_ino).and_then(|ino| self.nodes.get(ino)).cloned();
+        let link = (parent.clone(), name.to_owned());
+        let node = match known.filter(|node| node.kind == kind) {
+            Some(node) => {
+                node.links.lock().names.push(link);
+                node
+            }
+            None => {
+                let ino = self.number(store_ino);
+                let node = Arc::new(Node::new(ino, kind, store_ino, vec![link]));
+                self.nodes.insert(ino, node.clone());
+                self.by_store.insert(store_ino, ino);
+                node
+            }
+        };
+        self.by_name.insert((parent.ino, name.to_owned()), node.ino);
+        node
+    }
+
     fn release_name(&mut self, parent: Ino, name: &OsStr) {
         let Some(ino) = self.by_name.remove(&(parent, name.to_owned())) else { return };
         let Some(node) = self.nodes.get(&ino) else { return };

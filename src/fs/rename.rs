@@ -58,7 +58,7 @@ impl Filesystem {
     fn end<'a>(&self, (parent, name): (Ino, &'a OsStr)) -> Result<End<'a>> {
         let parent = self.writable_directory(parent, name)?;
         let dir = self.dir(&parent)?;
-        let node = self.known_child(&parent, &dir, name)?;
+        let node = self.known_child(&parent, &dir, name, Pace::Patient)?;
         let path = parent.path().ok_or(Error::Stale)?.join(name);
         Ok(End { parent, dir, name, path, node })
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::file::{Base, Content};
 use super::node::Node;
-use super::{Error, Filesystem, Result};
+use super::{Error, Filesystem, Pace, Result};
 use crate::document;
 use crate::path::RelPath;
 use crate::store::{Commit, FileKind, MtimeRule, OnConflict, Walk, is_version_control};
@@ -140,7 +140,7 @@ impl Filesystem {
         for name in path.components() {
             let name: &OsStr = std::os::unix::ffi::OsStrExt::from_bytes(name);
             let dir = self.dir(&node)?;
-            node = self.known_child(&node, &dir, name)?.ok_or(Error::NotFound)?;
+            node = self.known_child(&node, &dir, name, Pace::Patient)?.ok_or(Error::NotFound)?;
         }
         Ok(node)
     }
