@@ -12,12 +12,13 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use parking_lot::Mutex;
+use rustix::io::Errno;
 
 use super::error::Failure;
 use super::open::{self, KeyArguments, KeysRead, Sources};
 use super::{Outcome, Result};
 use crate::fs::{Filesystem, Options, Reloaded};
-use crate::fuse::mount::{Attachment, Host, MountOptions, mount};
+use crate::fuse::mount::{Attachment, Host, MountError, MountOptions, mount};
 use crate::fuse::{KernelNotifier, Wire};
 use crate::instance;
 use crate::keyring::wipe_environment;
@@ -94,10 +95,10 @@ impl Mount {
         let instance = self.keys.instance_for(&lookup)?;
         let named = self.store.or_else(|| Some(instance.as_ref()?.store.clone()));
         let store = named.ok_or_else(|| Failure::Usage("which store?".into()))?;
-        let store = store.canonicalize().map_err(Failure::io(store))?;
+        let store = resolve(store)?;
         let own_point = instance.as_ref().and_then(|instance| instance.mountpoint.clone());
         let mountpoint = self.mountpoint.or(own_point).unwrap_or_else(|| store.clone());
-        let mountpoint = mountpoint.canonicalize().map_err(Failure::io(mountpoint))?;
+        let mountpoint = resolve(mountpoint)?;
         if mountpoint != store && mountpoint.starts_with(&store) {
             let what = "the mount point must not lie inside the store";
             return Err(Failure::Usage(format!("{}: {what}", mountpoint.display())));
@@ -282,6 +283,17 @@ impl Plan {
                 None => failure.to_string(),
             })
         })
+    }
+}
+
+/// The path of a directory without links. A dead mount that lies there is told apart: the kernel
+/// may go on answering for its root out of its cache, but not this question.
+fn resolve(path: PathBuf) -> Result<PathBuf> {
+    match rustix::fs::statfs(&path) {
+        Err(error @ Errno::NOTCONN) => {
+            Err(MountError::MountPoint { path, source: error.into() }.into())
+        }
+        _ => path.canonicalize().map_err(Failure::io(path)),
     }
 }
 

@@ -105,7 +105,8 @@ impl Filesystem {
             self.load_at_any_size(node, state)?;
         }
         if !state.empty(Time::now()) {
-            return Err(Error::WouldBlock);
+            // Its content was never read, and it is not in the store any more.
+            return Err(Error::Stale);
         }
         self.note_dirty(node);
         Ok(())

@@ -14,6 +14,10 @@ mod start;
 mod user;
 mod with_store;
 
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Gives this test's thread, and the programs it starts, a mount namespace of their own: whatever
@@ -29,5 +33,39 @@ fn eventually(what: &str, mut so: impl FnMut() -> bool) {
     while !so() {
         assert!(start.elapsed() < Duration::from_secs(20), "in vain: {what}");
         std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A program that holds a file open and writes what it is told. A process of its own: with each
+/// program that this one starts for another test, the kernel closes a copy of our descriptors, and
+/// a close is a reason to save.
+struct Writer(Child);
+
+impl Writer {
+    /// Opens `path` for appending; makes it if need be.
+    fn of(path: &Path) -> Self {
+        let file: File =
+            OpenOptions::new().append(true).create(true).open(path).expect("it can be opened");
+        let child = Command::new("cat").stdin(Stdio::piped()).stdout(file).spawn();
+        Self(child.expect("cat"))
+    }
+
+    /// Writes `text`, which is there when `seen` says so.
+    fn write(&mut self, text: &str, seen: impl FnMut() -> bool) {
+        self.0.stdin.as_mut().expect("its input").write_all(text.as_bytes()).expect("it reads");
+        eventually("the write", seen);
+    }
+
+    /// Closes the file; it is closed when this returns.
+    fn close(mut self) {
+        drop(self.0.stdin.take());
+        assert!(self.0.wait().expect("its end").success(), "cat failed");
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use regex::Regex;
 
+use crate::Writer;
 use crate::support::{FIRST, Fixture, SECOND, collect, control_at};
 
 /// The views at the start: fields in three formats, whole files by rule and by unknown name, and
@@ -89,10 +90,11 @@ fn mtime(path: &Path) -> (i64, i64) {
 fn make_conflict(fixture: &Fixture) {
     let path = fixture.mnt().join("conflict.toml");
     fs::write(&path, "password = \"CANARY-ours\"\n").expect("a file");
-    let mut file = OpenOptions::new().append(true).open(&path).expect("it opens");
-    file.write_all(b"more = 1\n").expect("a write");
+    let mut writer = Writer::of(&path);
+    let written = "password = \"CANARY-ours\"\nmore = 1\n";
+    writer.write("more = 1\n", || fixture.seen("conflict.toml") == written);
     fs::write(fixture.store().join("conflict.toml"), "port = 1\n").expect("behind the mount");
-    drop(file);
+    writer.close();
     let kept = fs::read_dir(fixture.store().join(".confseal/kept")).expect("kept").count();
     assert_eq!(kept, 1, "the displaced version is kept");
 }

@@ -1,29 +1,56 @@
 //! How a mount ends when it is told to, and when somebody is still at work in it.
 
 use std::fs::{self, File};
-use std::io::{Read, Seek, Write};
+use std::io::{Read, Seek};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::Writer;
 use crate::support::{Fixture, text};
 
 const TEXT: &str = "password = \"CANARY-saved\"\n";
 const MORE: &str = "token = \"CANARY-after\"\n";
 
-/// A mount with a file that is open and has unsaved bytes.
-fn with_unsaved() -> (Fixture, File) {
-    crate::apart();
-    let mut fixture = Fixture::new();
-    fixture.mount();
-    let mut file = fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .open(fixture.mnt().join("app.toml"))
-        .unwrap();
-    file.write_all(TEXT.as_bytes()).unwrap();
-    assert_eq!(fixture.stored("app.toml"), "", "not saved yet");
-    (fixture, file)
+/// A mount with a file that a program has open, with unsaved bytes.
+struct Busy {
+    fixture: Fixture,
+    writer: Writer,
+    reader: File,
+}
+
+impl Busy {
+    fn new() -> Self {
+        crate::apart();
+        let mut fixture = Fixture::new();
+        fixture.mount();
+        let path = fixture.mnt().join("app.toml");
+        let writer = Writer::of(&path);
+        let reader = File::open(path).unwrap();
+        let mut busy = Self { fixture, writer, reader };
+        busy.write(TEXT, TEXT);
+        assert_eq!(busy.fixture.stored("app.toml"), "", "not saved yet");
+        busy
+    }
+
+    /// Writes `more`, after which the descriptor that was open before reads `whole`.
+    fn write(&mut self, more: &str, whole: &str) {
+        let mut reader = &self.reader;
+        self.writer.write(more, || {
+            let mut seen = String::new();
+            reader.rewind().unwrap();
+            reader.read_to_string(&mut seen).unwrap();
+            seen == whole
+        });
+    }
+
+    /// Closes the file and waits for the daemon.
+    fn close(self) -> Fixture {
+        let Self { mut fixture, writer, reader } = self;
+        writer.close();
+        drop(reader);
+        fixture.expect_end();
+        fixture
+    }
 }
 
 /// Mounts again and reads the file.
@@ -38,20 +65,16 @@ fn saved(fixture: &mut Fixture) -> String {
 #[test]
 fn sigterm_and_sigint_commit_and_unmount_and_open_files_go_on() {
     for signal in ["TERM", "INT"] {
-        let (mut fixture, mut file) = with_unsaved();
-        fixture.signal(signal);
-        crate::eventually("out of sight", || fixture.mounted().is_empty());
-        assert!(fixture.stored("app.toml").starts_with("password = \"ENC:v1:"), "{signal}");
+        let mut busy = Busy::new();
+        busy.fixture.signal(signal);
+        crate::eventually("out of sight", || busy.fixture.mounted().is_empty());
+        let stored = busy.fixture.stored("app.toml");
+        assert!(stored.starts_with("password = \"ENC:v1:"), "{signal}: {stored}");
 
         // In use still: it is served on.
-        file.write_all(MORE.as_bytes()).unwrap();
-        file.rewind().unwrap();
-        let mut seen = String::new();
-        file.read_to_string(&mut seen).unwrap();
-        assert_eq!(seen, format!("{TEXT}{MORE}"));
-        drop(file);
+        busy.write(MORE, &format!("{TEXT}{MORE}"));
         let start = Instant::now();
-        fixture.expect_end();
+        let mut fixture = busy.close();
         assert!(start.elapsed() < Duration::from_secs(5), "nothing to wait for");
         assert_eq!(saved(&mut fixture), format!("{TEXT}{MORE}"), "{signal}");
     }
@@ -73,11 +96,13 @@ fn sigterm_ends_an_idle_mount_at_once() {
 
 #[test]
 fn after_its_deadline_the_daemon_leaves_and_what_was_written_is_saved() {
-    let (mut fixture, mut file) = with_unsaved();
-    fixture.signal("TERM");
-    crate::eventually("out of sight", || fixture.mounted().is_empty());
-    file.write_all(MORE.as_bytes()).unwrap();
+    let mut busy = Busy::new();
+    busy.fixture.signal("TERM");
+    crate::eventually("out of sight", || busy.fixture.mounted().is_empty());
+    busy.write(MORE, &format!("{TEXT}{MORE}"));
+    let Busy { mut fixture, writer, reader } = busy;
     fixture.expect_end();
+    drop((writer, reader));
     assert_eq!(saved(&mut fixture), format!("{TEXT}{MORE}"));
 }
 
@@ -113,14 +138,14 @@ fn sighup_reads_keys_and_rules_anew_and_a_failure_changes_nothing() {
 
 #[test]
 fn umount_waits_for_nobody_and_loses_nothing() {
-    let (mut fixture, mut file) = with_unsaved();
-    let done = Command::new("umount").arg(fixture.mnt()).output().unwrap();
+    let mut busy = Busy::new();
+    let mnt = busy.fixture.mnt();
+    let done = Command::new("umount").arg(&mnt).output().unwrap();
     assert!(!done.status.success(), "it is in use: {}", text(&done));
-    let done = Command::new("umount").arg("-l").arg(fixture.mnt()).output().unwrap();
+    let done = Command::new("umount").arg("-l").arg(&mnt).output().unwrap();
     assert!(done.status.success(), "{}", text(&done));
-    file.write_all(MORE.as_bytes()).unwrap();
-    drop(file);
-    fixture.expect_end();
+    busy.write(MORE, &format!("{TEXT}{MORE}"));
+    let mut fixture = busy.close();
     assert_eq!(saved(&mut fixture), format!("{TEXT}{MORE}"));
 
     // And without a user: committed by the close, gone by a plain umount right after.
@@ -145,14 +170,16 @@ fn confseal_umount_does_it_too() {
 
 #[test]
 fn a_descriptor_that_stays_open_is_committed_five_seconds_after_its_last_write() {
-    let (mut fixture, file) = with_unsaved();
+    let mut busy = Busy::new();
     let start = Instant::now();
-    fixture.wait_for("the commit in time", {
-        let stored = fixture.store().join("app.toml");
+    busy.fixture.wait_for("the commit in time", {
+        let stored = busy.fixture.store().join("app.toml");
         move || fs::read_to_string(&stored).is_ok_and(|text| text.contains("ENC:v1:"))
     });
     let after = start.elapsed();
     assert!((4..8).contains(&after.as_secs()), "{after:?}");
-    drop(file);
+    let Busy { mut fixture, writer, reader } = busy;
+    writer.close();
+    drop(reader);
     fixture.umount();
 }

@@ -120,7 +120,7 @@ fn over_a_dead_mount_it_says_how_to_take_that_away() {
     fixture.kill_daemon();
     let (store, mnt, key) = (fixture.store(), fixture.mnt(), fixture.source("master"));
     let done = mount(&fixture, &store, &mnt, &key);
-    refused(&done, 7, &[mnt.to_str().unwrap(), "umount -l"]);
+    refused(&done, 10, &[mnt.to_str().unwrap(), "umount -l"]);
     fixture.clear_mounts();
     let done = mount(&fixture, &store, &mnt, &key);
     assert!(done.status.success(), "{}", text(&done));

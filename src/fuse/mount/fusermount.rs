@@ -22,6 +22,7 @@ use rustix::net::{
 use serde::{Deserialize, Serialize};
 
 use super::{MountError, MountOptions, SUBTYPE};
+use crate::sys::environ;
 use crate::sys::mount::{Device, MountId, mounts};
 use crate::sys::process::{inheritable, spawn_child, with_signals_open};
 
@@ -69,7 +70,11 @@ impl Fusermount {
         let flags = SocketFlags::CLOEXEC;
         let (ours, theirs) =
             rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
-        spawn_child(theirs, |socket| serve(&socket))?;
+        spawn_child(theirs, |socket| {
+            if forget_variables().is_ok() {
+                serve(&socket);
+            }
+        })?;
         Ok(Self { socket: Mutex::new(ours) })
     }
 
@@ -135,6 +140,13 @@ impl Fusermount {
             }
         }
     }
+}
+
+/// Some variable may hold a key: of them all, the child keeps the one that it needs.
+fn forget_variables() -> Result<(), environ::NotAlone> {
+    let names: Vec<OsString> =
+        std::env::vars_os().map(|(name, _)| name).filter(|name| name != "PATH").collect();
+    environ::wipe(names.iter().map(OsString::as_os_str))
 }
 
 /// The child: answers requests until the daemon is gone.
