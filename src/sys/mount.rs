@@ -134,6 +134,16 @@ pub fn bind(source: &Path, place: &Path) -> io::Result<()> {
     Ok(rustix::mount::mount_change(place, MountPropagationFlags::PRIVATE)?)
 }
 
+/// Undoes [`bind`]: takes `place` away, and the directory above it if nothing else is in it.
+pub fn unbind_and_remove(place: &Path) -> io::Result<()> {
+    unbind(place)?;
+    fs::remove_dir(place)?;
+    match place.parent().map(fs::remove_dir) {
+        Some(Err(error)) if error.kind() != io::ErrorKind::DirectoryNotEmpty => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Takes away whatever is mounted at `place`.
 pub fn unbind(place: &Path) -> io::Result<()> {
     for entry in mounts()?.iter().rev().filter(|entry| entry.point == *place) {

@@ -165,8 +165,8 @@ impl Host {
     /// Undoes [`expose`](Self::expose).
     pub fn withdraw(&self, place: &Path) -> io::Result<()> {
         match &*self.way {
-            Way::Visit(home) if self.apart => home.run(|| mount::unbind(place))?,
-            Way::Visit(_) => mount::unbind(place),
+            Way::Visit(home) if self.apart => home.run(|| mount::unbind_and_remove(place))?,
+            Way::Visit(_) => mount::unbind_and_remove(place),
             Way::Fusermount(_) => Ok(()),
         }
     }
