@@ -7,7 +7,7 @@ use super::node::Node;
 use super::{Filesystem, Result};
 use crate::document::{Existing, Stock};
 use crate::path::RelPath;
-use crate::store::{Commit, MtimeRule, OnConflict, SetTime, Step};
+use crate::store::{Access, Commit, MtimeRule, OnConflict, SetTime, Step};
 
 impl Filesystem {
     /// Commits the buffer of `node`, if there is one. `durable`: on return it has reached the
@@ -24,11 +24,13 @@ impl Filesystem {
             return Ok(());
         };
         let Content::Dirty(buffer) = &mut state.content else {
-            return match &state.content {
-                Content::Stream(stream) if durable => Ok(stream.file.sync_all()?),
-                _ if durable => Ok(dir.open_file(&name, crate::store::Access::Read)?.sync_all()?),
-                _ => Ok(()),
-            };
+            match &state.content {
+                _ if !durable => return Ok(()),
+                Content::Stream(stream) => stream.file.sync_all()?,
+                _ => dir.open_file(&name, Access::Read)?.sync_all()?,
+            }
+            state.durable = true;
+            return Ok(());
         };
         let file = parent.path().ok_or(super::Error::Stale)?.join(&name);
         let rules = self.rules();
@@ -49,7 +51,7 @@ impl Filesystem {
         let metadata = if *sealed.stored == *buffer.base.stored {
             dir.set_times(&name, None, Some(SetTime::At(buffer.written)))?;
             if durable {
-                dir.open_file(&name, crate::store::Access::Read)?.sync_all()?;
+                dir.open_file(&name, Access::Read)?.sync_all()?;
             }
             self.stat(&dir, &name)?
         } else {
@@ -73,6 +75,15 @@ impl Filesystem {
                     self.dirty.lock().remove(&node.ino);
                     return Ok(());
                 }
+                Err(error) if error.took_place() => {
+                    // It stands there, only not for certain on the disk: the next attempt has to
+                    // expect it.
+                    let metadata = self.stat(&dir, &name)?;
+                    self.nodes.moved_to(node, metadata.ino);
+                    buffer.base.stored = sealed.stored.into();
+                    buffer.base.stamp = metadata.stamp();
+                    return Err(error.into());
+                }
                 other => other?,
             };
             if let Some(kept) = committed.conflict {
@@ -93,6 +104,7 @@ impl Filesystem {
         let trust = Trust { young: true, rules: rules.version };
         state.content = Content::Clean(Loaded { view: Arc::new(view), base, trust });
         self.dirty.lock().remove(&node.ino);
+        state.durable = durable;
         state.last_metadata = Some(metadata);
         state.kernel_knows = None;
         self.troubles.cleared(&file);

@@ -24,6 +24,9 @@ pub(super) struct FileState {
     /// While the store's modification time is the first, programs are shown the second: a commit
     /// moves the one and a rewrap leaves the other.
     pub shown_mtime: Option<(Time, Time)>,
+    /// The disk was asked to hold the stored content for good: a new copy of it, made by a rename,
+    /// has to last as well.
+    pub durable: bool,
     /// The store's attributes as last seen; what remains of a file that was removed while open.
     pub last_metadata: Option<Metadata>,
     /// What the kernel was last told of the file; `None` when it knows nothing, or was told to

@@ -134,6 +134,8 @@ impl Filesystem {
         if !same_view {
             state.version += 1;
         }
+        // Not written by us: it may lie on the disk for long.
+        state.durable = true;
         state.content = content;
         self.cache.loaded(node, state);
         Ok(metadata)

@@ -173,7 +173,7 @@ impl Filesystem {
             expected,
             attributes_of: Some((&from.dir, from.name)),
             on_conflict: OnConflict::Keep,
-            durable: false,
+            durable: state.durable,
             mtime: MtimeRule::Exactly(shown),
             seal_kept: &seal_kept,
         };
