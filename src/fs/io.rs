@@ -65,6 +65,9 @@ impl Filesystem {
         }
         let node = self.file_node(ino)?;
         let mut state = self.state(&node, pace)?;
+        if node.is_lost() {
+            return Err(Error::Stale);
+        }
         if node.is_linked() {
             let known = state.kernel_knows;
             let metadata = self.refresh(&node, &mut state, pace)?;

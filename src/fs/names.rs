@@ -308,7 +308,7 @@ impl Filesystem {
             let found = self.stat_if_there(dir, name)?;
             let still = self.nodes.child(parent.ino, name).is_some_and(|now| now.ino == known.ino);
             if still && !found.is_some_and(|found| known.is(found.ino, found.kind)) {
-                self.nodes.unlink(parent.ino, name);
+                self.nodes.lose(parent.ino, name);
             }
         }
     }
