@@ -65,7 +65,8 @@ impl Filesystem {
         }
         let node = self.file_node(ino)?;
         let mut state = self.state(&node, pace)?;
-        if node.is_lost() {
+        let is_gone = !node.is_linked() && matches!(state.content, Content::Unloaded);
+        if node.is_lost() || is_gone {
             return Err(Error::Stale);
         }
         if node.is_linked() {
@@ -327,7 +328,7 @@ impl Filesystem {
             self.troubles.not_saved(&node.path().unwrap_or_default(), &error);
         }
         if state.opens == 0 && !node.is_linked() {
-            state.content = Content::Unloaded;
+            // The content stays until the kernel forgets the node: an open may be on its way.
             self.dirty.lock().remove(&ino);
         }
         Ok(())
