@@ -68,7 +68,8 @@ impl View {
         let Some(node) = self.node.upgrade() else { return true };
         let Some(mut state) = node.state.try_lock() else { return false };
         match state.content {
-            Content::Clean(_) if state.opens == 0 => {
+            // Of a file without a name there is no other copy.
+            Content::Clean(_) if state.opens == 0 && node.is_linked() => {
                 state.content = Content::Unloaded;
                 true
             }

@@ -71,7 +71,7 @@ impl Filesystem {
             let committed = match dir.commit(&name, &commit) {
                 Err(error) if error.step == Step::Open && error.is_not_found() => {
                     // Removed in the store: as if it had been removed here.
-                    self.nodes.unlink(parent.ino, &name);
+                    self.nodes.lose(parent.ino, &name);
                     self.dirty.lock().remove(&node.ino);
                     return Ok(());
                 }

@@ -65,6 +65,10 @@ impl Filesystem {
         }
         let node = self.file_node(ino)?;
         let mut state = self.state(&node, pace)?;
+        let is_gone = !node.is_linked() && matches!(state.content, Content::Unloaded);
+        if node.is_lost() || is_gone {
+            return Err(Error::Stale);
+        }
         if node.is_linked() {
             let known = state.kernel_knows;
             let metadata = self.refresh(&node, &mut state, pace)?;
@@ -325,7 +329,7 @@ impl Filesystem {
             self.troubles.not_saved(&node.path().unwrap_or_default(), &error);
         }
         if state.opens == 0 && !node.is_linked() {
-            state.content = Content::Unloaded;
+            // The content stays until the kernel forgets the node: an open may be on its way.
             self.dirty.lock().remove(&ino);
         }
         Ok(())

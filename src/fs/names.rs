@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::file::{Base, Content, Loaded, Trust};
+use super::file::{Base, Content, FileState, Loaded, Trust};
 use super::node::Node;
 use super::{Attr, Caller, Entry, Error, Filesystem, Ino, OpenMode, OpenReply, Pace, ROOT, Result};
 use crate::document::{Form, Stock};
@@ -54,7 +54,8 @@ impl Filesystem {
 
     /// Whether a node holds something that is nowhere else.
     pub(super) fn is_needed(node: &Node) -> bool {
-        node.state.try_lock().is_none_or(|state| state.opens > 0 || state.is_dirty())
+        let unsaved = |state: &FileState| state.is_dirty() && node.is_linked();
+        node.state.try_lock().is_none_or(|state| state.opens > 0 || unsaved(&state))
     }
 
     /// Makes and opens a file. `mode`: permission bits as the program gave them; `umask`: what the
@@ -308,7 +309,7 @@ impl Filesystem {
             let found = self.stat_if_there(dir, name)?;
             let still = self.nodes.child(parent.ino, name).is_some_and(|now| now.ino == known.ino);
             if still && !found.is_some_and(|found| known.is(found.ino, found.kind)) {
-                self.nodes.unlink(parent.ino, name);
+                self.nodes.lose(parent.ino, name);
             }
         }
     }

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
@@ -39,6 +39,9 @@ pub(super) struct Node {
     links: Mutex<Links>,
     dir: Mutex<Option<Dir>>,
     lookups: AtomicU64,
+    /// It lost its last name behind the mount: the kernel may not have heard of it yet, and mean
+    /// by it what stands under the name now.
+    lost: AtomicBool,
 }
 
 /// Where a node stands. Held for moments, never across I/O.
@@ -56,7 +59,13 @@ impl Node {
             links: Mutex::new(Links { store_ino, names }),
             dir: Mutex::new(None),
             lookups: AtomicU64::new(0),
+            lost: AtomicBool::new(false),
         }
+    }
+
+    /// Whether the node lost its last name behind the mount.
+    pub(super) fn is_lost(&self) -> bool {
+        !self.is_linked() && self.lost.load(Ordering::Relaxed)
     }
 
     /// Whether the store's inode `store_ino` is this node now.
@@ -192,6 +201,7 @@ impl NodeTable {
         let link = (parent.clone(), name.to_owned());
         let node = match known.filter(|node| node.kind == kind) {
             Some(node) => {
+                node.lost.store(false, Ordering::Relaxed);
                 node.links.lock().names.push(link);
                 node
             }
@@ -234,6 +244,15 @@ impl NodeTable {
     /// `name` is gone; its node lives on while the kernel knows it.
     pub(super) fn unlink(&self, parent: Ino, name: &OsStr) {
         self.tables.write().release_name(parent, name);
+    }
+
+    /// The same, done behind the mount.
+    pub(super) fn lose(&self, parent: Ino, name: &OsStr) {
+        let mut tables = self.tables.write();
+        if let Some(node) = tables.child(parent, name) {
+            node.lost.store(true, Ordering::Relaxed);
+        }
+        tables.release_name(parent, name);
     }
 
     /// `node` stands under a new name instead of the old one, whose former owner loses it.
@@ -301,6 +320,7 @@ impl Tables {
 
     /// `node` stands under `name` first of all.
     fn give_name(&mut self, node: &Arc<Node>, (parent, name): (&Arc<Node>, &OsStr)) {
+        node.lost.store(false, Ordering::Relaxed);
         let mut links = node.links.lock();
         links.names.insert(0, (parent.clone(), name.to_owned()));
         self.by_name.insert((parent.ino, name.to_owned()), node.ino);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::file::{Base, Content};
+use super::load::Located;
 use super::node::Node;
 use super::{Error, Filesystem, Pace, Result};
 use crate::document;
@@ -60,9 +61,7 @@ impl Filesystem {
             self.stop_keeping_legacy_tokens();
             self.recent.clear();
         }
-        self.each_file(&order.below, progress, |path, node| {
-            self.rewrap_file(path, node, order, progress)
-        })?;
+        self.each_file(&order.below, progress, |node| self.rewrap_file(node, order, progress))?;
         if order.below.is_root() {
             self.rewrap_kept(order, progress)?;
         }
@@ -71,21 +70,25 @@ impl Filesystem {
 
     /// Opens every file, and notes those that fail.
     pub(super) fn verify(&self, below: &RelPath, progress: &Progress) -> Result<()> {
-        self.each_file(below, progress, |path, node| {
+        self.each_file(below, progress, |node| {
             let _state = node.state.lock();
-            let dir = self.store.dir(&path.parent())?;
-            let stored = dir.read(path.name(), self.options.max_view)?.bytes;
-            match self.rules().sealing.open(path, &stored) {
+            let at = self.locate(node)?;
+            let path = at.parent.path().ok_or(Error::Stale)?.join(&at.name);
+            let stored = match at.dir.read(&at.name, self.options.max_view) {
+                // Too large to be sealed: it holds no tokens.
+                Err(error) if error.raw_os_error() == Some(libc::EFBIG) => return Ok(()),
+                other => other?.bytes,
+            };
+            self.count_legacy(&stored, progress);
+            match self.rules().sealing.open(&path, &stored) {
                 Ok(opened) => {
                     progress.tokens.fetch_add(opened.stock.len(), Ordering::Relaxed);
-                    self.count_legacy(&stored, progress);
-                    self.troubles.cleared(path);
+                    self.troubles.cleared(&path);
                     Ok(())
                 }
                 Err(error) => {
-                    self.count_legacy(&stored, progress);
-                    self.troubles.found(path, &error);
-                    Err(Error::Document { file: path.clone(), error })
+                    self.troubles.found(&path, &error);
+                    Err(Error::Document { file: path, error })
                 }
             }
         })
@@ -95,11 +98,11 @@ impl Filesystem {
         &self,
         below: &RelPath,
         progress: &Progress,
-        mut work: impl FnMut(&RelPath, &Arc<Node>) -> Result<()>,
+        mut work: impl FnMut(&Arc<Node>) -> Result<()>,
     ) -> Result<()> {
         let mut visit = |path: &RelPath| {
             let result = self.resolve(path).and_then(|node| {
-                let result = work(path, &node);
+                let result = work(&node);
                 self.nodes.drop_if_unknown(node, Self::is_needed);
                 result
             });
@@ -147,13 +150,14 @@ impl Filesystem {
 
     fn rewrap_file(
         &self,
-        path: &RelPath,
         node: &Arc<Node>,
         order: &RewrapOrder,
         progress: &Progress,
     ) -> Result<()> {
         let mut state = node.state.lock();
-        let (dir, _, name) = self.place(node)?.ok_or(Error::Stale)?;
+        // It may have been renamed since the walk saw it.
+        let Located { dir, parent, name, .. } = self.locate(node)?;
+        let path = &parent.path().ok_or(Error::Stale)?.join(&name);
         let snapshot = match dir.read(&name, self.options.max_view) {
             // Too large to be sealed: it holds no tokens.
             Err(error) if error.raw_os_error() == Some(libc::EFBIG) => return Ok(()),

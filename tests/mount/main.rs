@@ -5,6 +5,11 @@ mod support;
 
 mod alike;
 mod basics;
+mod behind;
+mod control;
 mod hot;
+mod limits;
 mod operations;
 mod saving;
+mod together;
+mod trouble;

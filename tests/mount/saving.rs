@@ -2,7 +2,7 @@
 //! token.
 
 use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
 
 use crate::alike::names;
 use crate::support::{Fixture, sh};
@@ -211,13 +211,18 @@ fn a_stream_of_small_writes_is_one_save() {
 
 #[test]
 fn a_written_file_that_stays_open_is_saved_in_time() {
-    use std::io::Write;
     let mut fixture = with_app();
-    let mut file = fs::File::create(fixture.mnt().join("late.toml")).unwrap();
-    file.write_all(b"password = \"CANARY-one-two\"\n").unwrap();
-    let stored = fixture.store().join("late.toml");
-    let is_there = |path: &Path| fs::read(path).is_ok_and(|bytes| !bytes.is_empty());
-    assert!(!is_there(&stored));
-    fixture.wait_for("the late save", || is_there(&stored));
+    // In a process of its own: a fork would close a copy of the descriptor, and that saves too.
+    let script = "import time\nf = open('late.toml', 'w')\nf.write('password = \"CANARY-one-two\"\\n')\n\
+                  f.flush()\ntime.sleep(60)";
+    let mut program = std::process::Command::new("python3");
+    let mut program = program.args(["-c", script]).current_dir(fixture.mnt()).spawn().unwrap();
+    let size = |path: PathBuf| fs::metadata(path).map_or(0, |seen| seen.len());
+    let (seen, stored) = (fixture.mnt().join("late.toml"), fixture.store().join("late.toml"));
+    fixture.wait_for("the write", || size(seen.clone()) > 0);
+    assert_eq!(size(stored.clone()), 0);
+    fixture.wait_for("the late save", || size(stored.clone()) > 0);
     assert_eq!(tokens(&fixture.stored("late.toml")).len(), 1);
+    program.kill().unwrap();
+    program.wait().unwrap();
 }

@@ -49,7 +49,8 @@ pub(super) struct Job {
     pub order: Order,
     pub progress: Progress,
     pub started: Instant,
-    done: Mutex<Option<Result<(), String>>>,
+    /// How it ended; when early, with which errno and why.
+    done: Mutex<Option<Result<(), (i32, String)>>>,
     finished: Condvar,
 }
 
@@ -96,7 +97,7 @@ impl Job {
                 format!("{files} files, {tokens} encrypted fields, {failed} files in trouble\n")
             }
         };
-        if let Some(Err(error)) = &*self.done.lock() {
+        if let Some(Err((_, error))) = &*self.done.lock() {
             text += &format!("ended early: {error}\n");
         }
         for failure in &*progress.failures.lock() {
@@ -111,7 +112,7 @@ impl Job {
 
     fn result(&self) -> Result<()> {
         match &*self.done.lock() {
-            Some(Err(error)) => Err(Error::Store(std::io::Error::other(error.clone()))),
+            Some(Err((errno, _))) => Err(Error::Store(std::io::Error::from_raw_os_error(*errno))),
             Some(Ok(())) if self.progress.failed.load(Ordering::Relaxed) > 0 => {
                 Err(Error::Store(std::io::Error::from_raw_os_error(libc::EBADMSG)))
             }
@@ -199,8 +200,8 @@ impl Filesystem {
                 }
             });
             let result = match std::panic::catch_unwind(run) {
-                Ok(result) => result.map_err(|error| error.to_string()),
-                Err(_) => Err("a fault in confseal itself; see the log".to_owned()),
+                Ok(result) => result.map_err(|error| (error.errno(), error.to_string())),
+                Err(_) => Err((libc::EIO, "a fault in confseal itself; see the log".to_owned())),
             };
             *work.done.lock() = Some(result);
             work.finished.notify_all();

@@ -1,0 +1,157 @@
+//! Many at once: nothing hangs, nothing is torn, no error that a plain directory would not give.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::alike::mounted;
+use crate::support::Fixture;
+
+const FILES: u64 = 5;
+
+/// A whole document of version `n`: torn or mixed, it would not add up.
+fn version(n: u64) -> String {
+    let filler = "x".repeat((n % 7 * 300) as usize);
+    format!("version = {n}\n# {filler}\npassword = \"the-secret-of-{n}\"\nend = {n}\n")
+}
+
+fn is_a_version(text: &str) -> bool {
+    let number = text.lines().next().and_then(|line| line.strip_prefix("version = "));
+    number.and_then(|n| n.parse().ok()).is_some_and(|n| text == version(n))
+}
+
+/// Steps of a simple generator: the tests are the same each time.
+fn next(seed: &mut u64) -> u64 {
+    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    *seed >> 33
+}
+
+/// One random thing done to one of the files. A file's writers replace it whole, so readers see
+/// versions only.
+fn act(dir: &Path, thread: u64, seed: &mut u64) -> std::io::Result<()> {
+    let path = dir.join(format!("f{}.toml", next(seed) % FILES));
+    let other = dir.join(format!("f{}.toml", next(seed) % FILES));
+    let mine = dir.join(format!(".f.toml.{thread}.tmp"));
+    let absent = |error: &std::io::Error| error.raw_os_error() == Some(libc::ENOENT);
+    let done = match next(seed) % 10 {
+        0..=3 => fs::read_to_string(&path).map(|text| assert!(is_a_version(&text), "{text:?}")),
+        4..=6 => {
+            let mut file =
+                OpenOptions::new().write(true).create(true).truncate(true).open(&mine)?;
+            file.write_all(version(next(seed) % 1000).as_bytes())?;
+            drop(file);
+            fs::rename(&mine, &path)
+        }
+        7 => fs::rename(&path, &other),
+        8 => fs::remove_file(&path),
+        _ => fs::metadata(&path).map(drop),
+    };
+    match done {
+        Err(error) if absent(&error) => Ok(()),
+        other => other,
+    }
+}
+
+#[test]
+fn four_programs_and_a_rewrap_at_the_same_files() {
+    let fixture = mounted();
+    let end = Instant::now() + Duration::from_secs(3);
+    let (acts, rewraps) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|threads| {
+        for thread in 0..4 {
+            let (fixture, acts) = (&fixture, &acts);
+            threads.spawn(move || {
+                let mut seed = thread;
+                while Instant::now() < end {
+                    act(&fixture.mnt(), thread, &mut seed).unwrap();
+                    acts.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        threads.spawn(|| {
+            while Instant::now() < end {
+                let (done, answer) = fixture.control("rewrap --all");
+                assert_eq!(done, Ok(()), "{answer}");
+                rewraps.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+    });
+    assert!(acts.into_inner() > 200 && rewraps.into_inner() > 3);
+    let mut left = 0;
+    for n in 0..FILES {
+        let name = format!("f{n}.toml");
+        if let Ok(text) = fs::read_to_string(fixture.mnt().join(&name)) {
+            assert!(is_a_version(&text), "{text:?}");
+            assert!(fixture.stored(&name).contains("password = \"ENC:v1:"));
+            left += 1;
+        }
+    }
+    assert!(left > 0);
+    fixture.assert_sealed(&["the-secret-of-"]);
+    assert!(!fixture.store().join(".confseal/kept").exists(), "{}", fixture.log());
+}
+
+#[test]
+fn saves_in_place_are_never_lost_to_a_rewrap() {
+    let fixture = mounted();
+    let end = Instant::now() + Duration::from_secs(2);
+    std::thread::scope(|threads| {
+        for thread in 0..3u64 {
+            let path = fixture.mnt().join(format!("own{thread}.toml"));
+            threads.spawn(move || {
+                for n in 0.. {
+                    fs::write(&path, version(n)).unwrap();
+                    assert_eq!(fs::read_to_string(&path).unwrap(), version(n));
+                    assert_eq!(fs::metadata(&path).unwrap().len(), version(n).len() as u64);
+                    if Instant::now() > end {
+                        assert!(n > 20, "{n}");
+                        break;
+                    }
+                }
+            });
+        }
+        threads.spawn(|| {
+            while Instant::now() < end {
+                assert_eq!(fixture.control("rewrap --all").0, Ok(()));
+                assert_eq!(fixture.control("verify").0, Ok(()));
+            }
+        });
+    });
+    assert!(!fixture.store().join(".confseal/kept").exists());
+    let nodes = |text: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix("confseal_nodes "));
+        line.unwrap().parse::<u64>().unwrap()
+    };
+    assert!(nodes(&fixture.seen(".confseal/metrics")) <= 4);
+}
+
+#[test]
+fn a_slow_command_does_not_keep_readers_waiting() {
+    let mut fixture = Fixture::new();
+    for n in 0..3000 {
+        fixture.put(&format!("d{}/f{n}.toml", n % 10), version(n));
+    }
+    fixture.put("app.toml", "a = 1\n").mount();
+    assert_eq!(fixture.seen("app.toml"), "a = 1\n");
+    let busy = AtomicBool::new(true);
+    std::thread::scope(|threads| {
+        // More clients at once than there are threads for the store.
+        let clients: Vec<_> = ["verify", "status", "verify", "status", "verify", "status"]
+            .map(|line| threads.spawn(|| fixture.control(line).0))
+            .into_iter()
+            .collect();
+        let mut slowest = Duration::ZERO;
+        let mut reads = 0;
+        while busy.load(Ordering::Relaxed) {
+            let start = Instant::now();
+            assert_eq!(fixture.seen("app.toml"), "a = 1\n");
+            slowest = slowest.max(start.elapsed());
+            reads += 1;
+            busy.store(clients.iter().any(|client| !client.is_finished()), Ordering::Relaxed);
+        }
+        assert!(clients.into_iter().all(|client| client.join().unwrap() == Ok(())));
+        assert!(reads > 50 && slowest < Duration::from_secs(1), "{reads}, {slowest:?}");
+    });
+}
