@@ -148,7 +148,7 @@ impl Filesystem {
         }
         // Under the state lock: a commit would carry the old attributes over.
         let mut state = node.state.lock();
-        let (dir, name) = self.attribute_place(&node)?;
+        let (dir, name) = self.attribute_place(&node, &state)?;
         if set.uid.is_some() || set.gid.is_some() {
             dir.set_owner(&name, set.uid, set.gid)?;
         }
@@ -169,8 +169,13 @@ impl Filesystem {
         self.getattr(ino, Pace::Patient)
     }
 
-    /// A directory and a name in it by which the store's object below `node` is reached.
-    fn attribute_place(&self, node: &Arc<Node>) -> Result<(Dir, std::ffi::OsString)> {
+    /// A directory and a name in it by which the store's object below `node` is reached, for as
+    /// long as its state is held: a commit puts another inode under the name.
+    fn attribute_place(
+        &self,
+        node: &Arc<Node>,
+        _held: &FileState,
+    ) -> Result<(Dir, std::ffi::OsString)> {
         if node.ino == ROOT {
             return Ok((self.dir(node)?, ".".into()));
         }
@@ -184,7 +189,9 @@ impl Filesystem {
 
     /// The value of an extended attribute.
     pub fn getxattr(&self, ino: Ino, attribute: &OsStr) -> Result<Vec<u8>> {
-        let (dir, name) = self.attribute_place(&self.xattr_node(ino)?)?;
+        let node = self.xattr_node(ino)?;
+        let state = node.state.lock();
+        let (dir, name) = self.attribute_place(&node, &state)?;
         Ok(dir.get_xattr(&name, attribute)?)
     }
 
@@ -193,15 +200,17 @@ impl Filesystem {
         if is_control(ino) {
             return Ok(Vec::new());
         }
-        let (dir, name) = self.attribute_place(&self.node(ino)?)?;
+        let node = self.node(ino)?;
+        let state = node.state.lock();
+        let (dir, name) = self.attribute_place(&node, &state)?;
         Ok(dir.list_xattr(&name)?)
     }
 
     /// Sets an extended attribute; `flags` are those of `setxattr(2)`.
     pub fn setxattr(&self, ino: Ino, attribute: &OsStr, value: &[u8], flags: i32) -> Result<()> {
         let node = self.xattr_node(ino)?;
-        let _state = node.state.lock();
-        let (dir, name) = self.attribute_place(&node)?;
+        let state = node.state.lock();
+        let (dir, name) = self.attribute_place(&node, &state)?;
         let flags = XattrFlags::from_bits(flags as u32).ok_or(Error::Invalid)?;
         Ok(dir.set_xattr(&name, attribute, value, flags)?)
     }
@@ -209,8 +218,8 @@ impl Filesystem {
     /// Removes an extended attribute.
     pub fn removexattr(&self, ino: Ino, attribute: &OsStr) -> Result<()> {
         let node = self.xattr_node(ino)?;
-        let _state = node.state.lock();
-        let (dir, name) = self.attribute_place(&node)?;
+        let state = node.state.lock();
+        let (dir, name) = self.attribute_place(&node, &state)?;
         Ok(dir.remove_xattr(&name, attribute)?)
     }
 }
