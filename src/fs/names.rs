@@ -21,10 +21,15 @@ impl Filesystem {
             return Err(Error::NotFound);
         }
         let dir = self.dir(&parent)?;
-        let node = self.known_child(&parent, &dir, name, pace)?.ok_or(Error::NotFound)?;
-        let attr = self.attr(&node, pace)?;
-        node.looked_up();
-        Ok(Entry { attr, ttl: self.ttl(parent.ino) })
+        loop {
+            let node = self.known_child(&parent, &dir, name, pace)?.ok_or(Error::NotFound)?;
+            let attr = self.attr(&node, pace)?;
+            node.looked_up();
+            // Not if the kernel gave its last reference back before this one was counted.
+            if self.nodes.get(node.ino).is_some_and(|known| Arc::ptr_eq(&known, &node)) {
+                return Ok(Entry { attr, ttl: self.ttl(parent.ino) });
+            }
+        }
     }
 
     /// The kernel gives `count` references back.

@@ -102,7 +102,7 @@ impl Node {
 
     /// The kernel was given this node once more.
     pub(super) fn looked_up(&self) {
-        self.lookups.fetch_add(1, Ordering::Relaxed);
+        self.lookups.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -263,8 +263,10 @@ impl NodeTable {
     pub(super) fn forget(&self, ino: Ino, count: u64, still_needed: impl Fn(&Node) -> bool) {
         let mut tables = self.tables.write();
         let Some(node) = tables.nodes.get(&ino).cloned() else { return };
-        let before = node.lookups.load(Ordering::Relaxed);
-        node.lookups.store(before.saturating_sub(count), Ordering::Relaxed);
+        // In one step: another lookup may be counted at the same time.
+        let take = |lookups: u64| Some(lookups.saturating_sub(count));
+        let before = node.lookups.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take);
+        let before = before.unwrap_or_default();
         if before > count || ino == ROOT || still_needed(&node) {
             return;
         }
