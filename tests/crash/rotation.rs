@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -218,7 +218,7 @@ fn a_key_is_replaced_behind_flags_whose_legacy_file_comes_later() {
 
     fixture.key("legacy", FIRST);
     fixture.signal("HUP");
-    crate::eventually("the new key", || key_id(&fixture) != old);
+    crate::eventually("the new key", || fixture.log().contains("reloaded: master key"));
     assert!(control(&mnt, "rewrap").contains("\n0 still using legacy keys\n"));
     let new = key_id(&fixture);
     assert_eq!(tokens(&store).into_keys().collect::<Vec<_>>(), [new.as_str()]);
@@ -229,5 +229,42 @@ fn a_key_is_replaced_behind_flags_whose_legacy_file_comes_later() {
     fixture.umount().mount();
     assert_eq!(fixture.seen("app.toml"), FILES[0].1);
     assert_eq!(fixture.seen("later.toml"), FILES[4].1);
+    fixture.umount();
+}
+
+#[test]
+fn a_descriptor_keeps_its_file_while_that_is_saved_and_rewrapped_over_and_over() {
+    crate::apart();
+    let mut fixture = Fixture::new();
+    fixture.mount();
+    let mnt = fixture.mnt();
+    let path = mnt.join("app.toml");
+    let text = |round: u32| format!("password = \"CANARY-{round:05}\"\n");
+    fs::write(&path, text(0)).unwrap();
+    let file = OpenOptions::new().write(true).open(&path).unwrap();
+    let number = file.metadata().unwrap().ino();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let rewraps = scope.spawn(|| {
+            let mut count = 0;
+            while !stop.load(Ordering::Relaxed) {
+                // One that gives way to a save is no failure; nothing else may come up.
+                control(&mnt, "rewrap --all");
+                count += 1;
+            }
+            count
+        });
+        for round in 1..=300 {
+            file.write_all_at(text(round).as_bytes(), 0).unwrap();
+            file.sync_all().unwrap();
+            assert_eq!(fs::metadata(&path).unwrap().ino(), number, "it is the same file");
+        }
+        stop.store(true, Ordering::Relaxed);
+        assert!(rewraps.join().unwrap() > 10, "they were at it together");
+    });
+    assert_eq!(fixture.seen("app.toml"), text(300));
+    drop(file);
+    fixture.umount().mount();
+    assert_eq!(fixture.seen("app.toml"), text(300));
     fixture.umount();
 }

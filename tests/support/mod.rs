@@ -198,7 +198,15 @@ impl Fixture {
     /// Unmounts as an administrator would, and waits for the daemon; its exit must be clean.
     pub fn umount(&mut self) -> &mut Self {
         for point in self.mounted() {
-            let done = Command::new("umount").arg(&point).output().expect("umount");
+            let umount = || Command::new("umount").arg(&point).output().expect("umount");
+            let mut done = umount();
+            let start = Instant::now();
+            // What a test just closed may for a moment be open in a program that another test is
+            // about to start.
+            while !done.status.success() && start.elapsed() < PATIENCE / 10 {
+                std::thread::sleep(Duration::from_millis(5));
+                done = umount();
+            }
             assert!(done.status.success(), "{}", text(&done));
         }
         self.expect_end();
