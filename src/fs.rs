@@ -28,9 +28,6 @@ mod rules;
 mod trouble;
 mod watch;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::PathBuf;
