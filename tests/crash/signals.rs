@@ -25,6 +25,7 @@ impl Busy {
         fixture.mount();
         let path = fixture.mnt().join("app.toml");
         let writer = Writer::of(&path);
+        crate::eventually("the file", || path.exists());
         let reader = File::open(path).unwrap();
         let mut busy = Self { fixture, writer, reader };
         busy.write(TEXT, TEXT);
