@@ -5,6 +5,7 @@
 mod support;
 
 mod canary;
+mod disk;
 mod holders;
 mod hygiene;
 mod kill;
