@@ -26,6 +26,13 @@ fn apart() {
     confseal::sys::mount::enter_own_mount_namespace().expect("a mount namespace: run as root");
 }
 
+/// Every mount, of whatever kind, that has to do with a fixture: on it, or of a directory in it.
+fn mounts_of(fixture: &support::Fixture) -> Vec<String> {
+    let name = fixture.dir().file_name().expect("a name").to_string_lossy().into_owned();
+    let table = std::fs::read_to_string("/proc/thread-self/mountinfo").expect("the mounts");
+    table.lines().filter(|line| line.contains(&name)).map(str::to_owned).collect()
+}
+
 /// Waits until something is so.
 #[track_caller]
 fn eventually(what: &str, mut so: impl FnMut() -> bool) {
