@@ -178,9 +178,19 @@ impl Plan {
             move |ended| commit_in_time(&fs, ended)
         })
         .map_err(system)?;
+        let withdraw = move || {
+            if let Some(place) = &store_at
+                && let Err(error) = host.withdraw(place)
+            {
+                log::warn!("{}: {error}", place.display());
+            }
+        };
         let (at_signal, attachment) = (fs.clone(), mounted.attachment());
-        start(&ended, "signals", move |_| answer_signals(&signals, &at_signal, &attachment))
-            .map_err(system)?;
+        let leave = withdraw.clone();
+        start(&ended, "signals", move |_| {
+            answer_signals(&signals, &at_signal, &attachment, &leave)
+        })
+        .map_err(system)?;
         ready.ready().map_err(system)?;
         systemd::ready();
         log::info!("{} is mounted at {}", self.store.display(), self.mountpoint.display());
@@ -189,11 +199,7 @@ impl Plan {
         ended.store(true, Ordering::Relaxed);
         fs.stop_jobs();
         fs.commit_old(true);
-        if let Some(place) = &store_at
-            && let Err(error) = host.withdraw(place)
-        {
-            log::warn!("{}: {error}", place.display());
-        }
+        withdraw();
         drop(lock);
         log::info!("{} is unmounted", self.mountpoint.display());
         served.map_err(system)
@@ -338,8 +344,8 @@ fn commit_in_time(fs: &Filesystem, ended: &AtomicBool) {
 }
 
 /// SIGTERM and SIGINT commit and unmount; while the mount is in use it is taken out of sight, and
-/// open descriptors are served for a while. SIGHUP reloads.
-fn answer_signals(signals: &Signals, fs: &Filesystem, attachment: &Attachment) {
+/// open descriptors are served for a while; `leave` then cleans up. SIGHUP reloads.
+fn answer_signals(signals: &Signals, fs: &Filesystem, attachment: &Attachment, leave: &dyn Fn()) {
     loop {
         match signals.wait() {
             Ok(Signal::Hangup) => {
@@ -368,6 +374,7 @@ fn answer_signals(signals: &Signals, fs: &Filesystem, attachment: &Attachment) {
                 std::thread::sleep(GRACE);
                 fs.commit_old(true);
                 log::warn!("files are still open after {} s: leaving them", GRACE.as_secs());
+                leave();
                 std::process::exit(0);
             }
             Err(error) => {

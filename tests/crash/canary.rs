@@ -1,100 +1,12 @@
 //! No plaintext on the disk: neither in the files of the store, nor in the raw blocks of the file
 //! system that holds it, blocks of deleted files included.
 
-use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::io::Write;
+use std::path::Path;
 
-use aho_corasick::AhoCorasick;
-
-use crate::support::{Fixture, assert_sealed_at, sh, text};
-
-/// Small enough to be read whole, large enough that freed blocks are not soon used again.
-const IMAGE: u64 = 64 << 20;
-
-/// How much of the image is looked at in one piece.
-const WINDOW: usize = 1 << 20;
-
-/// A store on a disk of its own: an ext4 image, mounted by a loop device.
-struct Disk {
-    fixture: Fixture,
-}
-
-impl Disk {
-    fn new() -> Self {
-        crate::apart();
-        let disk = Self { fixture: Fixture::new() };
-        let image = File::create(disk.image()).expect("an image");
-        image.set_len(IMAGE).expect("its size");
-        run("mkfs.ext4", [OsStr::new("-qF"), disk.image().as_os_str()]);
-        fs::create_dir(disk.point()).expect("its mount point");
-        disk.attach();
-        fs::create_dir(disk.store()).expect("the store");
-        disk
-    }
-
-    fn image(&self) -> PathBuf {
-        self.fixture.dir().join("disk.img")
-    }
-
-    fn point(&self) -> PathBuf {
-        self.fixture.dir().join("disk")
-    }
-
-    fn store(&self) -> PathBuf {
-        self.point().join("store")
-    }
-
-    /// The loop device goes with the mount.
-    fn attach(&self) {
-        let (image, point) = (self.image(), self.point());
-        run("mount", [OsStr::new("-oloop"), image.as_os_str(), point.as_os_str()]);
-    }
-
-    /// Everything out to the image.
-    fn detach(&self) {
-        run("sync", [OsStr::new("-f"), self.point().as_os_str()]);
-        run("umount", [self.point().as_os_str()]);
-    }
-
-    /// Which of `canaries` stand anywhere in the image.
-    fn scan(&self, canaries: &[&str]) -> Vec<String> {
-        let wanted = AhoCorasick::new(canaries).expect("an automaton");
-        let overlap = canaries.iter().map(|canary| canary.len()).max().unwrap_or(1) - 1;
-        let mut image = File::open(self.image()).expect("the image");
-        let mut window = Vec::new();
-        let mut found = Vec::new();
-        let mut seen = 0;
-        loop {
-            let read = Read::by_ref(&mut image).take(WINDOW as u64).read_to_end(&mut window);
-            let read = read.expect("a piece of the image");
-            if read == 0 {
-                break;
-            }
-            seen += read as u64;
-            found.extend(wanted.find_iter(&window).map(|hit| canaries[hit.pattern()].to_owned()));
-            window.drain(..window.len().saturating_sub(overlap));
-        }
-        assert_eq!(seen, IMAGE, "all of the image was looked at");
-        found.sort();
-        found.dedup();
-        found
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        self.fixture.stop();
-        let _ = Command::new("umount").arg("-lq").arg(self.point()).output();
-    }
-}
-
-fn run<'a>(program: &str, arguments: impl IntoIterator<Item = &'a OsStr>) {
-    let done = Command::new(program).args(arguments).output().expect(program);
-    assert!(done.status.success(), "{program}: {}", text(&done));
-}
+use crate::disk::Disk;
+use crate::support::sh;
 
 /// What is written first, through the mount.
 const FILES: [(&str, &str); 6] = [
@@ -162,7 +74,7 @@ const CANARIES: [&str; 21] = [
 
 /// The story of both forms of mounting; `at`: where the plaintext is seen.
 fn edit_and_scan(mut disk: Disk, at: Option<&Path>) {
-    let store = disk.store();
+    let store = disk.fixture.store();
     let root = at.unwrap_or(&store).to_owned();
     disk.fixture.mount_with(&store, at, &[]);
     for (name, content) in FILES {
@@ -191,7 +103,7 @@ fn edit_and_scan(mut disk: Disk, at: Option<&Path>) {
     assert!(fs::read_to_string(root.join("app.toml")).expect("a file").contains("CANARY-toml-sed"));
     fs::write(root.join("app.toml"), "password = \"CANARY-killed\"\n").expect("a file");
     disk.fixture.umount();
-    assert_sealed_at(&store, &CANARIES);
+    disk.fixture.assert_sealed(&CANARIES);
     disk.detach();
     assert_eq!(disk.scan(&CANARIES), Vec::<String>::new());
 }
@@ -212,9 +124,9 @@ fn no_canary_stands_on_the_disk_after_edits_through_a_mount_over_the_store() {
 #[test]
 fn the_scan_finds_what_was_written_into_the_store_and_deleted() {
     let disk = Disk::new();
-    let file = disk.store().join("app.toml");
+    let file = disk.fixture.store().join("app.toml");
     fs::write(&file, "password = \"CANARY-toml-old\"\n").expect("a file");
-    run("sync", [OsStr::new("-f"), disk.point().as_os_str()]);
+    disk.sync();
     fs::remove_file(&file).expect("removed");
     disk.detach();
     assert_eq!(disk.scan(&CANARIES), ["CANARY-toml-old"]);

@@ -72,7 +72,10 @@ fn the_daemon_neither_holds_nor_sees_its_own_mount() {
             let file = entry.unwrap().path();
             assert_ne!(device_of(&file), device, "{:?} is in the mount", fs::read_link(&file));
         }
+        // Over the store, root has another way to it meanwhile.
+        assert_eq!(crate::mounts_of(&fixture).len(), 1 + usize::from(over));
         fixture.umount();
+        assert_eq!(crate::mounts_of(&fixture), Vec::<String>::new());
     }
 }
 

@@ -1,5 +1,6 @@
 //! The daemon is killed at random moments of a save loop: every file is wholly the old or wholly
-//! the new version, nothing stands in the clear, and the next mount cleans up.
+//! the new version, nothing stands in the clear (raw blocks of the disk included), and the next
+//! mount cleans up.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -8,6 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::disk::Disk;
 use crate::support::{Fixture, collect};
 
 const ROUNDS: u64 = 200;
@@ -191,8 +193,8 @@ fn killed_at_two_hundred_random_moments_no_file_is_torn_and_nothing_stands_in_th
     if let Ok(order) = std::env::var(SAVER) {
         return save_until_the_mount_dies(&order);
     }
-    crate::apart();
-    let mut fixture = Fixture::new();
+    let mut disk = Disk::new();
+    let fixture = &mut disk.fixture;
     let mut random = Random::seeded();
     let seed = random.0;
     let said = fixture.dir().join("said");
@@ -203,7 +205,7 @@ fn killed_at_two_hundred_random_moments_no_file_is_torn_and_nothing_stands_in_th
         known.versions.insert(name, 0);
     }
     fs::hard_link(fixture.mnt().join("linked.toml"), fixture.mnt().join(SECOND_NAME)).unwrap();
-    let mut saves = 0;
+    let (mut saves, mut leftovers) = (0, 0);
     for round in 1..=ROUNDS {
         let first = round * 1000;
         fs::write(&said, "").unwrap();
@@ -224,11 +226,12 @@ fn killed_at_two_hundred_random_moments_no_file_is_torn_and_nothing_stands_in_th
         fixture.clear_mounts();
 
         fixture.assert_sealed(&[CANARY]);
+        leftovers += temporaries(fixture);
         let said = fs::read_to_string(&said).unwrap();
         saves += said.lines().count();
         fixture.mount();
-        assert_eq!(temporaries(&fixture), 0, "the next mount cleans up; seed {seed}");
-        known.check(&fixture, first, &said, seed);
+        assert_eq!(temporaries(fixture), 0, "the next mount cleans up; seed {seed}");
+        known.check(fixture, first, &said, seed);
         assert_eq!(fixture.seen(SECOND_NAME), fixture.seen("linked.toml"), "seed {seed}");
         fixture.assert_sealed(&[CANARY]);
         if known.records.len() > 40 {
@@ -239,10 +242,13 @@ fn killed_at_two_hundred_random_moments_no_file_is_torn_and_nothing_stands_in_th
     }
     fixture.umount();
     assert!(saves as u64 > 2 * ROUNDS, "{saves} saves are no save loop; seed {seed}");
-    for name in kept(&fixture) {
+    assert!(leftovers > 0, "no commit was ever cut off; seed {seed}");
+    for name in kept(fixture) {
         // Only a rewrite in place can be cut off in the middle; what it tore is kept.
         assert!(name.starts_with("linked"), "{name} was kept; seed {seed}");
     }
+    disk.detach();
+    assert_eq!(disk.scan(&[CANARY]), Vec::<String>::new(), "in the raw blocks; seed {seed}");
 }
 
 fn temporaries(fixture: &Fixture) -> usize {

@@ -5,6 +5,7 @@
 mod support;
 
 mod canary;
+mod disk;
 mod holders;
 mod hygiene;
 mod kill;
@@ -14,7 +15,6 @@ mod start;
 mod user;
 mod with_store;
 
-use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -24,6 +24,13 @@ use std::time::{Duration, Instant};
 /// happens, its mounts end with it, and no other test's daemon sees them.
 fn apart() {
     confseal::sys::mount::enter_own_mount_namespace().expect("a mount namespace: run as root");
+}
+
+/// Every mount, of whatever kind, that has to do with a fixture: on it, or of a directory in it.
+fn mounts_of(fixture: &support::Fixture) -> Vec<String> {
+    let name = fixture.dir().file_name().expect("a name").to_string_lossy().into_owned();
+    let table = std::fs::read_to_string("/proc/thread-self/mountinfo").expect("the mounts");
+    table.lines().filter(|line| line.contains(&name)).map(str::to_owned).collect()
 }
 
 /// Waits until something is so.
@@ -36,18 +43,17 @@ fn eventually(what: &str, mut so: impl FnMut() -> bool) {
     }
 }
 
-/// A program that holds a file open and writes what it is told. A process of its own: with each
-/// program that this one starts for another test, the kernel closes a copy of our descriptors, and
-/// a close is a reason to save.
+/// A program that holds a file open and writes what it is told. A process of its own, which opens
+/// the file itself: of a descriptor of ours, every program that another test is about to start has
+/// a copy for a moment, and the close of that is a reason to save.
 struct Writer(Child);
 
 impl Writer {
     /// Opens `path` for appending; makes it if need be.
     fn of(path: &Path) -> Self {
-        let file: File =
-            OpenOptions::new().append(true).create(true).open(path).expect("it can be opened");
-        let child = Command::new("cat").stdin(Stdio::piped()).stdout(file).spawn();
-        Self(child.expect("cat"))
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "exec cat >>\"$0\""]).arg(path).stdin(Stdio::piped());
+        Self(shell.spawn().expect("a shell"))
     }
 
     /// Writes `text`, which is there when `seen` says so.

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Seek};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -23,12 +24,26 @@ impl Busy {
         crate::apart();
         let mut fixture = Fixture::new();
         fixture.mount();
-        let path = fixture.mnt().join("app.toml");
+        let busy = Self::at(&fixture.mnt(), fixture);
+        assert_eq!(busy.fixture.stored("app.toml"), "", "not saved yet");
+        busy
+    }
+
+    /// Over the store itself.
+    fn over() -> Self {
+        crate::apart();
+        let mut fixture = Fixture::new();
+        fixture.mount_over();
+        Self::at(&fixture.store(), fixture)
+    }
+
+    fn at(point: &Path, fixture: Fixture) -> Self {
+        let path = point.join("app.toml");
         let writer = Writer::of(&path);
+        crate::eventually("the file", || path.exists());
         let reader = File::open(path).unwrap();
         let mut busy = Self { fixture, writer, reader };
         busy.write(TEXT, TEXT);
-        assert_eq!(busy.fixture.stored("app.toml"), "", "not saved yet");
         busy
     }
 
@@ -96,13 +111,14 @@ fn sigterm_ends_an_idle_mount_at_once() {
 
 #[test]
 fn after_its_deadline_the_daemon_leaves_and_what_was_written_is_saved() {
-    let mut busy = Busy::new();
+    let mut busy = Busy::over();
     busy.fixture.signal("TERM");
     crate::eventually("out of sight", || busy.fixture.mounted().is_empty());
     busy.write(MORE, &format!("{TEXT}{MORE}"));
     let Busy { mut fixture, writer, reader } = busy;
     fixture.expect_end();
     drop((writer, reader));
+    assert_eq!(crate::mounts_of(&fixture), Vec::<String>::new(), "nothing is left mounted");
     assert_eq!(saved(&mut fixture), format!("{TEXT}{MORE}"));
 }
 

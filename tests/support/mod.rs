@@ -25,6 +25,7 @@ pub const SECOND: &str = "c0c1c2c3c4c5c6c7c8c9cacbcccdcecfd0d1d2d3d4d5d6d7d8d9da
 /// A directory of its own with a store, a mount point and key files.
 pub struct Fixture {
     dir: tempfile::TempDir,
+    store: PathBuf,
     daemon: Option<Child>,
     log_level: &'static str,
     variables: Vec<(String, String)>,
@@ -35,7 +36,8 @@ impl Fixture {
     pub fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("confseal-test-").tempdir_in("/var/tmp");
         let dir = dir.expect("a temporary directory");
-        let fixture = Self { dir, daemon: None, log_level: "debug", variables: Vec::new() };
+        let store = dir.path().join("store");
+        let fixture = Self { dir, store, daemon: None, log_level: "debug", variables: Vec::new() };
         for name in ["store", "mnt"] {
             fs::create_dir(fixture.dir.path().join(name)).expect("a directory");
         }
@@ -50,7 +52,12 @@ impl Fixture {
 
     /// The store itself, sealed side. Not to be used while a mount covers it.
     pub fn store(&self) -> PathBuf {
-        self.dir.path().join("store")
+        self.store.clone()
+    }
+
+    /// Takes the directory `store`, which lies below [`Fixture::dir`], for the store from here on.
+    pub fn use_store(&mut self, store: PathBuf) {
+        self.store = store;
     }
 
     /// The plaintext side, when mounted by [`Fixture::mount`].
@@ -275,7 +282,16 @@ impl Fixture {
 
     /// No file of the store, nor its name, holds any of `canaries`.
     pub fn assert_sealed(&self, canaries: &[&str]) {
-        assert_sealed_at(&self.store(), canaries);
+        let mut files = Vec::new();
+        collect(&self.store(), &mut files);
+        assert!(!files.is_empty(), "an empty store proves nothing");
+        for file in files {
+            let bytes = fs::read(&file).unwrap_or_default();
+            for canary in canaries {
+                let named = holds(file.as_os_str().as_encoded_bytes(), canary);
+                assert!(!named && !holds(&bytes, canary), "{canary} stands in {}", file.display());
+            }
+        }
     }
 }
 
@@ -314,20 +330,6 @@ pub fn control_at(mount: &Path, line: &str) -> (Result<(), i32>, String) {
     let mut answer = String::new();
     file.read_to_string(&mut answer).expect("an answer");
     (done, answer)
-}
-
-/// No file below `store`, nor its name, holds any of `canaries`.
-pub fn assert_sealed_at(store: &Path, canaries: &[&str]) {
-    let mut files = Vec::new();
-    collect(store, &mut files);
-    assert!(!files.is_empty(), "an empty store proves nothing");
-    for file in files {
-        let bytes = fs::read(&file).unwrap_or_default();
-        for canary in canaries {
-            let named = holds(file.as_os_str().as_encoded_bytes(), canary);
-            assert!(!named && !holds(&bytes, canary), "{canary} stands in {}", file.display());
-        }
-    }
 }
 
 /// Whether `bytes` hold `text`.
