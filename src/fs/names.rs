@@ -331,7 +331,7 @@ impl Filesystem {
         let _state = self.state(&known, pace)?;
         let again = self.stat_if_there(dir, name)?;
         if !known.is(ino, kind) || again.is_none_or(|again| again.ino != ino) {
-            self.nodes.forget_store_ino(&known, ino);
+            self.nodes.forget_store_ino(&known, ino, kind);
             return Ok(None);
         }
         Ok(self.nodes.adopt(parent, name, ino, kind, Identity::Same(&known)))

@@ -114,6 +114,13 @@ impl Node {
         Ok(dir)
     }
 
+    /// Closes the directory; it can be opened again by its name.
+    pub(super) fn close_directory(&self) {
+        if self.ino != ROOT && self.is_linked() {
+            *self.dir.lock() = None;
+        }
+    }
+
     /// The kernel was given this node once more.
     pub(super) fn looked_up(&self) {
         self.lookups.fetch_add(1, Ordering::Relaxed);
@@ -242,10 +249,11 @@ impl NodeTable {
         Some(node)
     }
 
-    /// `store_ino` is known not to be `node`, whose `state` is held.
-    pub(super) fn forget_store_ino(&self, node: &Node, store_ino: u64) {
+    /// The inode `store_ino` of this `kind` is not `node`, whose `state` is held, unless it says so
+    /// itself.
+    pub(super) fn forget_store_ino(&self, node: &Node, store_ino: u64, kind: FileKind) {
         let mut tables = self.tables.write();
-        if !node.is(store_ino, node.kind) && tables.by_store.get(&store_ino) == Some(&node.ino) {
+        if !node.is(store_ino, kind) && tables.by_store.get(&store_ino) == Some(&node.ino) {
             tables.by_store.remove(&store_ino);
         }
     }
