@@ -28,10 +28,10 @@ mod rules;
 mod trouble;
 mod watch;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::ffi::OsStr;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
@@ -56,6 +56,10 @@ use node::{Node, NodeTable};
 use recent::Recent;
 use rules::Rules;
 use trouble::Troubles;
+
+/// How many directories of the store are held open: a store may have more than a process may have
+/// descriptors.
+const MOST_OPEN_DIRS: usize = 256;
 
 /// The result of a filesystem operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -133,6 +137,8 @@ pub struct Filesystem {
     ledger_turn: Mutex<()>,
     reload: Box<Reload>,
     nodes: NodeTable,
+    /// Nodes of open directories, the longest open first. Held for moments.
+    open_dirs: Mutex<VecDeque<Weak<Node>>>,
     /// Nodes with a buffer that is not committed, and since when. Held for moments.
     dirty: Mutex<HashMap<Ino, Instant>>,
     cache: ViewCache,
@@ -161,6 +167,7 @@ impl Filesystem {
         let cache = ViewCache::new(options.cache);
         Ok(Self {
             nodes: NodeTable::new(root, metadata.ino),
+            open_dirs: Mutex::default(),
             rules: RwLock::new(Arc::new(Rules::first(sealing))),
             ledger_turn: Mutex::default(),
             store,
@@ -214,10 +221,22 @@ impl Filesystem {
 
     /// The open directory of a directory node.
     fn dir(&self, node: &Node) -> Result<Dir> {
-        node.directory(|parent, name| {
+        let mut is_new = false;
+        let dir = node.directory(|parent, name| {
+            is_new = true;
             let dir = self.dir(parent)?.open_dir(name).map_err(Error::Store)?;
             Ok((dir.metadata().map_err(Error::Store)?.ino, dir))
-        })
+        })?;
+        if is_new && let Some(node) = self.nodes.get(node.ino) {
+            let mut open = self.open_dirs.lock();
+            open.push_back(Arc::downgrade(&node));
+            let oldest = if open.len() > MOST_OPEN_DIRS { open.pop_front() } else { None };
+            drop(open);
+            if let Some(oldest) = oldest.and_then(|oldest| oldest.upgrade()) {
+                oldest.close_directory();
+            }
+        }
+        Ok(dir)
     }
 
     fn tell(&self, what: impl FnOnce(&dyn Invalidate)) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::file::{Base, Content, FileState, Loaded, Trust};
-use super::node::Node;
+use super::node::{Identity, Node};
 use super::{Attr, Caller, Entry, Error, Filesystem, Ino, OpenMode, OpenReply, Pace, ROOT, Result};
 use crate::document::{Form, Stock};
 use crate::store::{CONTROL_DIR, Dir, FileKind, Metadata, Owner, is_reserved, is_version_control};
@@ -150,7 +150,7 @@ impl Filesystem {
         }
         dir.link(&from_name, &self.dir(&to)?, name)?;
         self.nodes.unlink(to.ino, name);
-        self.nodes.adopt(&to, name, node.store_ino(), node.kind);
+        self.nodes.adopt(&to, name, node.store_ino(), node.kind, Identity::Same(&node));
         drop(state);
         self.entry(node, self.ttl(to.ino), Pace::Patient)
     }
@@ -254,7 +254,7 @@ impl Filesystem {
         name: &OsStr,
         made: &Metadata,
     ) -> Result<Arc<Node>> {
-        match self.nodes.adopt(parent, name, made.ino, made.kind) {
+        match self.nodes.adopt(parent, name, made.ino, made.kind, Identity::Newborn) {
             Some(node) => Ok(node),
             // Somebody else was known there, and was removed behind the mount.
             None => self.child(parent, dir, name, Pace::Patient)?.ok_or(Error::Stale),
@@ -297,7 +297,7 @@ impl Filesystem {
             let found = self.stat_if_there(dir, name)?;
             let Some(known) = self.nodes.child(parent.ino, name) else {
                 let Some(found) = found else { return Ok(None) };
-                match self.nodes.adopt(parent, name, found.ino, found.kind) {
+                match self.adopt(parent, dir, name, &found, pace)? {
                     Some(node) => return Ok(Some(node)),
                     None => continue,
                 }
@@ -312,6 +312,29 @@ impl Filesystem {
                 self.nodes.lose(parent.ino, name);
             }
         }
+    }
+
+    /// Gives `found` its node: a new one, or that of the file whose further name this is. `None`
+    /// when things have changed meanwhile.
+    fn adopt(
+        &self,
+        parent: &Arc<Node>,
+        dir: &Dir,
+        name: &OsStr,
+        found: &Metadata,
+        pace: Pace,
+    ) -> Result<Option<Arc<Node>>> {
+        let (ino, kind) = (found.ino, found.kind);
+        let Some(known) = self.nodes.by_store(ino) else {
+            return Ok(self.nodes.adopt(parent, name, ino, kind, Identity::Unknown));
+        };
+        let _state = self.state(&known, pace)?;
+        let again = self.stat_if_there(dir, name)?;
+        if !known.is(ino, kind) || again.is_none_or(|again| again.ino != ino) {
+            self.nodes.forget_store_ino(&known, ino, kind);
+            return Ok(None);
+        }
+        Ok(self.nodes.adopt(parent, name, ino, kind, Identity::Same(&known)))
     }
 
     fn stat_if_there(&self, dir: &Dir, name: &OsStr) -> Result<Option<Metadata>> {

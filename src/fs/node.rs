@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 use parking_lot::{Mutex, RwLock};
 
@@ -114,6 +114,13 @@ impl Node {
         Ok(dir)
     }
 
+    /// Closes the directory; it can be opened again by its name.
+    pub(super) fn close_directory(&self) {
+        if self.ino != ROOT && self.is_linked() {
+            *self.dir.lock() = None;
+        }
+    }
+
     /// The kernel was given this node once more.
     pub(super) fn looked_up(&self) {
         self.lookups.fetch_add(1, Ordering::Relaxed);
@@ -124,6 +131,17 @@ impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "node {}", self.ino.0)
     }
+}
+
+/// What is known of an inode that gets a name.
+#[derive(Clone, Copy)]
+pub(super) enum Identity<'a> {
+    /// It was made just now.
+    Newborn,
+    /// It is that of this node, whose `state` is held.
+    Same(&'a Node),
+    /// Nothing.
+    Unknown,
 }
 
 /// All nodes that the kernel knows or that work is going on with.
@@ -180,15 +198,22 @@ impl NodeTable {
         self.tables.read().nodes.values().cloned().collect()
     }
 
+    /// The node that has, or had a moment ago, the inode `store_ino`.
+    pub(super) fn by_store(&self, store_ino: u64) -> Option<Arc<Node>> {
+        let tables = self.tables.read();
+        tables.by_store.get(&store_ino).and_then(|ino| tables.nodes.get(ino)).cloned()
+    }
+
     /// The node of the inode `store_ino` that stands under `name`, made if it is new. `None` when
-    /// a different node is known under this name: whether it was replaced, or is just being
-    /// committed, only shows under its `state`.
+    /// a different node is known under this name, or by this inode where `identity` does not say
+    /// so: whether that one was replaced, or is just being committed, only shows under its `state`.
     pub(super) fn adopt(
         &self,
         parent: &Arc<Node>,
         name: &OsStr,
         store_ino: u64,
         kind: FileKind,
+        identity: Identity<'_>,
     ) -> Option<Arc<Node>> {
         if let Some(node) = self.child(parent.ino, name) {
             return node.is(store_ino, kind).then_some(node);
@@ -199,6 +224,13 @@ impl NodeTable {
         }
         let known = tables.by_store.get(&store_ino).and_then(|ino| tables.nodes.get(ino)).cloned();
         let link = (parent.clone(), name.to_owned());
+        let known = match (known, identity) {
+            // What a commit displaced is free for others before the node is told of its new one.
+            (_, Identity::Newborn) => None,
+            (Some(known), Identity::Same(node)) if known.ino == node.ino => Some(known),
+            (Some(_), _) => return None,
+            (None, _) => None,
+        };
         let node = match known.filter(|node| node.kind == kind) {
             Some(node) => {
                 node.lost.store(false, Ordering::Relaxed);
@@ -215,6 +247,15 @@ impl NodeTable {
         };
         tables.by_name.insert((parent.ino, name.to_owned()), node.ino);
         Some(node)
+    }
+
+    /// The inode `store_ino` of this `kind` is not `node`, whose `state` is held, unless it says so
+    /// itself.
+    pub(super) fn forget_store_ino(&self, node: &Node, store_ino: u64, kind: FileKind) {
+        let mut tables = self.tables.write();
+        if !node.is(store_ino, kind) && tables.by_store.get(&store_ino) == Some(&node.ino) {
+            tables.by_store.remove(&store_ino);
+        }
     }
 
     /// The number that a directory listing shows for an inode of the store.
@@ -329,15 +370,17 @@ impl Tables {
 
     /// Drops `node`, which the caller holds once, unless the kernel knows it or it is at work.
     fn let_go(&mut self, node: &Arc<Node>, still_needed: impl Fn(&Node) -> bool) {
-        if node.ino == ROOT || node.lookups.load(Ordering::Relaxed) > 0 {
-            return;
+        // The table's own reference, and the caller's. A lookup that is going on has one more, and
+        // counts before it gives it back: so this is asked first. Nobody gets one meanwhile, for
+        // the table is locked.
+        let at_work = Arc::strong_count(node) > 2 || still_needed(node);
+        fence(Ordering::Acquire);
+        match node.lookups.load(Ordering::Relaxed) {
+            0 if node.ino == ROOT => {}
+            0 if at_work => drop(self.loose.insert(node.ino)),
+            0 => self.drop_node(node),
+            _ => {}
         }
-        // The table's own reference, and the caller's. A lookup that is going on has one more.
-        if Arc::strong_count(node) > 2 || still_needed(node) {
-            self.loose.insert(node.ino);
-            return;
-        }
-        self.drop_node(node);
     }
 
     fn release_name(&mut self, parent: Ino, name: &OsStr) {

@@ -102,6 +102,7 @@ fn more_directories_than_descriptors() {
         fs::create_dir_all(fixture.store().join(format!("d{n}"))).unwrap();
     }
     fixture.put("d1499/app.toml", "a = 1\n").mount();
+    sh(fixture.dir(), &format!("prlimit --pid {} --nofile=400:400", fixture.pid()));
     assert_eq!(
         sh(&fixture.mnt(), "find . -type d | wc -l; find . -type f"),
         "1501\n./d1499/app.toml\n"

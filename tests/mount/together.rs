@@ -36,7 +36,9 @@ fn act(dir: &Path, thread: u64, seed: &mut u64) -> std::io::Result<()> {
     let mine = dir.join(format!(".f.toml.{thread}.tmp"));
     let absent = |error: &std::io::Error| error.raw_os_error() == Some(libc::ENOENT);
     let done = match next(seed) % 10 {
-        0..=3 => fs::read_to_string(&path).map(|text| assert!(is_a_version(&text), "{text:?}")),
+        0..=3 => fs::read_to_string(&path).map(|text| {
+            assert!(is_a_version(&text), "{:?} {}", text.replace("xx", ""), text.len())
+        }),
         4..=6 => {
             let mut file =
                 OpenOptions::new().write(true).create(true).truncate(true).open(&mine)?;
