@@ -187,8 +187,10 @@ impl Plan {
         };
         let (at_signal, attachment) = (fs.clone(), mounted.attachment());
         let leave = withdraw.clone();
-        start(&ended, "signals", move |_| answer_signals(&signals, &at_signal, &attachment, &leave))
-            .map_err(system)?;
+        start(&ended, "signals", move |_| {
+            answer_signals(&signals, &at_signal, &attachment, &leave)
+        })
+        .map_err(system)?;
         ready.ready().map_err(system)?;
         systemd::ready();
         log::info!("{} is mounted at {}", self.store.display(), self.mountpoint.display());
@@ -343,12 +345,7 @@ fn commit_in_time(fs: &Filesystem, ended: &AtomicBool) {
 
 /// SIGTERM and SIGINT commit and unmount; while the mount is in use it is taken out of sight, and
 /// open descriptors are served for a while; `leave` then cleans up. SIGHUP reloads.
-fn answer_signals(
-    signals: &Signals,
-    fs: &Filesystem,
-    attachment: &Attachment,
-    leave: &dyn Fn(),
-) {
+fn answer_signals(signals: &Signals, fs: &Filesystem, attachment: &Attachment, leave: &dyn Fn()) {
     loop {
         match signals.wait() {
             Ok(Signal::Hangup) => {
