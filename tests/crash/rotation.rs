@@ -6,6 +6,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -266,5 +267,52 @@ fn a_descriptor_keeps_its_file_while_that_is_saved_and_rewrapped_over_and_over()
     drop(file);
     fixture.umount().mount();
     assert_eq!(fixture.seen("app.toml"), text(300));
+    fixture.umount();
+}
+
+/// How many files are rewrapped, and how often that is cut off.
+const MANY: usize = 80;
+const CUTS: u64 = 12;
+
+#[test]
+fn a_rewrap_that_is_killed_is_taken_up_by_the_next() {
+    crate::apart();
+    let mut fixture = Fixture::new();
+    fixture.key("one", FIRST);
+    fixture.key("two", SECOND);
+    let instance = write_instance(&fixture, "one", &[]);
+    let instance = instance.to_str().expect("a path").to_owned();
+    let (store, mnt) = (fixture.store(), fixture.mnt());
+    let name = |number: usize| format!("{number}.toml");
+    let text = |number: usize| format!("password = \"CANARY-{number}\"\nport = {number}\n");
+    fixture.mount_with(&store, Some(&mnt), &["--instance", &instance]);
+    for number in 0..MANY {
+        fs::write(mnt.join(name(number)), text(number)).unwrap();
+    }
+    let mut halfway = 0;
+    for cut in 0..CUTS {
+        let (master, legacy) = if cut % 2 == 0 { ("two", "one") } else { ("one", "two") };
+        write_instance(&fixture, master, &[legacy]);
+        control(&mnt, "reload");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "echo rewrap >\"$0\""]).arg(mnt.join(".confseal/control"));
+        let mut shell = shell.stderr(Stdio::null()).spawn().expect("a shell");
+        // From before it begins to after its end.
+        std::thread::sleep(Duration::from_millis(cut * 4));
+        fixture.kill_daemon();
+        shell.wait().expect("the shell");
+        fixture.clear_mounts();
+        halfway += usize::from(tokens(&store).len() == 2);
+        fixture.assert_sealed(&["CANARY"]);
+
+        fixture.mount_with(&store, Some(&mnt), &["--instance", &instance]);
+        assert!(control(&mnt, "verify").contains(" 0 files in trouble"));
+        assert!(control(&mnt, "rewrap").contains("\n0 still using legacy keys\n"));
+        assert_eq!(tokens(&store).into_values().collect::<Vec<_>>(), [MANY]);
+        for number in 0..MANY {
+            assert_eq!(fixture.seen(&name(number)), text(number));
+        }
+    }
+    assert!(halfway > 0, "no rewrap was cut off in the middle");
     fixture.umount();
 }
