@@ -58,7 +58,7 @@ fn a_umask_counts_and_a_mode_is_kept() {
     let fixture = mounted();
     alike(&fixture, |dir| {
         let said = shell(dir, "umask 027; touch f; mkdir d; mkfifo p; stat -c '%n %a %F' f d p");
-        OpenOptions::new().write(true).create(true).mode(0o4711).open(dir.join("s")).unwrap();
+        OpenOptions::new().append(true).create(true).mode(0o4711).open(dir.join("s")).unwrap();
         fs::set_permissions(dir.join("f"), PermissionsExt::from_mode(0o6750)).unwrap();
         let mode = |name: &str| fs::metadata(dir.join(name)).unwrap().mode();
         fs::write(dir.join("f"), "x").unwrap();
@@ -74,7 +74,7 @@ fn stat_shows_the_view_and_its_times_to_the_nanosecond() {
         let file = dir.join("app.toml");
         fs::write(&file, app).unwrap();
         set_times(&file, time(1_000_000_000, 123_456_789), time(1_100_000_000, 987_654_321));
-        let omit = time(0, rustix::fs::UTIME_OMIT as i64);
+        let omit = time(0, rustix::fs::UTIME_OMIT);
         set_times(&file, time(1_200_000_000, 5), omit);
         let seen = fs::metadata(&file).unwrap();
         assert_eq!(seen.size(), app.len() as u64);
