@@ -20,6 +20,8 @@ pub struct OpenMode {
     pub write: bool,
     /// It is emptied first.
     pub truncate: bool,
+    /// It must not exist yet; counts where it is made.
+    pub exclusive: bool,
 }
 
 /// What the kernel is told about an open.

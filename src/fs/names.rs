@@ -69,7 +69,18 @@ impl Filesystem {
         umask: u32,
         open: OpenMode,
     ) -> Result<(Entry, OpenReply)> {
-        let (node, attr, ttl) = self.make_file(caller, parent, name, mode, umask)?;
+        let (node, attr, ttl) = match self.make_file(caller, parent, name, mode, umask) {
+            // It came up in the store since the kernel looked.
+            Err(Error::Store(error))
+                if error.kind() == ErrorKind::AlreadyExists && !open.exclusive =>
+            {
+                let entry = self.lookup(parent, name, Pace::Patient)?;
+                let opened = self.open(caller, entry.attr.ino, open, Pace::Patient);
+                let reply = opened.inspect_err(|_| self.forget(entry.attr.ino, 1))?;
+                return Ok((entry, reply));
+            }
+            other => other?,
+        };
         let reply = self.count_open(&mut node.state.lock(), open);
         node.looked_up();
         Ok((Entry { attr, ttl }, reply))

@@ -282,6 +282,15 @@ impl NodeTable {
         }
     }
 
+    /// `node`, whose `state` is held, is about to stand under `name` too: whoever finds something
+    /// there from now on has to wait for that state.
+    pub(super) fn announce(&self, node: &Arc<Node>, parent: &Arc<Node>, name: &OsStr) {
+        let mut tables = self.tables.write();
+        tables.release_name(parent.ino, name);
+        node.links.lock().names.push((parent.clone(), name.to_owned()));
+        tables.by_name.insert((parent.ino, name.to_owned()), node.ino);
+    }
+
     /// `name` is gone; its node lives on while the kernel knows it.
     pub(super) fn unlink(&self, parent: Ino, name: &OsStr) {
         self.tables.write().release_name(parent, name);

@@ -177,7 +177,14 @@ impl Filesystem {
             mtime: MtimeRule::Exactly(shown),
             seal_kept: &seal_kept,
         };
-        let committed = to.dir.commit(to.name, &commit)?;
+        if replaced.is_none() {
+            self.nodes.announce(node, &to.parent, to.name);
+        }
+        let committed = to.dir.commit(to.name, &commit).inspect_err(|_| {
+            if replaced.is_none() {
+                self.nodes.unlink(to.parent.ino, to.name);
+            }
+        })?;
         if let Some(kept) = committed.conflict {
             self.troubles.conflict(&to.path, &kept);
         }

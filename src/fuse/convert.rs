@@ -29,7 +29,8 @@ pub(super) fn node_type(mode: u32) -> Option<FileKind> {
 
 pub(super) fn open_mode(flags: OpenFlags) -> OpenMode {
     let write = flags.acc_mode() != OpenAccMode::O_RDONLY;
-    OpenMode { write, truncate: flags.0 & libc::O_TRUNC != 0 }
+    let has = |flag| flags.0 & flag != 0;
+    OpenMode { write, truncate: has(libc::O_TRUNC), exclusive: has(libc::O_EXCL) }
 }
 
 /// `None` for flags that are not offered (WHITEOUT).

@@ -6,6 +6,7 @@ mod support;
 mod alike;
 mod basics;
 mod behind;
+mod content;
 mod control;
 mod hot;
 mod limits;

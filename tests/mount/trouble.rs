@@ -190,3 +190,25 @@ fn a_file_behind_an_open_descriptor_that_is_damaged_stops_reading() {
     fs::write(fixture.store().join("app.toml"), &whole).unwrap();
     assert_eq!(fs::read_to_string(path).unwrap(), APP);
 }
+
+#[test]
+fn a_token_bound_more_weakly_than_demanded() {
+    let mut fixture = Fixture::new();
+    let (store, mnt) = (fixture.store(), fixture.mnt());
+    fixture.mount();
+    fs::write(mnt.join("app.toml"), APP).unwrap();
+    fixture.umount();
+    let instance = fixture.dir().join("shop.toml");
+    let text = format!(
+        "store = '{}'\n[keys]\nmaster = '{}'\nbinding = 'file'\n",
+        store.display(),
+        fixture.source("master")
+    );
+    fs::write(&instance, text).unwrap();
+    let name = instance.to_str().unwrap();
+    fixture.mount_with(&store, Some(&mnt), &["--instance", name]);
+    fs::write(mnt.join("well.toml"), APP).unwrap();
+    assert_eq!(fixture.seen("well.toml"), APP);
+    sh(&mnt, "mv well.toml b.toml; mkdir d; mv b.toml d/; mv d e; mv e/b.toml well.toml; rmdir e");
+    fails_alone(&mut fixture, libc::EKEYREJECTED, "password");
+}
