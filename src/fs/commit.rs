@@ -41,6 +41,10 @@ impl Filesystem {
         if let Some(because) = &sealed.whole {
             log::debug!("{file}: sealed whole: {because}");
         }
+        if sealed.stored.len() as u64 > self.max_stored() {
+            // It could not be read again.
+            return Err(super::Error::TooLarge);
+        }
         if buffer.broken {
             let kept = self.store.keep(&file, &sealing.seal_kept(&buffer.base.stored))?;
             log::warn!("{file}: the version that could not be opened is kept as {kept}");
@@ -117,7 +121,7 @@ impl Filesystem {
             let stored = self
                 .store
                 .dir(&original.parent())
-                .and_then(|dir| dir.read(original.name(), self.options.max_view))
+                .and_then(|dir| dir.read(original.name(), self.max_stored()))
                 .map(|snapshot| Arc::from(snapshot.bytes))
                 .ok()
                 .or_else(|| self.recent.stored(&original));

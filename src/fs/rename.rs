@@ -86,6 +86,10 @@ impl Filesystem {
             self.keep_if_broken(&to.path, replaced)?;
             self.remember(&to.path, &replaced.content);
         }
+        if matches!(state.content, Content::Stream(_)) && self.is_ruled(&to.path) {
+            // Its secrets would have to be sealed there.
+            return Err(Error::TooLarge);
+        }
         let (Content::Clean(loaded), true) = (&state.content, readable) else {
             // A file that cannot be opened, or is too large to be sealed, moves as it is.
             return self.move_name(from, to, node, flags);

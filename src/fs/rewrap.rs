@@ -74,7 +74,8 @@ impl Filesystem {
         self.each_file(below, progress, |path, node| {
             let _state = node.state.lock();
             let dir = self.store.dir(&path.parent())?;
-            let stored = dir.read(path.name(), self.options.max_view)?.bytes;
+            let Some(snapshot) = self.read_stored(&dir, path.name(), path)? else { return Ok(()) };
+            let stored = snapshot.bytes;
             match self.rules().sealing.open(path, &stored) {
                 Ok(opened) => {
                     progress.tokens.fetch_add(opened.stock.len(), Ordering::Relaxed);
@@ -154,11 +155,8 @@ impl Filesystem {
     ) -> Result<()> {
         let mut state = node.state.lock();
         let (dir, _, name) = self.place(node)?.ok_or(Error::Stale)?;
-        let snapshot = match dir.read(&name, self.options.max_view) {
-            // Too large to be sealed: it holds no tokens.
-            Err(error) if error.raw_os_error() == Some(libc::EFBIG) => return Ok(()),
-            other => other?,
-        };
+        // Plain and too large to be sealed: it holds no tokens.
+        let Some(snapshot) = self.read_stored(&dir, &name, path)? else { return Ok(()) };
         let stored = snapshot.bytes;
         let rules = self.rules();
         let rewrapped = match rules.sealing.rewrap(path, &stored, order.all) {

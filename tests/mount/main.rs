@@ -7,4 +7,5 @@ mod alike;
 mod basics;
 mod hot;
 mod operations;
+mod review;
 mod saving;
