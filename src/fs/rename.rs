@@ -141,7 +141,8 @@ impl Filesystem {
         };
         match there {
             _ if source_plain && unruled(from) && unruled(to) => Existing::Plain,
-            Existing::Plain if !unruled(from) => Existing::Sealed,
+            // Its secrets came from a name with a rule, or from several names before.
+            Existing::Plain if !unruled(from) || base.stock.holds_fields() => Existing::Sealed,
             there => there,
         }
     }

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use crate::support::{FIRST, Fixture, SECOND, sh};
+use crate::support::{FIRST, Fixture, SECOND, holds, sh};
 
 /// The `max_view` of these mounts, in bytes.
 const LIMIT: usize = 1 << 20;
@@ -138,4 +138,18 @@ fn a_sealed_file_too_large_to_be_rewrapped_is_a_failure_and_a_large_plain_one_is
     assert!(!answer.contains("app.log"), "{answer}");
     let (_, answer) = fixture.control("verify");
     assert!(answer.contains(" 1 files in trouble"), "{answer}");
+}
+
+#[test]
+fn secrets_do_not_become_plain_on_the_way_through_a_name_that_no_rule_knows() {
+    let mut fixture = Fixture::new();
+    fixture.put("README", "just words\n");
+    fixture.mount();
+    let mnt = fixture.mnt();
+    fs::write(mnt.join("app.toml"), "password = \"CANARY-chain\"\n").unwrap();
+    // No format reads this, so that only where it comes from says what it is.
+    fs::write(mnt.join("app.toml"), "<<<< [\n{ password = \"CANARY-chain\"\n").unwrap();
+    sh(&mnt, "mv app.toml 4913; mv 4913 README");
+    assert!(holds(&fs::read(mnt.join("README")).unwrap(), "CANARY-chain"));
+    fixture.assert_sealed(&["CANARY-chain"]);
 }
