@@ -45,6 +45,10 @@ impl Filesystem {
             // It could not be read again.
             return Err(super::Error::TooLarge);
         }
+        if buffer.bytes.is_empty() && !buffer.broken {
+            // Whoever fills it again finds its tokens, and a plain file stays plain.
+            self.recent.left(&file, buffer.base.form, buffer.base.stored.clone());
+        }
         if buffer.broken {
             let kept = self.store.keep(&file, &sealing.seal_kept(&buffer.base.stored))?;
             log::warn!("{file}: the version that could not be opened is kept as {kept}");

@@ -153,3 +153,16 @@ fn secrets_do_not_become_plain_on_the_way_through_a_name_that_no_rule_knows() {
     assert!(holds(&fs::read(mnt.join("README")).unwrap(), "CANARY-chain"));
     fixture.assert_sealed(&["CANARY-chain"]);
 }
+
+#[test]
+fn a_file_that_is_emptied_and_filled_again_keeps_its_tokens_or_stays_plain() {
+    let mut fixture = Fixture::new();
+    fixture.put("README", "just words\n");
+    fixture.mount();
+    let mnt = fixture.mnt();
+    fs::write(mnt.join("app.toml"), "password = \"CANARY-kept\"\n").unwrap();
+    let before = fixture.stored("app.toml");
+    sh(&mnt, "for f in app.toml README; do cp $f ../copy; : > $f; cat ../copy >> $f; done");
+    assert_eq!(fixture.stored("app.toml"), before);
+    assert_eq!(fixture.stored("README"), "just words\n");
+}
