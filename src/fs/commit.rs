@@ -78,8 +78,8 @@ impl Filesystem {
                 Err(error) if error.step == Step::Open && error.is_not_found() => {
                     // Removed in the store: as if it had been removed here.
                     self.nodes.unlink(parent.ino, &name);
-                    self.dirty.lock().remove(&node.ino);
-                    return Ok(());
+                    // It may have another name, under which the content is still there.
+                    return self.commit(node, state, durable);
                 }
                 other => other?,
             };
