@@ -34,6 +34,7 @@ mod tests;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -136,6 +137,10 @@ pub struct Filesystem {
     ledger_turn: Mutex<()>,
     reload: Box<Reload>,
     nodes: NodeTable,
+    /// How many directories were opened since all were closed, and when they are to be: descriptors
+    /// are limited.
+    open_dirs: AtomicUsize,
+    most_open_dirs: usize,
     /// Nodes with a buffer that is not committed, and since when. Held for moments.
     dirty: Mutex<HashMap<Ino, Instant>>,
     cache: ViewCache,
@@ -164,6 +169,9 @@ impl Filesystem {
         let cache = ViewCache::new(options.cache);
         Ok(Self {
             nodes: NodeTable::new(root, metadata.ino),
+            open_dirs: AtomicUsize::new(0),
+            // The other half is for files, pipes and sockets.
+            most_open_dirs: crate::sys::file::most_open() / 2,
             rules: RwLock::new(Arc::new(Rules::first(sealing))),
             ledger_turn: Mutex::default(),
             store,
@@ -218,6 +226,10 @@ impl Filesystem {
     /// The open directory of a directory node.
     fn dir(&self, node: &Node) -> Result<Dir> {
         node.directory(|parent, name| {
+            if self.open_dirs.fetch_add(1, Ordering::Relaxed) >= self.most_open_dirs {
+                self.open_dirs.store(0, Ordering::Relaxed);
+                self.nodes.close_directories();
+            }
             let dir = self.dir(parent)?.open_dir(name).map_err(Error::Store)?;
             Ok((dir.metadata().map_err(Error::Store)?.ino, dir))
         })

@@ -287,6 +287,17 @@ impl NodeTable {
         }
     }
 
+    /// Closes every directory that can be opened again by its name.
+    pub(super) fn close_directories(&self) {
+        let tables = self.tables.read();
+        for node in tables.nodes.values().filter(|node| node.first_link().is_some()) {
+            // One that is being opened right now is none to be closed.
+            if let Some(mut dir) = node.dir.try_lock() {
+                *dir = None;
+            }
+        }
+    }
+
     /// How many nodes are known.
     pub(super) fn len(&self) -> usize {
         self.tables.read().nodes.len()

@@ -166,3 +166,19 @@ fn a_file_that_is_emptied_and_filled_again_keeps_its_tokens_or_stays_plain() {
     assert_eq!(fixture.stored("app.toml"), before);
     assert_eq!(fixture.stored("README"), "just words\n");
 }
+
+#[test]
+fn more_directories_than_descriptors_can_be_walked_and_rewrapped() {
+    let mut fixture = Fixture::new();
+    for at in 0..300 {
+        fixture.put(&format!("d/{at}/app.toml"), format!("password = \"CANARY-{at}\"\n"));
+    }
+    fixture.seal();
+    fixture.open_files(128).mount();
+    let found = sh(&fixture.mnt(), "cat d/*/app.toml | grep -c CANARY");
+    assert_eq!(found.trim(), "300");
+    let (done, answer) = fixture.control("rewrap --all");
+    assert_eq!(done, Ok(()), "{answer}");
+    assert!(answer.starts_with("300 encrypted fields"), "{answer}");
+    assert!(sh(&fixture.mnt(), "find . -type f | wc -l").trim() == "300");
+}
