@@ -139,6 +139,8 @@ pub struct Filesystem {
     nodes: NodeTable,
     /// Nodes of open directories, the longest open first. Held for moments.
     open_dirs: Mutex<VecDeque<Weak<Node>>>,
+    /// How many of them stay open: descriptors are limited.
+    most_open_dirs: usize,
     /// Nodes with a buffer that is not committed, and since when. Held for moments.
     dirty: Mutex<HashMap<Ino, Instant>>,
     cache: ViewCache,
@@ -168,6 +170,8 @@ impl Filesystem {
         Ok(Self {
             nodes: NodeTable::new(root, metadata.ino),
             open_dirs: Mutex::default(),
+            // The other half is for files, pipes and sockets.
+            most_open_dirs: MOST_OPEN_DIRS.min(crate::sys::file::most_open() / 2),
             rules: RwLock::new(Arc::new(Rules::first(sealing))),
             ledger_turn: Mutex::default(),
             store,
@@ -230,7 +234,7 @@ impl Filesystem {
         if is_new && let Some(node) = self.nodes.get(node.ino) {
             let mut open = self.open_dirs.lock();
             open.push_back(Arc::downgrade(&node));
-            let oldest = if open.len() > MOST_OPEN_DIRS { open.pop_front() } else { None };
+            let oldest = if open.len() > self.most_open_dirs { open.pop_front() } else { None };
             drop(open);
             if let Some(oldest) = oldest.and_then(|oldest| oldest.upgrade()) {
                 oldest.close_directory();

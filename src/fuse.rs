@@ -412,6 +412,21 @@ impl fuser::Filesystem for Wire {
         });
     }
 
+    fn ioctl(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        _: FileHandle,
+        _: fuser::IoctlFlags,
+        _: u32,
+        _: &[u8],
+        _: u32,
+        reply: fuser::ReplyIoctl,
+    ) {
+        // Many a program asks of every file whether it is a terminal: nothing to log.
+        reply.error(fuser::Errno::ENOTTY);
+    }
+
     fn fallocate(
         &self,
         _: &Request,

@@ -135,6 +135,9 @@ impl Plan {
         let signals = Signals::block().map_err(system)?;
         // A second logger would only mean that somebody else set one up: keep theirs.
         let _ = systemd::init_logging(self.foreground);
+        if let Err(error) = sys::file::allow_many_open() {
+            log::warn!("the limit of open files stays as it is ({error})");
+        }
         let root = sys::mount::may_mount();
         let host = self.host(root).map_err(system)?;
         memory::forbid_dumps().map_err(system)?;

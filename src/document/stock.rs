@@ -69,6 +69,11 @@ impl Stock {
         self.items.is_empty() && self.whole.is_none()
     }
 
+    /// Whether fields were sealed here, or in what a whole file was before.
+    pub fn holds_fields(&self) -> bool {
+        !self.items.is_empty()
+    }
+
     /// How many sealed values there are.
     pub fn len(&self) -> usize {
         self.items.len() + usize::from(self.whole.is_some())

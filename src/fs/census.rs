@@ -58,8 +58,9 @@ impl Filesystem {
                 Some((old, version, counted)) if old == stamp && version == rules.version => {
                     counted
                 }
-                _ => match dir.read(&entry.name, self.options.max_view) {
-                    Ok(snapshot) => {
+                _ => match self.read_stored(dir, &entry.name, path) {
+                    Ok(None) => Counted { form: Some(Form::Plain), ..Counted::default() },
+                    Ok(Some(snapshot)) => {
                         let seen = inspect(policy, ledger, path, &snapshot.bytes);
                         let mut keys = BTreeMap::new();
                         for key in token_keys(&snapshot.bytes) {

@@ -43,6 +43,14 @@ impl Filesystem {
         if let Some(because) = &sealed.whole {
             log::debug!("{file}: sealed whole: {because}");
         }
+        if sealed.stored.len() as u64 > self.max_stored() {
+            // It could not be read again.
+            return Err(super::Error::TooLarge);
+        }
+        if buffer.bytes.is_empty() && !buffer.broken {
+            // Whoever fills it again finds its tokens, and a plain file stays plain.
+            self.recent.left(&file, buffer.base.form, buffer.base.stored.clone());
+        }
         if buffer.broken {
             let kept = self.store.keep(&file, &sealing.seal_kept(&buffer.base.stored))?;
             log::warn!("{file}: the version that could not be opened is kept as {kept}");
@@ -72,8 +80,8 @@ impl Filesystem {
                 Err(error) if error.step == Step::Open && error.is_not_found() => {
                     // Removed in the store: as if it had been removed here.
                     self.nodes.lose(parent.ino, &name);
-                    self.dirty.lock().remove(&node.ino);
-                    return Ok(());
+                    // It may have another name, under which the content is still there.
+                    return self.commit(node, state, durable);
                 }
                 Err(error) if error.took_place() => {
                     // It stands there, only not for certain on the disk: the next attempt has to
@@ -129,7 +137,7 @@ impl Filesystem {
             let stored = self
                 .store
                 .dir(&original.parent())
-                .and_then(|dir| dir.read(original.name(), self.options.max_view))
+                .and_then(|dir| dir.read(original.name(), self.max_stored()))
                 .map(|snapshot| Arc::from(snapshot.bytes))
                 .ok()
                 .or_else(|| self.recent.stored(&original));

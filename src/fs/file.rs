@@ -103,6 +103,8 @@ pub(super) struct Stream {
     pub file: Arc<File>,
     /// As of the last look, or of our own last write.
     pub stamp: Stamp,
+    /// A secret was refused: what follows may be the rest of it. Until the last writer is gone.
+    pub refused: bool,
 }
 
 /// Stored content that cannot be opened.

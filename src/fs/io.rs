@@ -10,6 +10,8 @@ use parking_lot::MutexGuard;
 use super::file::{Content, FileState, Told};
 use super::node::Node;
 use super::{Caller, Error, Filesystem, Ino, Pace, Result, is_control};
+use crate::document::holds_secret;
+use crate::policy::Class;
 use crate::secret::SecretBytes;
 use crate::store::{FileKind, Time};
 
@@ -102,7 +104,8 @@ impl Filesystem {
             if pace == Pace::Quick {
                 return Err(Error::WouldBlock);
             }
-            return Ok(stream.change(|file| file.set_len(0))?);
+            stream.change(|file| file.set_len(0))?;
+            self.shrunk(node, state)?;
         }
         if matches!(state.content, Content::TooLarge(_)) {
             if pace == Pace::Quick {
@@ -115,6 +118,17 @@ impl Filesystem {
             return Err(Error::Stale);
         }
         self.note_dirty(node);
+        Ok(())
+    }
+
+    /// A file that went through to the store may be small enough to be held, and looked into,
+    /// again.
+    fn shrunk(&self, node: &Arc<Node>, state: &mut FileState) -> Result<()> {
+        let Content::Stream(stream) = &state.content else { return Ok(()) };
+        if node.is_linked() && stream.file.metadata()?.len() <= self.options.max_view {
+            state.content = Content::Unloaded;
+            self.refresh(node, state, Pace::Patient)?;
+        }
         Ok(())
     }
 
@@ -187,6 +201,10 @@ impl Filesystem {
             }
         }
         if let Content::Stream(stream) = &mut state.content {
+            stream.refused |= self.is_sealed_in(&node, bytes);
+            if stream.refused {
+                return Err(Error::TooLarge);
+            }
             stream.change(|file| file.write_all_at(bytes, offset))?;
             return Ok(written);
         }
@@ -202,6 +220,18 @@ impl Filesystem {
         Ok(written)
     }
 
+    /// Whether `bytes`, on their way into the store as they are, would make any file under this
+    /// name a sealed one.
+    fn is_sealed_in(&self, node: &Node, bytes: &[u8]) -> bool {
+        let Some(file) = node.path() else { return false };
+        let sealing = &self.rules().sealing;
+        match sealing.policy.classify(&file).class {
+            Class::Plain => false,
+            Class::Fields(_) | Class::Whole => true,
+            Class::Unknown => holds_secret(&sealing.policy, &sealing.ledger, &file, bytes),
+        }
+    }
+
     /// Sets the length of the view. Committed at once when nobody has the file open for writing:
     /// no close will follow.
     pub(super) fn resize(&self, node: &Arc<Node>, size: u64) -> Result<()> {
@@ -214,7 +244,8 @@ impl Filesystem {
             self.outgrow(node, &mut state)?;
         }
         if let Content::Stream(stream) = &mut state.content {
-            return Ok(stream.change(|file| file.set_len(size))?);
+            stream.change(|file| file.set_len(size))?;
+            return self.shrunk(node, &mut state);
         }
         let now = Time::now();
         if size == 0 {
@@ -323,6 +354,11 @@ impl Filesystem {
         }
         state.opens = state.opens.saturating_sub(1);
         state.writers = state.writers.saturating_sub(u32::from(mode.write));
+        if state.writers == 0
+            && let Content::Stream(stream) = &mut state.content
+        {
+            stream.refused = false;
+        }
         let worth_it = match &state.content {
             Content::Dirty(buffer) => mode.write && (last_writer || !buffer.only_emptied),
             _ => false,

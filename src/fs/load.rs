@@ -93,11 +93,16 @@ impl Filesystem {
         file: &RelPath,
     ) -> Result<Metadata> {
         let rules = self.rules();
-        let Snapshot { bytes, metadata } = match dir.read(name, self.options.max_view) {
-            Err(error) if error.raw_os_error() == Some(libc::EFBIG) => {
-                return self.load_stream(state, dir, name, file);
+        let Snapshot { bytes, metadata } = match self.read_stored(dir, name, file) {
+            Ok(Some(snapshot)) => snapshot,
+            Ok(None) => return self.load_stream(state, dir, name),
+            Err(Error::TooLarge) => {
+                let metadata = self.stat(dir, name)?;
+                state.version += 1;
+                state.content = Content::TooLarge(metadata.stamp());
+                return Ok(metadata);
             }
-            other => other?,
+            Err(error) => return Err(error),
         };
         let trust = Trust { young: metadata.stamp().is_young(Time::now()), rules: rules.version };
         let stamp = metadata.stamp();
@@ -114,6 +119,9 @@ impl Filesystem {
         }
         let stored: Arc<[u8]> = bytes.into();
         let content = match rules.sealing.open(file, &stored) {
+            Ok(opened) if opened.view.len() as u64 > self.options.max_view => {
+                Content::TooLarge(stamp)
+            }
             Ok(opened) => {
                 self.troubles.cleared(file);
                 self.enter_in_ledger(file, &opened.unruled);
@@ -141,27 +149,50 @@ impl Filesystem {
         Ok(metadata)
     }
 
-    /// A file too large to hold: a plain one goes through to the store, a sealed one is refused.
-    fn load_stream(
+    /// What the store holds of `file`; `None` for a plain file too large to be held in memory,
+    /// [`Error::TooLarge`] for a sealed one.
+    pub(super) fn read_stored(
         &self,
-        state: &mut FileState,
         dir: &Dir,
         name: &OsStr,
         file: &RelPath,
-    ) -> Result<Metadata> {
-        let stream = open_stream(dir, name)?;
+    ) -> Result<Option<Snapshot>> {
+        match dir.read(name, self.options.max_view) {
+            Err(error) if error.raw_os_error() == Some(libc::EFBIG) => {}
+            other => return Ok(Some(other?)),
+        }
         let mut start = [0; 64];
-        let read = (&stream).read(&mut start)?;
-        let metadata = Metadata::of(&stream)?;
+        let read = dir.open_file(name, Access::Read)?.read(&mut start)?;
+        if !document::is_whole(&start[..read]) && !self.is_ruled(file) {
+            return Ok(None);
+        }
+        match dir.read(name, self.max_stored()) {
+            Err(error) if error.raw_os_error() == Some(libc::EFBIG) => Err(Error::TooLarge),
+            other => Ok(Some(other?)),
+        }
+    }
+
+    /// The largest sealed text, in bytes: what stands in the store is longer than its view.
+    pub(super) fn max_stored(&self) -> u64 {
+        self.options.max_view.saturating_mul(2)
+    }
+
+    /// Whether secrets of `file` are sealed because of its name.
+    pub(super) fn is_ruled(&self, file: &RelPath) -> bool {
         let class = self.rules().sealing.policy.classify(file).class;
+        matches!(class, Class::Fields(_) | Class::Whole)
+    }
+
+    /// A plain file too large to hold goes through to the store.
+    fn load_stream(&self, state: &mut FileState, dir: &Dir, name: &OsStr) -> Result<Metadata> {
+        let stream = open_stream(dir, name)?;
+        let metadata = Metadata::of(&stream)?;
         state.version += 1;
-        state.content = if document::is_whole(&start[..read])
-            || matches!(class, Class::Fields(_) | Class::Whole)
-        {
-            Content::TooLarge(metadata.stamp())
-        } else {
-            Content::Stream(Stream { file: Arc::new(stream), stamp: metadata.stamp() })
-        };
+        state.content = Content::Stream(Stream {
+            file: Arc::new(stream),
+            stamp: metadata.stamp(),
+            refused: false,
+        });
         Ok(metadata)
     }
 
@@ -175,12 +206,14 @@ impl Filesystem {
         let at = self.locate(node)?;
         let file = at.parent.path().ok_or(Error::Stale)?.join(&at.name);
         match &state.content {
-            Content::Clean(loaded) if self.existing(&file, &loaded.base) == Existing::Plain => {}
+            Content::Clean(loaded)
+                if self.existing(&file, &loaded.base) == Existing::Plain
+                    && !self.is_ruled(&file) => {}
             _ => return Err(Error::TooLarge),
         }
         let stream = open_stream(&at.dir, &at.name)?;
         let stamp = Metadata::of(&stream)?.stamp();
-        state.content = Content::Stream(Stream { file: Arc::new(stream), stamp });
+        state.content = Content::Stream(Stream { file: Arc::new(stream), stamp, refused: false });
         Ok(())
     }
 

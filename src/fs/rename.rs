@@ -86,6 +86,10 @@ impl Filesystem {
             self.keep_if_broken(&to.path, replaced)?;
             self.remember(&to.path, &replaced.content);
         }
+        if matches!(state.content, Content::Stream(_)) && self.is_ruled(&to.path) {
+            // Its secrets would have to be sealed there.
+            return Err(Error::TooLarge);
+        }
         let (Content::Clean(loaded), true) = (&state.content, readable) else {
             // A file that cannot be opened, or is too large to be sealed, moves as it is.
             return self.move_name(from, to, node, flags);
@@ -137,7 +141,8 @@ impl Filesystem {
         };
         match there {
             _ if source_plain && unruled(from) && unruled(to) => Existing::Plain,
-            Existing::Plain if !unruled(from) => Existing::Sealed,
+            // Its secrets came from a name with a rule, or from several names before.
+            Existing::Plain if !unruled(from) || base.stock.holds_fields() => Existing::Sealed,
             there => there,
         }
     }

@@ -74,11 +74,10 @@ impl Filesystem {
             let _state = node.state.lock();
             let at = self.locate(node)?;
             let path = at.parent.path().ok_or(Error::Stale)?.join(&at.name);
-            let stored = match at.dir.read(&at.name, self.options.max_view) {
-                // Too large to be sealed: it holds no tokens.
-                Err(error) if error.raw_os_error() == Some(libc::EFBIG) => return Ok(()),
-                other => other?.bytes,
+            let Some(snapshot) = self.read_stored(&at.dir, &at.name, &path)? else {
+                return Ok(());
             };
+            let stored = snapshot.bytes;
             self.count_legacy(&stored, progress);
             match self.rules().sealing.open(&path, &stored) {
                 Ok(opened) => {
@@ -158,11 +157,8 @@ impl Filesystem {
         // It may have been renamed since the walk saw it.
         let Located { dir, parent, name, .. } = self.locate(node)?;
         let path = &parent.path().ok_or(Error::Stale)?.join(&name);
-        let snapshot = match dir.read(&name, self.options.max_view) {
-            // Too large to be sealed: it holds no tokens.
-            Err(error) if error.raw_os_error() == Some(libc::EFBIG) => return Ok(()),
-            other => other?,
-        };
+        // Plain and too large to be sealed: it holds no tokens.
+        let Some(snapshot) = self.read_stored(&dir, &name, path)? else { return Ok(()) };
         let stored = snapshot.bytes;
         let rules = self.rules();
         let rewrapped = match rules.sealing.rewrap(path, &stored, order.all) {

@@ -1,9 +1,24 @@
-//! File system calls that `rustix` does not wrap.
+//! Files: calls that `rustix` does not wrap, and how many may be open.
 #![allow(unsafe_code)]
 
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Raises the number of descriptors that this process may have open as far as it is allowed to:
+/// the usual soft limit of 1024 is there for programs that call `select`.
+pub fn allow_many_open() -> io::Result<()> {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)
+}
+
+/// How many descriptors this process may have open; no more than it can have use for.
+pub fn most_open() -> usize {
+    const PLENTY: u64 = 1 << 16;
+    getrlimit(Resource::Nofile).current.map_or(PLENTY, |most| most.min(PLENTY)) as usize
+}
 
 /// Starts writing all dirty pages of `file` to disk and does not wait for them
 /// (`sync_file_range(2)`, `SYNC_FILE_RANGE_WRITE`).

@@ -11,6 +11,7 @@ mod control;
 mod hot;
 mod limits;
 mod operations;
+mod review;
 mod saving;
 mod together;
 mod trouble;

@@ -29,6 +29,7 @@ pub struct Fixture {
     daemon: Option<Child>,
     log_level: &'static str,
     variables: Vec<(String, String)>,
+    open_files: Option<u32>,
 }
 
 impl Fixture {
@@ -37,7 +38,14 @@ impl Fixture {
         let dir = tempfile::Builder::new().prefix("confseal-test-").tempdir_in("/var/tmp");
         let dir = dir.expect("a temporary directory");
         let store = dir.path().join("store");
-        let fixture = Self { dir, store, daemon: None, log_level: "debug", variables: Vec::new() };
+        let fixture = Self {
+            dir,
+            store,
+            daemon: None,
+            log_level: "debug",
+            variables: Vec::new(),
+            open_files: None,
+        };
         for name in ["store", "mnt"] {
             fs::create_dir(fixture.dir.path().join(name)).expect("a directory");
         }
@@ -76,6 +84,12 @@ impl Fixture {
     /// Sets an environment variable for the daemons started from here on.
     pub fn variable(&mut self, name: &str, value: &str) -> &mut Self {
         self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Limits how many files the daemons started from here on may have open.
+    pub fn open_files(&mut self, most: u32) -> &mut Self {
+        self.open_files = Some(most);
         self
     }
 
@@ -150,7 +164,14 @@ impl Fixture {
     pub fn mount_with(&mut self, store: &Path, at: Option<&Path>, more: &[&str]) -> &mut Self {
         assert!(self.daemon.is_none(), "one mount at a time");
         let log = fs::OpenOptions::new().create(true).append(true).open(self.log_path());
-        let mut command = Command::new(CONFSEAL);
+        let mut command = match self.open_files {
+            None => Command::new(CONFSEAL),
+            Some(most) => {
+                let mut limited = Command::new("prlimit");
+                limited.arg(format!("--nofile={most}:{most}")).arg(CONFSEAL);
+                limited
+            }
+        };
         command.args(["mount", "-f"]).arg(store).args(at);
         if !more.contains(&"--key") && !more.contains(&"--instance") {
             command.args(["--key", &self.source("master")]);
