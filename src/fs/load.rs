@@ -64,7 +64,12 @@ impl Filesystem {
         let metadata = self.load(node, state, &at.dir, &at.name, &file)?;
         state.last_metadata = Some(metadata);
         if state.version != version && state.kernel_knows.take().is_some() {
-            self.tell(|kernel| kernel.content(node.ino));
+            self.tell(|kernel| {
+                // The size at once: an open that comes before the queue is served would read only
+                // as much as the file had before. The pages follow.
+                kernel.attributes_now(node.ino);
+                kernel.content(node.ino);
+            });
         }
         Ok(metadata)
     }

@@ -121,8 +121,10 @@ impl Filesystem {
         let metadata = self.refresh(node, &mut state, Pace::Patient)?;
         Ok(match state.kernel_knows {
             Some(known) if known != Told::of(&metadata) => {
+                // Under the lock: no open may take it for told before it is.
                 state.kernel_knows = None;
-                Seen::Attributes
+                self.tell(|kernel| kernel.attributes_now(node.ino));
+                Seen::Same
             }
             Some(_) | None => Seen::Same,
         })
