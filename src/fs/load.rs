@@ -25,7 +25,7 @@ impl Filesystem {
                     return Ok(Located { dir, parent, name, metadata });
                 }
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
-                Ok(_) | Err(_) => self.nodes.lose(parent.ino, &name),
+                Ok(_) | Err(_) => self.nodes.lose_link(node, parent.ino, &name),
             }
         }
     }

@@ -298,11 +298,19 @@ impl NodeTable {
 
     /// The same, done behind the mount.
     pub(super) fn lose(&self, parent: Ino, name: &OsStr) {
-        let mut tables = self.tables.write();
-        if let Some(node) = tables.child(parent, name) {
-            node.lost.store(true, Ordering::Relaxed);
+        if let Some(node) = self.child(parent, name) {
+            self.lose_link(&node, parent, name);
         }
-        tables.release_name(parent, name);
+    }
+
+    /// `node` does not stand under `name` any more, whoever else may.
+    pub(super) fn lose_link(&self, node: &Node, parent: Ino, name: &OsStr) {
+        let mut tables = self.tables.write();
+        node.lost.store(true, Ordering::Relaxed);
+        if tables.by_name.get(&(parent, name.to_owned())) == Some(&node.ino) {
+            tables.release_name(parent, name);
+        }
+        node.links.lock().names.retain(|(at, known)| at.ino != parent || known != name);
     }
 
     /// `node` stands under a new name instead of the old one, whose former owner loses it.

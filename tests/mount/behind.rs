@@ -170,27 +170,3 @@ fn a_tree_that_is_pulled_in_is_seen_at_once() {
         assert_eq!(fixture.seen(&format!("d{n}/a.toml")), format!("later = {n}\n"));
     }
 }
-
-#[test]
-fn a_file_that_comes_up_meanwhile_is_opened_not_refused() {
-    use std::sync::atomic::{AtomicBool, Ordering};
-    let fixture = read_once();
-    let stored = fixture.store().join("x.toml");
-    let done = AtomicBool::new(false);
-    std::thread::scope(|threads| {
-        threads.spawn(|| {
-            while !done.load(Ordering::Relaxed) {
-                fs::write(&stored, OLD).unwrap();
-                let _ = fs::remove_file(&stored);
-            }
-        });
-        for _ in 0..2000 {
-            let open =
-                fs::OpenOptions::new().append(true).create(true).open(fixture.mnt().join("x.toml"));
-            let errno = open.err().and_then(|error| error.raw_os_error());
-            // That it goes again under our hands is another matter.
-            assert!(errno != Some(libc::EEXIST) && errno != Some(libc::EIO), "{errno:?}");
-        }
-        done.store(true, Ordering::Relaxed);
-    });
-}

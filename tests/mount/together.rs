@@ -95,6 +95,48 @@ fn four_programs_and_a_rewrap_at_the_same_files() {
     assert!(!fixture.store().join(".confseal/kept").exists(), "{}", fixture.log());
 }
 
+/// One thing that has two names, or two things that change places.
+fn tangle(dir: &Path, seed: &mut u64) -> std::io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    let path = dir.join(format!("g{}.toml", next(seed) % 3));
+    let other = dir.join(format!("g{}.toml", next(seed) % 3));
+    match next(seed) % 6 {
+        0 => fs::hard_link(&path, &other),
+        1 => Ok(renameat_with(CWD, &path, CWD, &other, RenameFlags::EXCHANGE)?),
+        2 => Ok(renameat_with(CWD, &path, CWD, &other, RenameFlags::NOREPLACE)?),
+        3 => fs::remove_file(&path),
+        4 => fs::write(&path, version(next(seed) % 1000)),
+        _ => fs::read(&path).map(drop),
+    }
+}
+
+#[test]
+fn links_and_swaps_end_in_no_other_errors_than_elsewhere() {
+    let fixture = mounted();
+    let end = Instant::now() + Duration::from_secs(2);
+    std::thread::scope(|threads| {
+        for thread in 0..3 {
+            let fixture = &fixture;
+            threads.spawn(move || {
+                let mut seed = thread;
+                while Instant::now() < end {
+                    match tangle(&fixture.mnt(), &mut seed).map_err(|error| error.raw_os_error()) {
+                        Ok(()) | Err(Some(libc::ENOENT | libc::EEXIST)) => {}
+                        Err(errno) => panic!("{errno:?}"),
+                    }
+                }
+            });
+        }
+        threads.spawn(|| {
+            while Instant::now() < end {
+                let (done, answer) = fixture.control("rewrap --all");
+                assert_eq!(done, Ok(()), "{answer}");
+            }
+        });
+    });
+    fixture.assert_sealed(&["the-secret-of-"]);
+}
+
 #[test]
 fn saves_in_place_are_never_lost_to_a_rewrap() {
     let fixture = mounted();
