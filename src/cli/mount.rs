@@ -278,7 +278,6 @@ impl Plan {
                 let sources: Sources = arguments.sources(&path)?;
                 let keyring = sources.read_again(&mut known.lock())?;
                 let sealing = open::sealing_with(store, keyring, sources.binding)?;
-                open::remember_key(store, &sealing)?;
                 let keyring = sealing.sealer.keyring();
                 let legacy: Vec<_> =
                     keyring.legacy().iter().map(|key| key.id().to_string()).collect();

@@ -40,8 +40,19 @@ impl Filesystem {
         let old = self.rules();
         let reloaded = (self.reload)(&self.store, &old.sealing, accept)?;
         self.replace_rules(|_| reloaded.sealing);
+        self.remember_key();
         self.drop_views();
         Ok(reloaded.summary)
+    }
+
+    /// Writes down under which key the store is sealed, now that it is.
+    fn remember_key(&self) {
+        let fingerprint = self.rules().sealing.sealer.keyring().master().fingerprint();
+        if let Err(error) =
+            self.store.write_state("fingerprint", format!("{fingerprint}\n").as_bytes())
+        {
+            log::error!(".confseal/fingerprint: cannot be written: {error}");
+        }
     }
 
     /// Puts new rules in force. `make` gets those in force and must not take long.
