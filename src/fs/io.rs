@@ -75,6 +75,9 @@ impl Filesystem {
                 state.kernel_knows = None;
                 self.tell(|kernel| kernel.attributes_now(ino));
             }
+        } else if matches!(state.content, Content::Unloaded) {
+            // Replaced between the kernel's lookup and now: it looks again, and finds the new one.
+            return Err(Error::Stale);
         }
         if mode.write && mode.truncate {
             self.empty(&node, &mut state, pace)?;
@@ -361,7 +364,11 @@ impl Filesystem {
             self.troubles.not_saved(&node.path().unwrap_or_default(), &error);
         }
         if state.opens == 0 && !node.is_linked() {
-            state.content = Content::Unloaded;
+            // A clean view stays until the kernel forgets the node: somebody may have looked the
+            // name up before it was replaced, and be about to open it.
+            if state.is_dirty() {
+                state.content = Content::Unloaded;
+            }
             self.dirty.lock().remove(&ino);
         }
         Ok(())
