@@ -5,6 +5,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crate::support::{FIRST, Fixture, SECOND, holds, sh};
 
@@ -181,4 +182,33 @@ fn more_directories_than_descriptors_can_be_walked_and_rewrapped() {
     assert_eq!(done, Ok(()), "{answer}");
     assert!(answer.starts_with("300 encrypted fields"), "{answer}");
     assert!(sh(&fixture.mnt(), "find . -type f | wc -l").trim() == "300");
+}
+
+#[test]
+fn a_reader_never_fails_while_the_file_is_replaced_again_and_again() {
+    let mut fixture = Fixture::new();
+    fixture.mount_quietly();
+    let mnt = fixture.mnt();
+    let content = "password = \"CANARY-replaced\"\n";
+    let end = Instant::now() + Duration::from_secs(3);
+    fs::write(mnt.join("app.toml"), content).unwrap();
+    std::thread::scope(|scope| {
+        for writer in 0..2 {
+            let mnt = &mnt;
+            scope.spawn(move || {
+                let new = mnt.join(format!("new-{writer}.toml"));
+                while Instant::now() < end {
+                    fs::write(&new, content).unwrap();
+                    fs::rename(&new, mnt.join("app.toml")).unwrap();
+                }
+            });
+        }
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while Instant::now() < end {
+                    assert_eq!(fs::read_to_string(mnt.join("app.toml")).unwrap(), content);
+                }
+            });
+        }
+    });
 }
