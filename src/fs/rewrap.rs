@@ -60,9 +60,7 @@ impl Filesystem {
             self.stop_keeping_legacy_tokens();
             self.recent.clear();
         }
-        self.each_file(&order.below, progress, |path, node| {
-            self.rewrap_file(path, node, order, progress)
-        })?;
+        self.each_file(&order.below, progress, |_, node| self.rewrap_file(node, order, progress))?;
         if order.below.is_root() {
             self.rewrap_kept(order, progress)?;
         }
@@ -148,13 +146,14 @@ impl Filesystem {
 
     fn rewrap_file(
         &self,
-        path: &RelPath,
         node: &Arc<Node>,
         order: &RewrapOrder,
         progress: &Progress,
     ) -> Result<()> {
         let mut state = node.state.lock();
-        let (dir, _, name) = self.place(node)?.ok_or(Error::Stale)?;
+        let (dir, parent, name) = self.place(node)?.ok_or(Error::Stale)?;
+        // It may have been renamed since it was found, and is sealed for its name of now.
+        let path = &parent.path().ok_or(Error::Stale)?.join(&name);
         // Plain and too large to be sealed: it holds no tokens.
         let Some(snapshot) = self.read_stored(&dir, &name, path)? else { return Ok(()) };
         let stored = snapshot.bytes;
