@@ -149,7 +149,7 @@ impl Filesystem {
         }
         dir.link(&from_name, &self.dir(&to)?, name)?;
         self.nodes.unlink(to.ino, name);
-        self.nodes.adopt(&to, name, node.store_ino(), node.kind);
+        self.nodes.adopt(&to, name, node.store_ino(), node.kind, 2);
         drop(state);
         self.entry(node, self.ttl(to.ino), Pace::Patient)
     }
@@ -253,7 +253,7 @@ impl Filesystem {
         name: &OsStr,
         made: &Metadata,
     ) -> Result<Arc<Node>> {
-        match self.nodes.adopt(parent, name, made.ino, made.kind) {
+        match self.nodes.adopt(parent, name, made.ino, made.kind, made.nlink) {
             Some(node) => Ok(node),
             // Somebody else was known there, and was removed behind the mount.
             None => self.child(parent, dir, name, Pace::Patient)?.ok_or(Error::Stale),
@@ -296,7 +296,7 @@ impl Filesystem {
             let found = self.stat_if_there(dir, name)?;
             let Some(known) = self.nodes.child(parent.ino, name) else {
                 let Some(found) = found else { return Ok(None) };
-                match self.nodes.adopt(parent, name, found.ino, found.kind) {
+                match self.nodes.adopt(parent, name, found.ino, found.kind, found.nlink) {
                     Some(node) => return Ok(Some(node)),
                     None => continue,
                 }

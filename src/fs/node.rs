@@ -180,6 +180,7 @@ impl NodeTable {
         name: &OsStr,
         store_ino: u64,
         kind: FileKind,
+        nlink: u64,
     ) -> Option<Arc<Node>> {
         if let Some(node) = self.child(parent.ino, name) {
             return node.is(store_ino, kind).then_some(node);
@@ -190,7 +191,16 @@ impl NodeTable {
         }
         let known = tables.by_store.get(&store_ino).and_then(|ino| tables.nodes.get(ino)).cloned();
         let link = (parent.clone(), name.to_owned());
-        let node = match known.filter(|node| node.kind == kind) {
+        let mut known = known.filter(|node| node.kind == kind);
+        if let Some(old) = known.take_if(|_| nlink == 1 || kind == FileKind::Dir) {
+            // It has this name only. The node known by its number is of a file that is gone, whose
+            // number it was given: what is written here must not go there.
+            let names = old.links.lock().names.clone();
+            for (parent, name) in names {
+                tables.release_name(parent.ino, &name);
+            }
+        }
+        let node = match known {
             Some(node) => {
                 node.links.lock().names.push(link);
                 node
