@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The kinds of requests, in the order of [`Op::NAMES`].
+/// The kinds of requests, in the order of `NAMES`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "each is the FUSE operation of that name")]
 pub enum Op {

@@ -212,3 +212,20 @@ fn a_reader_never_fails_while_the_file_is_replaced_again_and_again() {
         }
     });
 }
+
+#[test]
+fn a_new_file_that_gets_the_number_of_a_removed_one_does_not_write_into_that() {
+    let mut fixture = Fixture::new();
+    fixture.put("app.toml", "a = 1\n").mount();
+    let mnt = fixture.mnt();
+    for round in 0..50 {
+        assert_eq!(fixture.seen("app.toml"), "a = 1\n", "round {round}");
+        // The new one first: the number of the old one is free afterwards.
+        fixture.put("next", "a = 1\n");
+        fs::rename(fixture.store().join("next"), fixture.store().join("app.toml")).unwrap();
+        fs::write(mnt.join("new.toml"), "b = 2\n").unwrap();
+        assert_eq!(fixture.stored("app.toml"), "a = 1\n", "round {round}");
+        assert_eq!(fixture.stored("new.toml"), "b = 2\n", "round {round}");
+        fs::remove_file(mnt.join("new.toml")).unwrap();
+    }
+}
