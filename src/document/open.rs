@@ -45,10 +45,10 @@ impl Sealing {
         }
         match self.policy.classify(file).class {
             Class::Fields(codec) => self.open_fields(file, stored, codec),
-            Class::Whole | Class::Unknown if self.holds_known_token(stored) => {
-                Err(OpenError::whole(Cause::NoFormat))
-            }
-            Class::Whole | Class::Unknown | Class::Plain => Ok(Opened::plain(stored)),
+            Class::Whole | Class::Unknown | Class::Plain => match self.holds_known_token(stored) {
+                true => Err(OpenError::whole(Cause::NoFormat)),
+                false => Ok(Opened::plain(stored)),
+            },
         }
     }
 

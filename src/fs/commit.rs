@@ -20,6 +20,7 @@ impl Filesystem {
     ) -> Result<()> {
         let Some((dir, parent, name)) = self.place(node)? else {
             // Removed while open: what is written to it goes with its last descriptor.
+            self.keep_lost(node, state)?;
             self.dirty.lock().remove(&node.ino);
             return Ok(());
         };
@@ -119,6 +120,23 @@ impl Filesystem {
         self.cache.loaded(node, state);
         // Sizes and times that the kernel was told while the buffer was open.
         self.tell(|kernel| kernel.attributes(node.ino));
+        Ok(())
+    }
+
+    /// What was written to a file that was replaced or removed behind the mount meanwhile is kept
+    /// aside: to the program it looks saved.
+    fn keep_lost(&self, node: &Node, state: &mut FileState) -> Result<()> {
+        let (Some(file), Content::Dirty(buffer)) = (node.lost_path(), &mut state.content) else {
+            return Ok(());
+        };
+        if !buffer.bytes.is_empty() {
+            let sealing = &self.rules().sealing;
+            let kept = self.store.keep(&file, &sealing.seal_kept(&buffer.bytes))?;
+            log::warn!("{file}: gone from the store while it was written; that is kept as {kept}");
+        }
+        let trust = Trust { young: true, rules: self.rules().version };
+        let view = Arc::new(std::mem::take(&mut buffer.bytes));
+        state.content = Content::Clean(Loaded { view, base: buffer.base.clone(), trust });
         Ok(())
     }
 

@@ -8,7 +8,7 @@ mod table;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -42,9 +42,9 @@ pub(super) struct Node {
     links: Mutex<Links>,
     dir: Mutex<Option<Dir>>,
     lookups: AtomicU64,
-    /// It lost its last name behind the mount: the kernel may not have heard of it yet, and mean
-    /// by it what stands under the name now.
-    lost: AtomicBool,
+    /// The name that it lost behind the mount: the kernel may not have heard of it yet, and mean
+    /// by it what stands under the name now. Held for moments.
+    lost: Mutex<Option<(Arc<Node>, OsString)>>,
 }
 
 /// Where a node stands. Held for moments, never across I/O.
@@ -62,13 +62,19 @@ impl Node {
             links: Mutex::new(Links { store_ino, names }),
             dir: Mutex::new(None),
             lookups: AtomicU64::new(0),
-            lost: AtomicBool::new(false),
+            lost: Mutex::new(None),
         }
     }
 
     /// Whether the node lost its last name behind the mount.
     pub(super) fn is_lost(&self) -> bool {
-        !self.is_linked() && self.lost.load(Ordering::Relaxed)
+        !self.is_linked() && self.lost.lock().is_some()
+    }
+
+    /// The path under which a node stood that lost its last name behind the mount.
+    pub(super) fn lost_path(&self) -> Option<RelPath> {
+        let (parent, name) = self.lost.lock().clone().filter(|_| !self.is_linked())?;
+        Some(parent.path()?.join(&name))
     }
 
     /// Whether the store's inode `store_ino` is this node now.

@@ -1,6 +1,7 @@
 //! The store changed behind the mount: a `git pull`, an operator's edit.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::time::{Duration, Instant};
 
@@ -169,4 +170,22 @@ fn a_tree_that_is_pulled_in_is_seen_at_once() {
         fs::write(fixture.store().join(format!("d{n}/a.toml")), format!("later = {n}\n")).unwrap();
         assert_eq!(fixture.seen(&format!("d{n}/a.toml")), format!("later = {n}\n"));
     }
+}
+
+#[test]
+fn what_was_written_to_a_file_that_is_replaced_behind_is_kept_sealed() {
+    let mut fixture = read_once();
+    let path = fixture.mnt().join("app.toml");
+    let mut file = fs::OpenOptions::new().write(true).truncate(true).open(path).unwrap();
+    file.write_all(b"password = \"CANARY-written-in-vain\"\n").unwrap();
+    let new = fixture.store().join("conf.d/new");
+    fs::write(&new, NEW).unwrap();
+    fs::rename(new, fixture.store().join("app.toml")).unwrap();
+    drop(file);
+    assert_eq!(fixture.seen("app.toml"), NEW);
+    let status = fs::read_to_string(fixture.mnt().join(".confseal/status")).unwrap();
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    assert!(status["kept"][0].as_str().unwrap().starts_with("app.toml."), "{status}");
+    fixture.assert_sealed(&["CANARY-written-in-vain"]);
+    fixture.umount();
 }

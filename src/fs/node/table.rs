@@ -99,7 +99,7 @@ impl NodeTable {
         };
         let node = match known.filter(|node| node.kind == kind) {
             Some(node) => {
-                node.lost.store(false, Ordering::Relaxed);
+                *node.lost.lock() = None;
                 node.links.lock().names.push(link);
                 node
             }
@@ -172,7 +172,12 @@ impl NodeTable {
     /// `node` does not stand under `name` any more, whoever else may.
     pub(in crate::fs) fn lose_link(&self, node: &Node, parent: Ino, name: &OsStr) {
         let mut tables = self.tables.write();
-        node.lost.store(true, Ordering::Relaxed);
+        let links = node.links.lock();
+        let lost = links.names.iter().find(|(at, known)| at.ino == parent && known == name);
+        if let Some(lost) = lost {
+            *node.lost.lock() = Some(lost.clone());
+        }
+        drop(links);
         if tables.by_name.get(&(parent, name.to_owned())) == Some(&node.ino) {
             tables.release_name(parent, name);
         }
@@ -253,7 +258,7 @@ impl Tables {
 
     /// `node` stands under `name` first of all.
     fn give_name(&mut self, node: &Arc<Node>, (parent, name): (&Arc<Node>, &OsStr)) {
-        node.lost.store(false, Ordering::Relaxed);
+        *node.lost.lock() = None;
         let mut links = node.links.lock();
         links.names.insert(0, (parent.clone(), name.to_owned()));
         self.by_name.insert((parent.ino, name.to_owned()), node.ino);
