@@ -101,9 +101,13 @@ impl RelPath {
     }
 }
 
+/// Fit for one line of a log: control characters are escaped, what is no UTF-8 is replaced.
 impl fmt::Display for RelPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_os_str().display().fmt(f)
+        for c in self.as_os_str().to_string_lossy().chars() {
+            if c.is_control() { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }
+        }
+        Ok(())
     }
 }
 
@@ -125,6 +129,11 @@ mod tests {
         for outside in ["/etc", "a/../b", "..", "a\0b"] {
             assert!(RelPath::new(outside).is_err(), "{outside:?}");
         }
+    }
+
+    #[test]
+    fn no_name_breaks_a_line_of_the_log() {
+        assert_eq!(RelPath::new("a\nb\u{1b}[1m/é").unwrap().to_string(), "a\\nb\\u{1b}[1m/é");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! From memory into the store: a buffer becomes sealed content, or the error says why not.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::file::{Base, Content, FileState, Loaded, Trust};
 use super::node::Node;
@@ -191,6 +192,10 @@ impl Filesystem {
             if let Err(error) = self.commit(&node, &mut state, all) {
                 let path = node.path().unwrap_or_default();
                 self.troubles.not_saved(&path, &error);
+                // Sealing it anew every moment would not help.
+                if let Content::Dirty(buffer) = &mut state.content {
+                    buffer.touched = Instant::now();
+                }
             }
         }
     }
