@@ -50,8 +50,10 @@ const PRIVATE_KEY: &str = "tls.key";
 
 impl Demo {
     pub(super) fn run(self) -> Result {
+        // Blocked before there is anything to clean up.
+        let signals = Signals::block().map_err(Failure::io(std::env::temp_dir()))?;
         let stage = Stage::new()?;
-        stage.clean_up_when_interrupted()?;
+        stage.clean_up_when_interrupted(signals)?;
         let told = stage.play();
         stage.clear();
         told.map(|()| Outcome::Done)
@@ -62,7 +64,8 @@ impl Demo {
 #[derive(Clone)]
 struct Stage {
     dir: PathBuf,
-    /// Whoever clears takes it: it is cleared once.
+    /// Whether it is still there: it is cleared once. Held while a program runs, so that nothing is
+    /// cleared away below one, a mount that is coming up above all.
     there: Arc<Mutex<bool>>,
 }
 
@@ -74,9 +77,7 @@ impl Stage {
     }
 
     /// SIGINT and SIGTERM end the demo, and what it made with it.
-    fn clean_up_when_interrupted(&self) -> Result<()> {
-        let here = || Failure::io(&self.dir);
-        let signals = Signals::block().map_err(here())?;
+    fn clean_up_when_interrupted(&self, signals: Signals) -> Result<()> {
         let stage = self.clone();
         let wait = move || {
             if signals.wait().is_ok() {
@@ -84,7 +85,7 @@ impl Stage {
                 std::process::exit(130);
             }
         };
-        std::thread::Builder::new().spawn(wait).map_err(here())?;
+        std::thread::Builder::new().spawn(wait).map_err(Failure::io(&self.dir))?;
         Ok(())
     }
 
@@ -208,6 +209,10 @@ impl Stage {
     }
 
     fn run(&self, program: &Path, arguments: &[&str]) -> Result<Output> {
+        let there = self.there.lock();
+        if !*there {
+            return Err(Failure::Refused("interrupted".into()));
+        }
         let mut command = Command::new(program);
         command.args(arguments).current_dir(&self.dir).env_remove("CONFSEAL_MASTER_KEY");
         let output = with_signals_open(&mut command).output().map_err(Failure::io(program))?;

@@ -5,6 +5,7 @@
 mod support;
 
 mod canary;
+mod demo;
 mod disk;
 mod holders;
 mod hygiene;
