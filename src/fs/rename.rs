@@ -165,10 +165,6 @@ impl Filesystem {
             Some(Content::Dirty(buffer)) => Some(&buffer.base.stored),
             Some(Content::Unloaded | Content::Stream(_) | Content::TooLarge(_)) | None => None,
         };
-        if expected.is_none() && to.node.is_some() {
-            // Not a file whose content is known: it goes first, as rename would have it go.
-            to.dir.unlink(to.name)?;
-        }
         let shown = match state.shown_mtime {
             Some((_, shown)) => shown,
             None => self.stat(&from.dir, from.name)?.mtime,
@@ -177,7 +173,11 @@ impl Filesystem {
             content: &sealed.stored,
             expected,
             attributes_of: Some((&from.dir, from.name)),
-            on_conflict: OnConflict::Keep,
+            // A link, or a file too large to be held: no content of it is known.
+            on_conflict: match expected.is_none() && to.node.is_some() {
+                true => OnConflict::Replace,
+                false => OnConflict::Keep,
+            },
             durable: state.durable,
             mtime: MtimeRule::Exactly(shown),
             seal_kept: &seal_kept,

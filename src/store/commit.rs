@@ -33,7 +33,7 @@ pub struct Commit<'a> {
     /// The new content, already sealed.
     pub content: &'a [u8],
     /// What the target holds, as last read; anything else found there is a conflict. `None`: the
-    /// target must not exist (EEXIST).
+    /// target must not exist (EEXIST), unless [`OnConflict::Replace`] says that it may.
     pub expected: Option<&'a [u8]>,
     /// The file whose owner, mode and attributes the new one gets: the target's own when `None`.
     /// With it the commit is a rename: a further name of the target keeps the old content.
@@ -53,6 +53,8 @@ pub struct Commit<'a> {
 pub enum OnConflict {
     /// It goes to `kept/`, and the new content takes its place.
     Keep,
+    /// It goes as rename(2) would have it go: it is no file whose content is known.
+    Replace,
     /// It stays, and the commit fails with ESTALE: the new content says nothing that it lacks.
     GiveWay,
 }
@@ -177,7 +179,14 @@ impl Replace<'_> {
         passed(Step::WriteOut);
         draft.give_name().at(Step::Name)?;
         passed(Step::Name);
-        place_new(self.dir, draft.name().unwrap_or_default(), self.name).at(Step::Exchange)?;
+        let temporary = draft.name().unwrap_or_default();
+        match self.commit.on_conflict {
+            OnConflict::Replace => {
+                self.dir.rename(temporary, self.dir, self.name, RenameFlags::Plain)
+            }
+            OnConflict::Keep | OnConflict::GiveWay => place_new(self.dir, temporary, self.name),
+        }
+        .at(Step::Exchange)?;
         passed(Step::Exchange);
         let metadata = Metadata::of(&draft.file).at(Step::SyncDirectory)?;
         if self.commit.durable {

@@ -226,3 +226,21 @@ fn a_written_file_that_stays_open_is_saved_in_time() {
     program.kill().unwrap();
     program.wait().unwrap();
 }
+
+#[test]
+fn a_rename_that_seals_anew_replaces_a_link_and_not_what_it_points_to() {
+    let mut fixture = Fixture::new();
+    fixture.put("real.toml", "password = \"CANARY-real\"\n").seal().mount();
+    let mnt = fixture.mnt();
+    std::os::unix::fs::symlink("real.toml", mnt.join("app.toml")).unwrap();
+    fs::write(mnt.join("new"), "password = \"CANARY-new\"\n").unwrap();
+    assert!(fixture.stored("new").starts_with("ENC:file:v1:"));
+    fs::rename(mnt.join("new"), mnt.join("app.toml")).unwrap();
+    assert!(fs::symlink_metadata(mnt.join("app.toml")).unwrap().is_file());
+    assert_eq!(fixture.seen("app.toml"), "password = \"CANARY-new\"\n");
+    assert_eq!(fixture.seen("real.toml"), "password = \"CANARY-real\"\n");
+    assert!(fixture.stored("app.toml").starts_with("password = \"ENC:v1:"));
+    assert!(!mnt.join("new").exists());
+    fixture.assert_sealed(&["CANARY-new", "CANARY-real"]);
+    fixture.umount();
+}
