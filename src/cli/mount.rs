@@ -273,7 +273,7 @@ impl Plan {
     fn reload(&self, known: KeysRead) -> Box<crate::fs::Reload> {
         let (arguments, path) = (self.keys.clone(), self.store.clone());
         let known = Mutex::new(known);
-        Box::new(move |store, _, _accept| {
+        Box::new(move |store| {
             let read = || -> Result<Reloaded> {
                 let sources: Sources = arguments.sources(&path)?;
                 let keyring = sources.read_again(&mut known.lock())?;
@@ -352,7 +352,7 @@ fn answer_signals(signals: &Signals, fs: &Filesystem, attachment: &Attachment, l
         match signals.wait() {
             Ok(Signal::Hangup) => {
                 systemd::reloading();
-                match fs.reload(false) {
+                match fs.reload() {
                     Ok(summary) => log::info!("reloaded: {summary}"),
                     Err(error) => log::error!("not reloaded: {error}"),
                 }

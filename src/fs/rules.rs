@@ -23,9 +23,8 @@ pub struct Reloaded {
     pub summary: String,
 }
 
-/// Reads keys and policy anew; `accept` also takes what loosens. An error says what is wrong, and
-/// the old rules stay.
-pub type Reload = dyn Fn(&Store, &Sealing, bool) -> Result<Reloaded, String> + Send + Sync;
+/// Reads keys and policy anew. An error says what is wrong, and the old rules stay.
+pub type Reload = dyn Fn(&Store) -> Result<Reloaded, String> + Send + Sync;
 
 impl Rules {
     pub(super) fn first(sealing: Sealing) -> Self {
@@ -36,9 +35,8 @@ impl Rules {
 impl Filesystem {
     /// Reads keys and policy anew. What is open stays open; views are opened again under the new
     /// rules.
-    pub fn reload(&self, accept: bool) -> Result<String, String> {
-        let old = self.rules();
-        let reloaded = (self.reload)(&self.store, &old.sealing, accept)?;
+    pub fn reload(&self) -> Result<String, String> {
+        let reloaded = (self.reload)(&self.store)?;
         self.replace_rules(|_| reloaded.sealing);
         self.remember_key();
         self.drop_views();

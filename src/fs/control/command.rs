@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 const HELP: &str = "\
 rewrap [--all] [--dry-run] [PATH]   seal what is not under the master key under it
-reload [--accept]                   read keys and policy anew
+reload                              read keys and policy anew
 verify [PATH]                       open every file and name those that fail
 status                              what this mount is doing
 help                                this text
@@ -132,7 +132,7 @@ impl Filesystem {
         let verb = String::from_utf8_lossy(verb).into_owned();
         let (allowed, takes_path): (&[&str], bool) = match verb.as_str() {
             "rewrap" => (&["--all", "--dry-run"], true),
-            "reload" => (&["--accept"], false),
+            "reload" => (&[], false),
             "verify" => (&[], true),
             "status" | "help" => (&[], false),
             "" => return refuse("A command is expected.".into()),
@@ -166,7 +166,7 @@ impl Filesystem {
                 below,
             })),
             "verify" => self.start(Order::Verify(below)),
-            "reload" => match self.reload(has("--accept")) {
+            "reload" => match self.reload() {
                 Ok(summary) => (Answer::Text(format!("{summary}\n").into()), Ok(())),
                 Err(sentence) => {
                     let answer = format!("{sentence}\nThe old keys and rules stay in force.\n");
