@@ -40,6 +40,14 @@ pub(super) struct RewrapOrder {
 /// How many failures are named; all are counted.
 const NAMED_FAILURES: usize = 20;
 
+/// How often a file is tried that somebody else writes to in the store.
+const ATTEMPTS: usize = 8;
+
+/// Whether a commit gave way to a version that it did not expect.
+fn gave_way(error: &Error) -> bool {
+    matches!(error, Error::Store(error) if error.raw_os_error() == Some(libc::ESTALE))
+}
+
 impl Progress {
     fn failed(&self, file: &RelPath, error: &Error) {
         self.failed.fetch_add(1, Ordering::Relaxed);
@@ -61,7 +69,17 @@ impl Filesystem {
             self.stop_keeping_legacy_tokens();
             self.recent.clear();
         }
-        self.each_file(&order.below, progress, |node| self.rewrap_file(node, order, progress))?;
+        self.each_file(&order.below, progress, |node| {
+            let mut done = self.rewrap_file(node, order, progress);
+            for _ in 1..ATTEMPTS {
+                // What was written in the store at that very moment may hold legacy tokens too.
+                if !done.as_ref().is_err_and(gave_way) {
+                    break;
+                }
+                done = self.rewrap_file(node, order, progress);
+            }
+            done
+        })?;
         if order.below.is_root() {
             self.rewrap_kept(order, progress)?;
         }
@@ -170,8 +188,8 @@ impl Filesystem {
             }
         };
         let Some(new) = rewrapped.stored else { return Ok(()) };
-        progress.tokens.fetch_add(rewrapped.tokens, Ordering::Relaxed);
         if order.dry_run {
+            progress.tokens.fetch_add(rewrapped.tokens, Ordering::Relaxed);
             return Ok(());
         }
         let seal_kept = |displaced: &[u8]| Ok(rules.sealing.seal_kept(displaced));
@@ -189,6 +207,7 @@ impl Filesystem {
             _ => snapshot.metadata.mtime,
         };
         let committed = dir.commit(&name, &commit)?;
+        progress.tokens.fetch_add(rewrapped.tokens, Ordering::Relaxed);
         if let Some(kept) = committed.conflict {
             self.troubles.conflict(path, &kept);
         }

@@ -199,3 +199,34 @@ fn a_slow_command_does_not_keep_readers_waiting() {
         assert!(reads > 50 && slowest < Duration::from_secs(1), "{reads}, {slowest:?}");
     });
 }
+
+#[test]
+fn a_rewrap_gives_way_to_somebody_who_writes_to_the_store() {
+    let mut fixture = Fixture::new();
+    fixture.put("app.toml", "password = \"CANARY-raced\"\n").seal();
+    let stored = fixture.stored("app.toml");
+    fixture.mount();
+    let end = Instant::now() + Duration::from_secs(2);
+    let versions = std::thread::scope(|threads| {
+        let writer = threads.spawn(|| {
+            let mut version = 0;
+            while Instant::now() < end {
+                version += 1;
+                let text = format!("# {version}\n{stored}");
+                fs::write(fixture.dir().join("pulled"), text).unwrap();
+                fs::rename(fixture.dir().join("pulled"), fixture.store().join("app.toml")).unwrap();
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            version
+        });
+        while !writer.is_finished() {
+            let (done, answer) = fixture.control("rewrap --all");
+            assert_eq!(done, Ok(()), "{answer}");
+        }
+        writer.join().unwrap()
+    });
+    let last = format!("# {versions}\npassword = \"CANARY-raced\"\n");
+    assert_eq!(fixture.seen("app.toml"), last);
+    assert!(!fixture.store().join(".confseal/kept").exists());
+    fixture.umount();
+}
