@@ -482,3 +482,63 @@ fn an_old_descriptor_keeps_what_it_had() {
     file.read_exact_at(&mut bytes, 0).unwrap();
     assert_eq!(&bytes, b"old");
 }
+
+#[test]
+fn a_commit_that_gives_way_leaves_an_unexpected_version_where_it_is() {
+    everywhere(|fresh| {
+        fresh.put("app.toml", "theirs");
+        let commit = Commit { on_conflict: OnConflict::GiveWay, ..commit(b"ours", b"old") };
+        let error = fresh.store.root().commit(os("app.toml"), &commit).unwrap_err();
+        assert_eq!(error.source.raw_os_error(), Some(libc::ESTALE));
+        assert_eq!(fresh.content("app.toml"), b"theirs");
+        assert!(kept(fresh).is_empty());
+        assert_eq!(fresh.names("."), ["app.toml"]);
+    });
+}
+
+#[test]
+fn a_rename_takes_the_attributes_of_its_source_and_the_time_that_is_given() {
+    everywhere(|fresh| {
+        fresh.put("new", "unsealed");
+        fresh.put("app.toml", "old");
+        let root = fresh.store.root();
+        root.set_mode(os("new"), 0o640).unwrap();
+        root.set_mode(os("app.toml"), 0o604).unwrap();
+        let time = Time { sec: 1_000_000_000, nsec: 5 };
+        for (name, expected) in [("app.toml", Some(&b"old"[..])), ("other.toml", None)] {
+            let commit = Commit {
+                expected,
+                attributes_of: Some((root, os("new"))),
+                mtime: MtimeRule::Exactly(time),
+                ..commit(b"sealed", b"")
+            };
+            let done = root.commit(os(name), &commit).unwrap();
+            assert_eq!(done.conflict, None);
+            assert_eq!((done.metadata.mode, done.metadata.mtime), (0o640, time));
+            assert_eq!(fresh.content(name), b"sealed");
+        }
+        assert_eq!(fresh.content("new"), b"unsealed");
+    });
+}
+
+#[test]
+fn what_must_not_exist_is_not_replaced_unless_that_is_asked_for() {
+    everywhere(|fresh| {
+        fresh.put("new", "unsealed");
+        std::os::unix::fs::symlink("new", fresh.path("app.toml")).unwrap();
+        let root = fresh.store.root();
+        let commit = |on_conflict| Commit {
+            expected: None,
+            attributes_of: Some((root, os("new"))),
+            on_conflict,
+            ..commit(b"sealed", b"")
+        };
+        let error = root.commit(os("app.toml"), &commit(OnConflict::Keep)).unwrap_err();
+        assert_eq!(error.source.raw_os_error(), Some(libc::EEXIST));
+        assert_eq!(root.stat(os("app.toml")).unwrap().kind, FileKind::Symlink);
+        root.commit(os("app.toml"), &commit(OnConflict::Replace)).unwrap();
+        assert_eq!(root.stat(os("app.toml")).unwrap().kind, FileKind::File);
+        assert_eq!(fresh.content("app.toml"), b"sealed");
+        assert_eq!(fresh.names("."), ["app.toml", "new"]);
+    });
+}
