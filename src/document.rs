@@ -9,6 +9,7 @@
 
 mod error;
 mod inspect;
+mod merge;
 mod open;
 mod outgoing;
 mod parts;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 
 pub use error::{Cause, OpenError};
 pub use inspect::{Finding, Inspection, Standing, field_value, holds_secret, inspect};
+pub use merge::{Markers, Merged, Versions, merge_sealed};
 pub use open::Opened;
 pub use rewrap::Rewrapped;
 pub use seal::{Existing, Sealed, WholeBecause};

@@ -1,0 +1,170 @@
+//! Three versions merge by what is in them; nothing of a view stands in the result.
+
+use super::super::{Markers, Merged, Versions, merge_sealed};
+use super::*;
+
+const MARKERS: Markers<'_> =
+    Markers { size: 7, labels: ["ours", "base", "theirs"], with_base: false };
+
+const BASE: &str = "host = 'a'\n[db]\npassword = 'canary-base'\n\n[mail]\ntoken = 'canary-mail'\n";
+
+/// The three views, sealed on hosts of their own from one base.
+fn hosts(file: &str, views: [&str; 3], hosts: [&Sealing; 2]) -> [Vec<u8>; 3] {
+    let base = hosts[0].sealed(file, views[0], &[]);
+    let ours = hosts[0].sealed(file, views[1], &[&base.stock]);
+    let theirs = hosts[1].sealed(file, views[2], &[&base.stock]);
+    [base.stored, ours.stored, theirs.stored]
+}
+
+fn merge(sealing: &Sealing, file: &str, [base, ours, theirs]: &[Vec<u8>; 3]) -> Merged {
+    let merged = sealing.merge(&path(file), &Versions { base, ours, theirs }, &MARKERS).unwrap();
+    let text = String::from_utf8_lossy(&merged.stored);
+    assert!(!text.contains("canary"), "{text}");
+    merged
+}
+
+#[test]
+fn edits_apart_from_each_other_merge_and_keep_the_tokens_of_both_sides() {
+    let sealing = builtin();
+    let ours = BASE.replace("canary-base", "canary-ours").replace("'a'", "'b'");
+    let theirs = BASE.replace("canary-mail", "canary-theirs") + "port = 25\n";
+    let texts = hosts("x.toml", [BASE, &ours, &theirs], [&sealing; 2]);
+    let merged = merge(&sealing, "x.toml", &texts);
+    assert!(!merged.conflict);
+    let both = ours.replace("canary-mail", "canary-theirs") + "port = 25\n";
+    assert_eq!(sealing.view("x.toml", &merged.stored), both);
+    let expected = [tokens_in(&texts[1])[0].clone(), tokens_in(&texts[2])[1].clone()];
+    assert_eq!(tokens_in(&merged.stored), expected);
+}
+
+#[test]
+fn the_same_edit_on_two_hosts_does_not_conflict() {
+    let sealing = builtin();
+    let new = BASE.replace("canary-base", "canary-new");
+    let texts = hosts("x.toml", [BASE, &new, &new], [&sealing; 2]);
+    assert_ne!(texts[1], texts[2]);
+    let merged = merge(&sealing, "x.toml", &texts);
+    assert_eq!(merged, Merged { stored: texts[1].clone(), conflict: false });
+    // As they stand, they do.
+    let [base, ours, theirs] = &texts;
+    assert!(merge_sealed(&Versions { base, ours, theirs }, &MARKERS).conflict);
+}
+
+#[test]
+fn a_conflict_marks_sealed_lines_and_no_others() {
+    let sealing = builtin();
+    let ours = BASE.replace("canary-base", "canary-ours").replace("canary-mail", "canary-same");
+    let theirs = BASE.replace("canary-base", "canary-theirs").replace("canary-mail", "canary-same");
+    let texts = hosts("x.toml", [BASE, &ours, &theirs], [&sealing; 2]);
+    let merged = merge(&sealing, "x.toml", &texts);
+    assert!(merged.conflict);
+    assert_eq!(
+        without_tokens(&merged.stored),
+        "host = 'a'\n[db]\n<<<<<<< ours\npassword = \"T0\"\n=======\npassword = \"T1\"\n\
+         >>>>>>> theirs\n\n[mail]\ntoken = \"T2\"\n"
+    );
+    // Whoever takes one side by hand has a file that opens.
+    let text = String::from_utf8(merged.stored).unwrap();
+    let (front, rest) = text.split_once("<<<<<<< ours\n").unwrap();
+    let (_, rest) = rest.split_once("=======\n").unwrap();
+    let taken = front.to_owned() + &rest.replace(">>>>>>> theirs\n", "");
+    assert_eq!(sealing.view("x.toml", taken.as_bytes()), theirs);
+}
+
+#[test]
+fn a_file_that_both_sides_made_merges_without_a_base() {
+    let sealing = builtin();
+    let [one, two] = [(); 2].map(|()| sealing.sealed("x.env", "TOKEN=canary\nA=1\n", &[]).stored);
+    let merged = merge(&sealing, "x.env", &[Vec::new(), one.clone(), two]);
+    assert_eq!(merged, Merged { stored: one, conflict: false });
+}
+
+#[test]
+fn sealing_a_file_and_editing_it_elsewhere_merge() {
+    let sealing = builtin();
+    let sealed = sealing.sealed("x.toml", BASE, &[]).stored;
+    let edited = BASE.replace("'a'", "'b'");
+    let texts = [BASE.into(), sealed, edited.clone().into_bytes()];
+    let merged = merge(&sealing, "x.toml", &texts);
+    assert!(!merged.conflict);
+    assert_eq!(sealing.view("x.toml", &merged.stored), edited);
+}
+
+#[test]
+fn a_rewrap_on_one_side_and_an_edit_on_the_other_merge_to_the_new_key() {
+    let (old, new) = (builtin(), under(2, &[1], Policy::builtin()));
+    let base = old.sealed("x.toml", BASE, &[]);
+    let rewrapped = new.rewrap(&path("x.toml"), &base.stored, false).unwrap().stored.unwrap();
+    let edited = BASE.replace("'a'", "'b'");
+    let edited = old.sealed("x.toml", &edited, &[&base.stock]).stored;
+    for texts in [
+        [base.stored.clone(), rewrapped.clone(), edited.clone()],
+        [base.stored.clone(), edited.clone(), rewrapped.clone()],
+    ] {
+        let merged = merge(&new, "x.toml", &texts);
+        assert!(!merged.conflict);
+        assert_eq!(tokens_in(&merged.stored), tokens_in(&rewrapped));
+        assert!(String::from_utf8(merged.stored).unwrap().starts_with("host = 'b'\n"));
+    }
+}
+
+#[test]
+fn a_merge_that_no_parser_reads_is_left_to_somebody_sealed() {
+    let sealing = builtin();
+    let base = "{\n\"password\": \"canary-1\",\n\"a\": 1,\n\"b\": 2,\n\"c\": 3\n}\n";
+    let ours = base.replace("\"c\": 3", "\"c\": 3,\n\"d\": [\n4\n]");
+    let theirs = base.replace("{\n\"password\"", "{\"x\": {\n\"password\"").replace("3\n}", "3\n}}");
+    let texts = hosts("x.json", [base, &ours, &theirs], [&sealing; 2]);
+    let merged = merge(&sealing, "x.json", &texts);
+    assert!(merged.conflict);
+    let text = String::from_utf8(merged.stored).unwrap();
+    assert!(text.contains("ENC:v1:") && !text.contains("ENC:file"), "{text}");
+}
+
+#[test]
+fn files_that_are_sealed_whole_merge_by_what_is_inside() {
+    let sealing = ruled("[[file]]\npath = \"*.key\"\nseal = \"whole\"\n");
+    let base = "canary 1\n2\n3\n4\n";
+    let (ours, theirs) = (base.replace('1', "one"), base.replace('4', "four"));
+    let texts = hosts("a.key", [base, &ours, &theirs], [&sealing; 2]);
+    let merged = merge(&sealing, "a.key", &texts);
+    assert!(!merged.conflict);
+    assert_eq!(sealing.view("a.key", &merged.stored), "canary one\n2\n3\nfour\n");
+
+    let texts = hosts("a.key", [base, &ours, "canary eins\n"], [&sealing; 2]);
+    let merged = merge(&sealing, "a.key", &texts);
+    assert!(merged.conflict);
+    let text = |n: usize| String::from_utf8(texts[n].clone()).unwrap();
+    let expected = format!("<<<<<<< ours\n{}=======\n{}>>>>>>> theirs\n", text(1), text(2));
+    assert_eq!(String::from_utf8(merged.stored).unwrap(), expected);
+}
+
+#[test]
+fn binary_files_are_taken_from_the_side_that_changed_them() {
+    let sealing = ruled("[[file]]\npath = \"*.key\"\nseal = \"whole\"\n");
+    let [a, b, c] = ["\0a", "\0b", "\0c"].map(|view| sealing.sealed("a.key", view, &[]).stored);
+    let again = sealing.sealed("a.key", "\0a", &[]).stored;
+    let take = |base: &Vec<u8>, ours: &Vec<u8>, theirs: &Vec<u8>| {
+        merge(&sealing, "a.key", &[base.clone(), ours.clone(), theirs.clone()])
+    };
+    assert_eq!(take(&a, &again, &b), Merged { stored: b.clone(), conflict: false });
+    assert_eq!(take(&a, &b, &again), Merged { stored: b.clone(), conflict: false });
+    assert!(take(&a, &b, &c).conflict);
+    let plain = ["\0a", "\0b", "\0c"].map(|text| text.as_bytes().to_vec());
+    assert_eq!(merge(&sealing, "x", &plain), Merged { stored: plain[1].clone(), conflict: true });
+}
+
+#[test]
+fn what_cannot_be_opened_is_an_error_and_merges_as_it_stands() {
+    let sealing = builtin();
+    let ours = BASE.replace("canary-base", "canary-ours");
+    let theirs = BASE.replace("'a'", "'b'");
+    let [base, ours, theirs] = &hosts("x.toml", [BASE, &ours, &theirs], [&sealing; 2]);
+    let versions = Versions { base, ours, theirs };
+    let stranger = under(9, &[], Policy::builtin());
+    assert!(stranger.merge(&path("x.toml"), &versions, &MARKERS).is_err());
+    let merged = merge_sealed(&versions, &MARKERS);
+    assert!(!merged.conflict);
+    let view = BASE.replace("canary-base", "canary-ours").replace("'a'", "'b'");
+    assert_eq!(sealing.view("x.toml", &merged.stored), view);
+}
