@@ -7,6 +7,7 @@ mod control;
 mod demo;
 mod error;
 mod explain;
+mod git;
 mod key;
 mod mount;
 mod offline;
@@ -60,6 +61,13 @@ enum Verb {
     Umount(umount::Umount),
     Status(status::Status),
     WithStore(with_store::WithStore),
+    GitSetup(git::setup::GitSetup),
+    #[command(hide = true)]
+    GitTextconv(git::textconv::Textconv),
+    #[command(hide = true)]
+    GitMerge(git::merge::Merge),
+    #[command(hide = true)]
+    GitCheck(git::check::StagedCheck),
 }
 
 /// What a verb that worked has to say to the shell.
@@ -92,6 +100,10 @@ pub fn main() -> ExitCode {
         Verb::Umount(verb) => verb.run(),
         Verb::Status(verb) => verb.run(),
         Verb::WithStore(verb) => verb.run(),
+        Verb::GitSetup(verb) => verb.run(),
+        Verb::GitTextconv(verb) => verb.run(),
+        Verb::GitMerge(verb) => verb.run(),
+        Verb::GitCheck(verb) => verb.run(),
     };
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

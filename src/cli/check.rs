@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
-use super::offline::{Found, places};
+use super::offline::places;
 use super::open::rules;
 use super::output::{count, say, say_json};
 use super::trouble::{Trouble, Troubles};
 use super::{Outcome, Result};
 use crate::document::{Form, Inspection, Standing, inspect, is_whole};
+use crate::path::RelPath;
 use crate::policy::{Class, Ledger, Policy};
 
 /// Tell whether a secret stands in the clear: exit code 1, and a list, if one does
@@ -27,7 +28,7 @@ pub(super) struct Check {
 }
 
 /// A secret in the clear.
-struct Exposed {
+pub(super) struct Exposed {
     path: PathBuf,
     /// Line and field; `None` for the file as a whole.
     field: Option<(usize, String)>,
@@ -46,7 +47,13 @@ impl Check {
                 files += 1;
                 match found.read() {
                     Ok(text) => {
-                        exposed.extend(exposed_in(&policy, &ledger, found, &text));
+                        exposed.extend(exposed_in(
+                            &policy,
+                            &ledger,
+                            found.file,
+                            &found.shown,
+                            &text,
+                        ));
                         if found.is_unread_configuration(&policy) && !is_whole(&text) {
                             unread.push(found.shown.to_string_lossy().into_owned());
                         }
@@ -81,11 +88,18 @@ impl Check {
     }
 }
 
-fn exposed_in(policy: &Policy, ledger: &Ledger, found: &Found<'_>, text: &[u8]) -> Vec<Exposed> {
-    let seen = inspect(policy, ledger, found.file, text);
+/// The secrets in the clear in `text`, the content of `file`, which the user knows as `shown`.
+pub(super) fn exposed_in(
+    policy: &Policy,
+    ledger: &Ledger,
+    file: &RelPath,
+    shown: &Path,
+    text: &[u8],
+) -> Vec<Exposed> {
+    let seen = inspect(policy, ledger, file, text);
     let mut exposed = Vec::new();
     if let Some(reason) = whole_reason(policy, &seen, text) {
-        exposed.push(Exposed { path: found.shown.clone(), field: None, reason });
+        exposed.push(Exposed { path: shown.into(), field: None, reason });
     }
     for field in &seen.fields {
         let reason = match field.standing {
@@ -94,7 +108,7 @@ fn exposed_in(policy: &Policy, ledger: &Ledger, found: &Found<'_>, text: &[u8]) 
             _ => continue,
         };
         let place = Some((field.line, field.path.to_string()));
-        exposed.push(Exposed { path: found.shown.clone(), field: place, reason });
+        exposed.push(Exposed { path: shown.into(), field: place, reason });
     }
     exposed
 }
@@ -120,7 +134,7 @@ fn whole_reason(policy: &Policy, seen: &Inspection, text: &[u8]) -> Option<Strin
 }
 
 impl Exposed {
-    fn say(&self) -> Result<()> {
+    pub(super) fn say(&self) -> Result<()> {
         let path = Path::display(&self.path);
         match &self.field {
             Some((line, field)) => say(format_args!("{path}:{line}: {field}: {}", self.reason)),

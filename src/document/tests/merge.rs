@@ -113,7 +113,8 @@ fn a_merge_that_no_parser_reads_is_left_to_somebody_sealed() {
     let sealing = builtin();
     let base = "{\n\"password\": \"canary-1\",\n\"a\": 1,\n\"b\": 2,\n\"c\": 3\n}\n";
     let ours = base.replace("\"c\": 3", "\"c\": 3,\n\"d\": [\n4\n]");
-    let theirs = base.replace("{\n\"password\"", "{\"x\": {\n\"password\"").replace("3\n}", "3\n}}");
+    let theirs =
+        base.replace("{\n\"password\"", "{\"x\": {\n\"password\"").replace("3\n}", "3\n}}");
     let texts = hosts("x.json", [base, &ours, &theirs], [&sealing; 2]);
     let merged = merge(&sealing, "x.json", &texts);
     assert!(merged.conflict);
