@@ -5,12 +5,14 @@
 mod check;
 mod control;
 mod demo;
+mod edit;
 mod error;
 mod explain;
 mod git;
 mod key;
 mod mount;
 mod offline;
+mod one;
 mod open;
 mod output;
 mod rewrap;
@@ -50,6 +52,7 @@ enum Verb {
     Check(check::Check),
     #[command(alias = "reveal")]
     View(view::View),
+    Edit(edit::Edit),
     Explain(explain::Explain),
     Rewrap(rewrap::Rewrap),
     #[command(alias = "fsck")]
@@ -91,6 +94,7 @@ pub fn main() -> ExitCode {
         Verb::Seal(verb) => verb.run(),
         Verb::Check(verb) => verb.run(),
         Verb::View(verb) => verb.run(),
+        Verb::Edit(verb) => verb.run(),
         Verb::Explain(verb) => verb.run(),
         Verb::Rewrap(verb) => verb.run(),
         Verb::Verify(verb) => verb.run(),

@@ -15,7 +15,7 @@ use super::open::{self, KeyArguments, is_mount, locate, open_store};
 use super::trouble::Trouble;
 use crate::document::Sealing;
 use crate::path::RelPath;
-use crate::policy::{Class, Policy};
+use crate::policy::{Class, Ledger, Policy};
 use crate::store::{
     CONTROL_DIR, Commit, CommitError, Dir, FileKind, MtimeRule, OnConflict, Store, StoreLock, Walk,
     is_version_control,
@@ -61,7 +61,7 @@ struct Part {
 
 /// A regular file of the store, met on the walk.
 pub(super) struct Found<'a> {
-    dir: &'a Dir,
+    pub dir: &'a Dir,
     /// Its path in the store.
     pub file: &'a RelPath,
     /// Its path as the user would write it.
@@ -105,6 +105,11 @@ impl Place {
     /// Whether the store as a whole is to be worked on.
     pub(super) fn is_whole_store(&self) -> bool {
         self.parts.iter().any(|part| part.below.is_root())
+    }
+
+    /// The path in the store of the one thing that was given.
+    pub(super) fn only_part(&self) -> &RelPath {
+        &self.parts[0].below
     }
 
     /// Where a kept version is, for messages.
@@ -177,6 +182,12 @@ impl Place {
     }
 }
 
+/// Writes the ledger of a store.
+pub(super) fn write_ledger(store: &Store, ledger: &Ledger) -> Result<()> {
+    let path = store.path().join(CONTROL_DIR).join("sealed");
+    store.write_state("sealed", ledger.to_string().as_bytes()).map_err(Failure::io(path))
+}
+
 /// What this process learns goes neither into a core dump nor, where that may be had, into swap.
 pub(super) fn keep_secrets_in_memory() {
     let done = sys::memory::forbid_dumps().and_then(|()| sys::memory::lock_all());
@@ -233,8 +244,21 @@ impl Found<'_> {
 
     /// Replaces the content by what `make` makes of it, durably; made again when another program
     /// changes the file meanwhile. A `dry_run` makes it and writes nothing.
+    ///
+    /// What programs see is to stay the same: the modification time becomes just another one.
     pub(super) fn replace<T>(
         &self,
+        sealing: &Sealing,
+        dry_run: bool,
+        make: impl Fn(&[u8]) -> Result<Change<T>, Trouble>,
+    ) -> Result<T, Trouble> {
+        self.replace_at(MtimeRule::JustLater, sealing, dry_run, make)
+    }
+
+    /// The same with a word on the modification time.
+    pub(super) fn replace_at<T>(
+        &self,
+        mtime: MtimeRule,
         sealing: &Sealing,
         dry_run: bool,
         make: impl Fn(&[u8]) -> Result<Change<T>, Trouble>,
@@ -249,8 +273,7 @@ impl Found<'_> {
                 attributes_of: None,
                 on_conflict: OnConflict::GiveWay,
                 durable: true,
-                // What programs see stays the same.
-                mtime: MtimeRule::JustLater,
+                mtime,
                 seal_kept: &|displaced| Ok(sealing.seal_kept(displaced)),
             };
             match self.dir.commit(self.file.name(), &commit) {

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::Result;
 use super::error::Failure;
-use super::offline::{Change, Found, Place, places};
+use super::offline::{Change, Found, Place, places, write_ledger};
 use super::open::{KeyArguments, remember_key};
 use super::output::{count, say};
 use super::trouble::{Trouble, Troubles};
@@ -16,7 +16,6 @@ use crate::document::{
     inspect,
 };
 use crate::path::RelPath;
-use crate::policy::Ledger;
 use crate::store::CONTROL_DIR;
 
 /// Seal the secrets of a store, or of some of its files
@@ -99,7 +98,7 @@ impl Seal {
         // Also when the walk ended early: what was sealed until then is sealed.
         if !self.dry_run {
             if ledger != *sealing.ledger {
-                write_ledger(place, &ledger)?;
+                write_ledger(&place.store, &ledger)?;
             }
             if any_sealed {
                 remember_key(&place.store, &sealing)?;
@@ -127,11 +126,6 @@ fn refuse_a_strange_key(place: &Place, sealing: &Sealing) -> Result<()> {
     })
 }
 
-fn write_ledger(place: &Place, ledger: &Ledger) -> Result<()> {
-    let path = place.store.path().join(CONTROL_DIR).join("sealed");
-    place.store.write_state("sealed", ledger.to_string().as_bytes()).map_err(Failure::io(path))
-}
-
 /// Opened first, so that what is sealed stays as it is.
 fn seal_file(sealing: &Sealing, file: &RelPath, stored: &[u8]) -> Result<Change<Done>, Trouble> {
     let opened = sealing.open(file, stored)?;
@@ -153,7 +147,7 @@ fn seal_file(sealing: &Sealing, file: &RelPath, stored: &[u8]) -> Result<Change<
 
 /// A rule may call a sealed value public. Whoever saves the file through the mount wants it so;
 /// whoever runs `seal` does not.
-fn refuse_to_lay_open(
+pub(super) fn refuse_to_lay_open(
     sealing: &Sealing,
     file: &RelPath,
     stored: &[u8],
