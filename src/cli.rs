@@ -17,6 +17,7 @@ mod open;
 mod output;
 mod rewrap;
 mod seal;
+mod set;
 mod status;
 mod trouble;
 mod umount;
@@ -53,6 +54,7 @@ enum Verb {
     #[command(alias = "reveal")]
     View(view::View),
     Edit(edit::Edit),
+    Set(set::Set),
     Explain(explain::Explain),
     Rewrap(rewrap::Rewrap),
     #[command(alias = "fsck")]
@@ -95,6 +97,7 @@ pub fn main() -> ExitCode {
         Verb::Check(verb) => verb.run(),
         Verb::View(verb) => verb.run(),
         Verb::Edit(verb) => verb.run(),
+        Verb::Set(verb) => verb.run(),
         Verb::Explain(verb) => verb.run(),
         Verb::Rewrap(verb) => verb.run(),
         Verb::Verify(verb) => verb.run(),

@@ -9,6 +9,7 @@
 //! Must stay true: a verdict depends on nothing but the policy, the ledger, the names and the
 //! value; no reason quotes a value.
 
+mod amend;
 mod defaults;
 mod derived;
 mod judge;
@@ -26,6 +27,7 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
+pub use amend::Unnameable;
 pub use derived::derived_from;
 pub use judge::{FieldRules, Secret, Verdict};
 pub use ledger::{Ledger, LedgerError};

@@ -144,7 +144,7 @@ impl Sealing {
     }
 
     /// What the token, or the part tokens, in one scalar hold; `None` for a scalar without any.
-    fn reopen_site(
+    pub(super) fn reopen_site(
         &self,
         file: &RelPath,
         source: &[u8],
