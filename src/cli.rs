@@ -10,11 +10,13 @@ mod error;
 mod explain;
 mod git;
 mod key;
+mod make_public;
 mod mount;
 mod offline;
 mod one;
 mod open;
 mod output;
+mod rebind;
 mod rewrap;
 mod seal;
 mod set;
@@ -55,6 +57,8 @@ enum Verb {
     View(view::View),
     Edit(edit::Edit),
     Set(set::Set),
+    MakePublic(make_public::MakePublic),
+    Rebind(rebind::Rebind),
     Explain(explain::Explain),
     Rewrap(rewrap::Rewrap),
     #[command(alias = "fsck")]
@@ -98,6 +102,8 @@ pub fn main() -> ExitCode {
         Verb::View(verb) => verb.run(),
         Verb::Edit(verb) => verb.run(),
         Verb::Set(verb) => verb.run(),
+        Verb::MakePublic(verb) => verb.run(),
+        Verb::Rebind(verb) => verb.run(),
         Verb::Explain(verb) => verb.run(),
         Verb::Rewrap(verb) => verb.run(),
         Verb::Verify(verb) => verb.run(),

@@ -192,10 +192,17 @@ impl Desk<'_> {
             }
             let existing = Existing::of(Some(opened.form));
             let sealed = sealing.seal(file, &view, &[&opened.stock], existing);
-            let Some(WholeBecause::Unreadable(error)) = &sealed.whole else {
-                return Ok(Some(sealed));
+            let because = match &sealed.whole {
+                Some(because @ WholeBecause::Unreadable(_)) => because,
+                // The format goes by the content, and this is of none any more.
+                Some(because @ (WholeBecause::UnknownName | WholeBecause::NoMatch))
+                    if opened.form != Form::Whole =>
+                {
+                    because
+                }
+                _ => return Ok(Some(sealed)),
             };
-            eprintln!("confseal: {file}: cannot be read as its format: {error}");
+            eprintln!("confseal: {file}: its fields cannot be sealed one by one: {because}");
             match ask("edit again [e], save it sealed as a whole [w], or give up the edit [q]?")? {
                 'e' => {}
                 'w' => return Ok(Some(sealed)),

@@ -40,10 +40,15 @@ impl Explain {
         for place in places(std::slice::from_ref(&self.path))? {
             let (policy, ledger) = rules(&place.store)?;
             place.each_file(&mut |found| {
-                let class = policy.classify(found.file);
-                let form = match found.read() {
-                    Ok(text) => form(&inspect(&policy, &ledger, found.file, &text)),
-                    Err(Trouble::TooLarge) => "too large to look at".to_owned(),
+                let (class, form) = match found.read() {
+                    Ok(text) => {
+                        let seen = inspect(&policy, &ledger, found.file, &text);
+                        let form = form(&seen);
+                        (seen.class, form)
+                    }
+                    Err(Trouble::TooLarge) => {
+                        (policy.classify(found.file), "too large to look at".to_owned())
+                    }
                     Err(trouble) => {
                         troubles.note(&found.shown, &trouble);
                         return Ok(());
@@ -52,7 +57,7 @@ impl Explain {
                 let shown = found.shown.to_string_lossy().into_owned();
                 files.push(file_json(&shown, &class, &form));
                 let by = class_reason(found.file, &class);
-                rows.push([shown, class_name(class.class), form, by]);
+                rows.push([shown, class_name(&class.class), form, by]);
                 Ok(())
             })?;
         }
@@ -84,7 +89,7 @@ impl Explain {
             say_json(&said)?;
             return Ok(Outcome::Done);
         }
-        let (class, by) = (class_name(seen.class.class), class_reason(&file, &seen.class));
+        let (class, by) = (class_name(&seen.class.class), class_reason(&file, &seen.class));
         say(format_args!("{shown}: {class}, by {by}; stands {}", form(&seen)))?;
         say_why(&policy, &seen, &text)?;
         if seen.fields.is_empty() {
@@ -114,9 +119,9 @@ fn say_why(policy: &Policy, seen: &Inspection, text: &[u8]) -> Result<()> {
     }
 }
 
-fn class_name(class: Class) -> String {
+fn class_name(class: &Class) -> String {
     match class {
-        Class::Fields(codec) => format!("fields of {codec}"),
+        Class::Fields(format) => format!("fields of {format}"),
         Class::Whole => "whole".into(),
         Class::Plain => "plain".into(),
         Class::Unknown => "unknown".into(),
@@ -168,11 +173,11 @@ fn reason(field: &Finding) -> String {
 fn file_json(file: &str, class: &Classified, form: &str) -> Value {
     let line = match &class.reason {
         ClassReason::Rule { line, .. } => Some(line),
-        ClassReason::Name | ClassReason::Unruled => None,
+        ClassReason::Name | ClassReason::Content | ClassReason::Unruled => None,
     };
     json!({
         "file": file,
-        "class": class_name(class.class),
+        "class": class_name(&class.class),
         "stands": form,
         "reason": class.reason.to_string(),
         "policy_line": line,

@@ -14,9 +14,10 @@ use super::value::{standard_input, without_line_end};
 use super::view::parse_field;
 use super::{Outcome, Result};
 use crate::document::{
-    Existing, FieldError, FieldPath, Form, Sealing, Standing, WholeBecause, inspect,
+    Existing, FieldError, FieldPath, Finding, Form, Sealing, Standing, WholeBecause, inspect,
 };
 use crate::policy::{Reason, Secret};
+use crate::secret::SecretBytes;
 
 /// Give a field of a file another value: from standard input, sealed
 ///
@@ -55,14 +56,14 @@ impl Set {
         let input = standard_input()?;
         let value = if self.keep_newline { &input[..] } else { without_line_end(&input) };
         let view = one.open(&sealing, &one.read()?)?.view;
-        self.with_value(&one, &sealing, &view, &field, value)?;
+        let view = self.with_value(&one, &sealing, &view, &field, value)?;
 
-        let verdict = sealing.policy.fields(&one.file, &sealing.ledger).judge(&field, value);
-        let public = match verdict.reason {
-            Reason::Rule { .. } if verdict.secret == Secret::No => Some(verdict.reason),
-            _ => None,
-        };
-        if public.is_none() && verdict.secret != Secret::All {
+        let seen = inspect(&sealing.policy, &sealing.ledger, &one.file, &view);
+        let mut places = seen.fields.iter().filter(|seen| is_meant(seen, &field));
+        let public = places.clone().map(|seen| &seen.verdict.reason);
+        let public = public.filter(|reason| reason.is_rule()).cloned().next();
+        let public = public.filter(|reason| matches!(reason, Reason::Rule { secret: false, .. }));
+        if public.is_none() && places.any(|seen| seen.verdict.secret != Secret::All) {
             one.enter(&mut sealing, std::slice::from_ref(&field))?;
         }
         remember_key(one.store(), &sealing)?;
@@ -106,9 +107,9 @@ impl Set {
         view: &[u8],
         field: &FieldPath,
         value: &[u8],
-    ) -> Result<()> {
+    ) -> Result<SecretBytes> {
         match sealing.with_value(&one.file, view, field, value, self.all) {
-            Ok(_) => Ok(()),
+            Ok(view) => Ok(view),
             Err(error) => {
                 let hint = match error {
                     FieldError::Several { .. } => "; --all sets them all",
@@ -126,7 +127,11 @@ impl Set {
 /// How often `field` stands in the clear.
 fn in_the_clear(sealing: &Sealing, one: &One, stored: &[u8], field: &FieldPath) -> usize {
     let seen = inspect(&sealing.policy, &sealing.ledger, &one.file, stored);
-    let name = field.to_string();
-    let clear = |standing: &Standing| *standing == Standing::Clear;
-    seen.fields.iter().filter(|seen| seen.path.to_string() == name && clear(&seen.standing)).count()
+    let clear = |seen: &&Finding| is_meant(seen, field) && seen.standing == Standing::Clear;
+    seen.fields.iter().filter(clear).count()
+}
+
+/// Whether it is one of the places that are set.
+fn is_meant(seen: &Finding, field: &FieldPath) -> bool {
+    !seen.commented && seen.path.to_string() == field.to_string()
 }

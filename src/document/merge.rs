@@ -119,8 +119,11 @@ fn side_by_side(ours: &[u8], theirs: &[u8], markers: &Markers<'_>) -> Merged {
 
 /// Whether a merge of readable documents made one that is not.
 fn is_torn(merged: &Sealed, versions: &[&Opened]) -> bool {
-    matches!(merged.whole, Some(WholeBecause::Unreadable(_)))
-        && versions.iter().all(|version| version.form != Form::Whole)
+    let torn = matches!(
+        merged.whole,
+        Some(WholeBecause::Unreadable(_) | WholeBecause::UnknownName | WholeBecause::NoMatch)
+    );
+    torn && versions.iter().all(|version| version.form != Form::Whole)
 }
 
 /// What git takes for binary: a zero byte near the beginning.

@@ -6,7 +6,7 @@ use super::open::may_hold_token;
 use super::reopened::{Field, Reopened};
 use super::stock::Stock;
 use super::{Existing, Sealed, Sealing, is_whole};
-use crate::format::{CodecId, FieldPath, Segment, Site};
+use crate::format::{FieldPath, Format, Scanned, Segment, Site};
 use crate::path::RelPath;
 use crate::policy::Class;
 use crate::token::{Place, TokenError};
@@ -47,7 +47,7 @@ impl Sealing {
             return Ok(Some(Rebound { sealed, values: 1 }));
         }
         match self.policy.classify(file).class {
-            Class::Fields(id) => self.rebind_fields(file, stored, was, id),
+            Class::Fields(format) => self.rebind_fields(file, stored, was, &format),
             _ => self.open(file, stored).map(|_| None),
         }
     }
@@ -57,11 +57,11 @@ impl Sealing {
         file: &RelPath,
         stored: &[u8],
         was: &Was,
-        id: CodecId,
+        format: &Format,
     ) -> Result<Option<Rebound>, OpenError> {
-        let codec = id.codec();
         let unreadable = |error| OpenError::whole(Cause::Unreadable(error));
-        let sites = codec.scan(stored).map_err(unreadable)?;
+        let Scanned { id, sites } = format.scan(stored).map_err(unreadable)?;
+        let codec = id.codec();
         let mut fields = Vec::new();
         let mut values = 0;
         for (at, site) in sites.iter().enumerate() {
@@ -82,7 +82,10 @@ impl Sealing {
                         let aad = site.path.to_aad();
                         let purpose = item.purpose;
                         let place = Place { purpose, file: file.as_bytes(), path: &aad };
-                        item.token = self.reseal(&place, &item.token, &item.inner);
+                        let takes = |token: &str| codec.takes(token, site.context);
+                        item.token = self
+                            .reseal(&place, &item.token, &item.inner, takes)
+                            .ok_or_else(|| OpenError::at(site, stored, Cause::Misplaced))?;
                     }
                     values += 1;
                     found
@@ -94,7 +97,7 @@ impl Sealing {
         if values == 0 {
             return Ok(None);
         }
-        let (reopened, view) = Reopened { fields }.into_view(stored, codec, &sites, None)?;
+        let (reopened, view) = Reopened { fields }.into_view(stored, id, format, &sites, None)?;
         let stock = Stock { file: file.clone(), items: reopened.items(id), whole: None };
         let sealed = self.seal(file, &view, &[&stock], Existing::Sealed);
         Ok(Some(Rebound { sealed, values }))

@@ -1,7 +1,7 @@
 //! One field of a view given another value, spelled for its place.
 
 use super::{Sealing, shape};
-use crate::format::{Codec, Context, FieldPath, ParseError, Site};
+use crate::format::{Codec, Context, FieldPath, Format, ParseError, Scanned, Site};
 use crate::path::RelPath;
 use crate::policy::Class;
 use crate::secret::SecretBytes;
@@ -52,11 +52,11 @@ impl Sealing {
         value: &[u8],
         all: bool,
     ) -> Result<SecretBytes, FieldError> {
-        let Class::Fields(id) = self.policy.classify(file).class else {
+        let Class::Fields(format) = self.policy.classify(file).class else {
             return Err(FieldError::NoFields);
         };
+        let Scanned { id, sites } = format.scan(view).map_err(FieldError::Unreadable)?;
         let codec = id.codec();
-        let sites = codec.scan(view).map_err(FieldError::Unreadable)?;
         let places = places(&sites, field);
         match places.len() {
             0 => return Err(missing(&sites, field)),
@@ -74,7 +74,7 @@ impl Sealing {
         // As a string, where it is no literal of the format's.
         [spelled_alike, spelled]
             .into_iter()
-            .find_map(|spell| put(codec, &sites, &places, view, value, spell))
+            .find_map(|spell| put(&format, &sites, codec, &places, view, value, spell))
             .ok_or_else(|| FieldError::NoSpelling(field.clone()))
     }
 }
@@ -84,8 +84,9 @@ type Spell = fn(&dyn Codec, &Site, &[u8], &[u8]) -> Option<SecretBytes>;
 
 /// The text with `value` in `places`; `None` unless these values, and nothing else, have changed.
 fn put(
-    codec: &dyn Codec,
+    format: &Format,
     sites: &[Site],
+    codec: &dyn Codec,
     places: &[usize],
     view: &[u8],
     value: &[u8],
@@ -98,13 +99,13 @@ fn put(
     }
     let (new, spans) = splice(view, &edits);
     let new = SecretBytes::from(new);
-    let after = codec.scan(&new).ok()?;
+    let Scanned { id, sites: after } = format.scan(&new).ok()?;
     let reads_back = |at: &usize| {
         let site = &after[*at];
         codec.decode(site.span.of(&new), site.context).is_some_and(|read| *read == *value)
     };
-    let fits = shape::is_same(sites, &after, places, &spans) && places.iter().all(reads_back);
-    fits.then_some(new)
+    let same = id == codec.id() && shape::is_same(sites, &after, places, &spans);
+    (same && places.iter().all(reads_back)).then_some(new)
 }
 
 /// The numbers of the sites of `field`. By text: what is repeated is written like any key.

@@ -3,8 +3,8 @@
 
 use toml_edit::{Document, Item, TableLike};
 
-use super::{Class, ClassReason, Policy};
-use crate::format::FieldPath;
+use super::{Class, ClassReason, Classified, Policy};
+use crate::format::{FieldPath, Format};
 use crate::path::RelPath;
 
 /// Why no rule can be made for a file.
@@ -38,11 +38,20 @@ impl Policy {
         }
         amended.push_str(&format!("\n[[file]]\npath = {}\n", quoted(&path)));
         // The rule that says how the file is read says so no more, once another matches after it.
-        let classified = self.classify(file);
-        if let (Class::Fields(format), ClassReason::Rule { .. }) =
-            (classified.class, classified.reason)
+        if let Classified {
+            class: Class::Fields(format), reason: ClassReason::Rule { .. }, ..
+        } = self.classify(file)
         {
-            amended.push_str(&format!("format = {}\n", quoted(format.name())));
+            let name = quoted(&format.to_string());
+            match format {
+                Format::Codec(_) => amended.push_str(&format!("format = {name}\n")),
+                Format::Pattern(pattern) => {
+                    let pattern = quoted(pattern.text());
+                    amended.push_str(&format!("format = {name}\npattern = {pattern}\n"));
+                }
+                // By its name, as before.
+                Format::ByContent(_) => {}
+            }
         }
         amended.push_str(&format!("public = [{field}]\n"));
         Ok(amended)
@@ -153,6 +162,10 @@ mod tests {
         let text = "version = 1\n[[file]]\npath = \"*.conf\"\nformat = \"toml\"\n";
         let new = amended(text, "app.conf", "password");
         assert!(new.ends_with("\nformat = \"toml\"\npublic = [\"password\"]\n"), "{new}");
+        let text = "version = 1\n[[file]]\npath = \"*.odd\"\nformat = \"regex\"\n\
+                    pattern = 'pass: (?P<value>\\S+)'\n";
+        let new = amended(text, "app.odd", "password");
+        assert!(new.contains("pattern = 'pass: (?P<value>\\S+)'\npublic"), "{new}");
         for odd in ["[a]*.toml", "{x,y}.toml", "!a\\b?.toml", "it's \"so\".toml"] {
             amended("", odd, "password");
         }
