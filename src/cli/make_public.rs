@@ -62,8 +62,7 @@ impl MakePublic {
             say(format_args!("{shown}:{line}: {field}: will stand in the clear (now: {reason})"))?;
         }
         if plan.policy.is_some() {
-            let policy = one.store().path().join(CONTROL_DIR).join("policy.toml");
-            say(format_args!("{}: a rule will call it public", policy.display()))?;
+            say(format_args!("{CONTROL_DIR}/policy.toml: a rule will call it public"))?;
         }
         if !self.yes && !confirmed()? {
             say(format_args!("nothing was changed"))?;

@@ -6,14 +6,20 @@
 //! equal there too, and only what differs conflicts.
 //!
 //! Must stay true: what comes out is fit for the store. Markers stand around sealed lines; no line
-//! of a view gets there but through [`Sealing::seal`].
+//! of a view gets there but through [`Sealing::seal`]; and what is sealed on both sides is sealed
+//! afterwards, even if the policy, which may have come by the last merge, calls it public.
 
 mod lines;
 
 pub use lines::Markers;
 
+use std::collections::HashMap;
+
 use super::error::OpenError;
-use super::{Existing, Form, Opened, Sealed, Sealing, Stock, WholeBecause, is_whole};
+use super::{
+    Existing, FieldPath, Form, Opened, Sealed, Sealing, Standing, Stock, WholeBecause, inspect,
+    is_whole,
+};
 use crate::path::RelPath;
 
 /// The three versions of a file, as they stand in the store.
@@ -71,6 +77,9 @@ impl Sealing {
         let views = lines::merge(&base.view, &ours.view, &theirs.view, markers);
         if views.conflicts == 0 {
             let sealed = seal(&views.text, &stocks);
+            if self.lays_open(file, &sealed, versions) {
+                return Ok(merge_sealed(versions, markers));
+            }
             if !is_torn(&sealed, &all) {
                 return Ok(Merged { stored: sealed.stored, conflict: false });
             }
@@ -79,11 +88,39 @@ impl Sealing {
         let ours = seal(&ours.view, &stocks);
         let theirs = seal(&theirs.view, &[&[&ours.stock], &stocks[..]].concat());
         let base = seal(&base.view, &[&[&ours.stock, &theirs.stock], &stocks[..]].concat());
-        if [&ours, &theirs, &base].iter().any(|sealed| sealed.form == Form::Whole) {
+        let anew = [&ours, &theirs, &base];
+        if anew.iter().any(|sealed| self.lays_open(file, sealed, versions)) {
+            return Ok(merge_sealed(versions, markers));
+        }
+        if anew.iter().any(|sealed| sealed.form == Form::Whole) {
             return Ok(side_by_side(&ours.stored, &theirs.stored, markers));
         }
         let texts = Versions { base: &base.stored, ours: &ours.stored, theirs: &theirs.stored };
         Ok(Merged { conflict: true, ..merge_sealed(&texts, markers) })
+    }
+
+    /// Whether something would stand in the clear that is sealed in both `ours` and `theirs`, or in
+    /// the one of them that has it.
+    fn lays_open(&self, file: &RelPath, sealed: &Sealed, versions: &Versions<'_>) -> bool {
+        let sides = [versions.ours, versions.theirs];
+        if sides.into_iter().any(is_whole) {
+            return sealed.form != Form::Whole;
+        }
+        let standings = |text: &[u8]| {
+            // Per path: how many stand in the clear, and how many do not.
+            let mut standings: HashMap<FieldPath, (usize, usize)> = HashMap::new();
+            for seen in inspect(&self.policy, &self.ledger, file, text).fields {
+                let (clear, hidden) = standings.entry(seen.path).or_default();
+                *(if seen.standing == Standing::Clear { clear } else { hidden }) += 1;
+            }
+            standings
+        };
+        let sides = sides.map(standings);
+        standings(&sealed.stored).into_iter().any(|(path, (clear, _))| {
+            let before = sides.each_ref().map(|side| side.get(&path).copied().unwrap_or_default());
+            let hidden = before.iter().any(|(_, hidden)| *hidden > 0);
+            hidden && before.iter().all(|(before, _)| *before < clear)
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 
 use toml_edit::{Document, Item, TableLike};
 
-use super::{Class, ClassReason, Classified, Policy};
+use super::{Class, Policy};
 use crate::format::{FieldPath, Format};
 use crate::path::RelPath;
 
@@ -38,20 +38,17 @@ impl Policy {
         }
         amended.push_str(&format!("\n[[file]]\npath = {}\n", quoted(&path)));
         // The rule that says how the file is read says so no more, once another matches after it.
-        if let Classified {
-            class: Class::Fields(format), reason: ClassReason::Rule { .. }, ..
-        } = self.classify(file)
-        {
-            let name = quoted(&format.to_string());
-            match format {
-                Format::Codec(_) => amended.push_str(&format!("format = {name}\n")),
-                Format::Pattern(pattern) => {
-                    let pattern = quoted(pattern.text());
-                    amended.push_str(&format!("format = {name}\npattern = {pattern}\n"));
-                }
-                // By its name, as before.
-                Format::ByContent(_) => {}
+        let by_name = Format::by_file_name(file.name().as_bytes());
+        match self.classify(file).class {
+            Class::Fields(format) if by_name.as_ref() == Some(&format) => {}
+            Class::Fields(format @ Format::Codec(_)) => {
+                amended.push_str(&format!("format = {}\n", quoted(&format.to_string())));
             }
+            Class::Fields(Format::Pattern(pattern)) => {
+                let pattern = quoted(pattern.text());
+                amended.push_str(&format!("format = \"regex\"\npattern = {pattern}\n"));
+            }
+            _ => {}
         }
         amended.push_str(&format!("public = [{field}]\n"));
         Ok(amended)

@@ -169,3 +169,31 @@ fn what_cannot_be_opened_is_an_error_and_merges_as_it_stands() {
     let view = BASE.replace("canary-base", "canary-ours").replace("'a'", "'b'");
     assert_eq!(sealing.view("x.toml", &merged.stored), view);
 }
+
+#[test]
+fn a_policy_that_calls_a_sealed_value_public_lays_nothing_open() {
+    let loose = ruled("[[file]]\npath = \"*\"\npublic = [\"**\"]\n");
+    let ours = BASE.replace("'a'", "'b'");
+    for theirs in [BASE.to_owned() + "port = 25\n", BASE.replace("'a'", "'c'")] {
+        let texts = hosts("x.toml", [BASE, &ours, &theirs], [&builtin(); 2]);
+        merge(&loose, "x.toml", &texts);
+    }
+    let whole = ruled("[[file]]\npath = \"*\"\nseal = \"whole\"\n");
+    let texts = hosts("x.toml", [BASE, &ours, &(BASE.to_owned() + "port = 25\n")], [&whole; 2]);
+    merge(&loose, "x.toml", &texts);
+    merge(&ruled("[[file]]\npath = \"*\"\nseal = \"none\"\n"), "x.toml", &texts);
+}
+
+#[test]
+fn what_was_made_public_on_one_side_stays_so() {
+    let public = ruled("[[file]]\npath = \"*\"\npublic = [\"mail.token\"]\n");
+    let view = BASE.replace("canary-mail", "smtp");
+    let base = builtin().sealed("x.toml", &view, &[]);
+    let ours = public.sealed("x.toml", &view, &[&base.stock]).stored;
+    let edited = view.replace("'a'", "'b'");
+    let theirs = builtin().sealed("x.toml", &edited, &[&base.stock]).stored;
+    let merged = merge(&public, "x.toml", &[base.stored, ours, theirs]);
+    assert!(!merged.conflict);
+    let text = String::from_utf8(merged.stored).unwrap();
+    assert!(text.starts_with("host = 'b'\n") && text.contains("token = 'smtp'\n"), "{text}");
+}
