@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 pub use error::{Cause, OpenError};
 pub use inspect::{Finding, Inspection, Standing, field_value, holds_secret, inspect};
-pub use merge::{Markers, Merged, Versions, merge_sealed};
+pub use merge::{Markers, Merged, Versions, is_binary, merge_sealed};
 pub use open::Opened;
 pub use rebind::{Rebound, Was};
 pub use replace::FieldError;

@@ -65,8 +65,8 @@ impl Edit {
 
     /// The room, in which the editor runs on demand.
     fn room(&self, one: &One, point: &Path) -> Result<Room> {
-        let editor = ["VISUAL", "EDITOR"].into_iter().filter_map(std::env::var_os);
-        let editor = editor.filter(|editor| !editor.is_empty()).next().unwrap_or("vi".into());
+        let mut named = ["VISUAL", "EDITOR"].into_iter().filter_map(std::env::var_os);
+        let editor = named.find(|editor| !editor.is_empty()).unwrap_or("vi".into());
         let variables = self.keys.sources(one.store().path())?.variables();
         let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
         let work = |room: &Path| {

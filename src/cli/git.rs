@@ -6,8 +6,10 @@
 
 mod block;
 pub(super) mod check;
+mod hook;
 pub(super) mod merge;
 pub(super) mod setup;
+mod step;
 pub(super) mod textconv;
 
 use std::ffi::{OsStr, OsString};
@@ -117,6 +119,12 @@ fn line(mut text: Vec<u8>) -> Vec<u8> {
 /// What stands before each NUL.
 fn records(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split_inclusive(|byte| *byte == 0).filter_map(|record| record.strip_suffix(b"\0"))
+}
+
+/// This very program, for the shell.
+fn program() -> Result<Vec<u8>> {
+    let path = std::env::current_exe().map_err(Failure::io("/proc/self/exe"))?;
+    Ok(quoted(path.as_os_str()))
 }
 
 /// A word for the shell.

@@ -51,10 +51,8 @@ impl MakePublic {
     pub(super) fn run(self) -> Result {
         let field = parse_field(&self.field)?;
         let one = One::of(&self.file)?;
-        let (sealing, _lock) = one.begin(&self.keys)?;
-        let stored = one.read()?;
         let shown = self.file.display();
-        let Some(plan) = Plan::make(&one, &sealing, &stored, &field)? else {
+        let Some(plan) = Plan::make(&one, &one.sealing(&self.keys)?, &one.read()?, &field)? else {
             say(format_args!("{shown}: {field}: stands in the clear already"))?;
             return Ok(Outcome::Done);
         };
@@ -68,7 +66,12 @@ impl MakePublic {
             say(format_args!("nothing was changed"))?;
             return Ok(Outcome::NotClean);
         }
-        plan.carry_out(&one, &sealing, &stored, &field)?;
+        // Once more, with the store for ourselves: it was not, while the user thought.
+        let (sealing, _lock) = one.begin(&self.keys)?;
+        let stored = one.read()?;
+        if let Some(plan) = Plan::make(&one, &sealing, &stored, &field)? {
+            plan.carry_out(&one, &sealing, &stored)?;
+        }
         // What an auditor looks for, until there is a log of its own for it.
         let user = rustix::process::getuid().as_raw();
         log::warn!("made public by user {user}: {shown}: {field}");
@@ -94,13 +97,11 @@ impl Plan {
         if places.is_empty() {
             return Err(refuse("there is none, or the file is not read field by field"));
         }
-        for seen in &places {
-            match &seen.verdict.reason {
-                reason @ (Reason::Value(_) | Reason::LooksSealed) => {
-                    return Err(refuse(&format!("cannot be made public: {reason}")));
-                }
-                _ => {}
-            }
+        let mut reasons = places.iter().map(|seen| &seen.verdict.reason);
+        let is_credential =
+            |reason: &&Reason| matches!(reason, Reason::Value(_) | Reason::LooksSealed);
+        if let Some(reason) = reasons.find(is_credential) {
+            return Err(refuse(&format!("cannot be made public: {reason}")));
         }
         let stood = inspect(&sealing.policy, &sealing.ledger, &one.file, stored);
         let is_open = |seen: &Finding| seen.standing == Standing::Clear;
@@ -131,13 +132,7 @@ impl Plan {
     }
 
     /// The policy first: without it the next save would seal the field again.
-    fn carry_out(
-        &self,
-        one: &One,
-        before: &Sealing,
-        stored: &[u8],
-        field: &FieldPath,
-    ) -> Result<()> {
+    fn carry_out(&self, one: &One, before: &Sealing, stored: &[u8]) -> Result<()> {
         if let Some(text) = &self.policy {
             let path = one.store().path().join(CONTROL_DIR).join("policy.toml");
             let written = one.store().write_state("policy.toml", text.as_bytes());
@@ -152,9 +147,7 @@ impl Plan {
             }
             let sealed = seal(one, &self.sealing, now).map_err(|_| Trouble::Busy)?;
             Ok((Some(sealed.stored).filter(|new| new != now), ()))
-        })?;
-        log::debug!("{}: {field}: laid open", one.file);
-        Ok(())
+        })
     }
 }
 

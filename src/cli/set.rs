@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::error::Failure;
+use super::offline::keep_secrets_in_memory;
 use super::one::One;
 use super::open::{KeyArguments, remember_key};
 use super::output::say;
@@ -52,17 +53,18 @@ impl Set {
     pub(super) fn run(self) -> Result {
         let field = parse_field(&self.field)?;
         let one = One::of(&self.file)?;
-        let (mut sealing, _lock) = one.begin(&self.keys)?;
+        // Before the store is ours: somebody may be typing.
+        keep_secrets_in_memory();
         let input = standard_input()?;
+        let (mut sealing, _lock) = one.begin(&self.keys)?;
         let value = if self.keep_newline { &input[..] } else { without_line_end(&input) };
         let view = one.open(&sealing, &one.read()?)?.view;
         let view = self.with_value(&one, &sealing, &view, &field, value)?;
 
         let seen = inspect(&sealing.policy, &sealing.ledger, &one.file, &view);
         let mut places = seen.fields.iter().filter(|seen| is_meant(seen, &field));
-        let public = places.clone().map(|seen| &seen.verdict.reason);
-        let public = public.filter(|reason| reason.is_rule()).cloned().next();
-        let public = public.filter(|reason| matches!(reason, Reason::Rule { secret: false, .. }));
+        let is_public = |reason: &&Reason| matches!(reason, Reason::Rule { secret: false, .. });
+        let public = places.clone().map(|seen| &seen.verdict.reason).find(is_public).cloned();
         if public.is_none() && places.any(|seen| seen.verdict.secret != Secret::All) {
             one.enter(&mut sealing, std::slice::from_ref(&field))?;
         }

@@ -164,6 +164,6 @@ fn is_torn(merged: &Sealed, versions: &[&Opened]) -> bool {
 }
 
 /// What git takes for binary: a zero byte near the beginning.
-fn is_binary(text: &[u8]) -> bool {
+pub fn is_binary(text: &[u8]) -> bool {
     text[..text.len().min(8000)].contains(&0)
 }

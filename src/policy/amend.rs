@@ -1,6 +1,8 @@
 //! A policy's text with one more word in it: that a field is public. Everything else stays, comments
 //! and order too.
 
+use std::os::unix::ffi::OsStrExt;
+
 use toml_edit::{Document, Item, TableLike};
 
 use super::{Class, Policy};

@@ -4,10 +4,9 @@
 //! cannot make anybody run something; what runs a program stands in this clone's own configuration
 //! and hooks. A second run changes nothing, and nothing of the user's is overwritten.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -16,7 +15,8 @@ use super::super::error::Failure;
 use super::super::open::{KeyArguments, is_mount};
 use super::super::output::say;
 use super::super::{Outcome, Result};
-use super::{DRIVER, Repository, STORE_KEY, block, output, quoted};
+use super::step::{Act, Step, configure, tell};
+use super::{DRIVER, Repository, STORE_KEY, block, hook, program, quoted};
 use crate::instance::Instance;
 use crate::path::RelPath;
 use crate::store::{CONTROL_DIR, is_version_control};
@@ -46,28 +46,6 @@ const ATTRIBUTES: &str = "* diff=confseal merge=confseal\n\
 
 /// What belongs to one host.
 const IGNORED: &str = "/.confseal/lock\n/.confseal/kept/\n.confseal-tmp.*\n";
-
-/// The second line of the hook: how we know it again.
-const HOOK_MARK: &str = "# confseal git-setup wrote this: no secret is committed in the clear.";
-
-/// Something to be done, in words and in deed.
-struct Step {
-    what: String,
-    act: Act,
-}
-
-enum Act {
-    Write {
-        path: PathBuf,
-        content: Vec<u8>,
-        mode: u32,
-    },
-    Remove(PathBuf),
-    /// `git config` with these arguments.
-    Configure(Vec<OsString>),
-    /// Only to be said.
-    Tell,
-}
 
 impl GitSetup {
     pub(in crate::cli) fn run(mut self) -> Result {
@@ -119,7 +97,7 @@ impl GitSetup {
                 steps.push(configure(what, ["--replace-all".into(), key.into(), value]));
             }
         }
-        steps.extend(hook(repository)?);
+        steps.extend(hook::install(repository)?);
         Ok(steps)
     }
 
@@ -134,7 +112,6 @@ impl GitSetup {
         let program = program()?;
         let textconv = [&program[..], b" git-textconv", &keys].concat();
         let driver = [&program[..], b" git-merge", &keys].concat();
-        // Git takes `%` for one of its own marks.
         let mut driver = with_percents_doubled(&driver);
         driver.extend_from_slice(b" -- %O %A %B %L %P %S %X %Y");
         let setting = |key: &str, value: Vec<u8>| (key.to_owned(), OsString::from_vec(value));
@@ -173,12 +150,7 @@ impl GitSetup {
     }
 }
 
-/// This program, for the shell.
-fn program() -> Result<Vec<u8>> {
-    let path = std::env::current_exe().map_err(Failure::io("/proc/self/exe"))?;
-    Ok(quoted(path.as_os_str()))
-}
-
+/// Git takes a single one for the beginning of a mark of its own.
 fn with_percents_doubled(text: &[u8]) -> Vec<u8> {
     let mut doubled = Vec::with_capacity(text.len());
     for byte in text {
@@ -188,14 +160,6 @@ fn with_percents_doubled(text: &[u8]) -> Vec<u8> {
         }
     }
     doubled
-}
-
-fn configure<const N: usize>(what: String, arguments: [OsString; N]) -> Step {
-    Step { what: format!("git config: {what}"), act: Act::Configure(arguments.into()) }
-}
-
-fn tell(what: String) -> Step {
-    Step { what, act: Act::Tell }
 }
 
 /// The stores meant by `dir`: the one that holds it; else those below it; else itself.
@@ -241,51 +205,6 @@ fn stores_below(dir: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// Where the pre-commit hook stands, and whether it is this clone's own affair.
-fn hook_path(repository: &Repository) -> Result<(PathBuf, bool)> {
-    let scope = repository.git(["config", "--show-scope", "--get", "core.hooksPath"]).output();
-    let scope = scope.map_err(Failure::io("git"))?.stdout;
-    let shared = ["global", "system"].iter().any(|shared| scope.starts_with(shared.as_bytes()));
-    Ok((repository.git_path("hooks")?.join("pre-commit"), !shared))
-}
-
-fn hook(repository: &Repository) -> Result<Option<Step>> {
-    let call = [&program()?[..], b" git-check"].concat();
-    let content = [b"#!/bin/sh\n", HOOK_MARK.as_bytes(), b"\nexec ", &call, b"\n"].concat();
-    let (path, own) = hook_path(repository)?;
-    let shown = path.display();
-    let line = String::from_utf8_lossy(&call);
-    let before = read_if_there(&path)?;
-    Ok(match before {
-        Some(before) if before == content => None,
-        // Somebody did as we said.
-        Some(before) if memchr::memmem::find(&before, &call).is_some() && !is_ours(&before) => None,
-        Some(before) if !is_ours(&before) => {
-            Some(tell(format!("{shown}: left as it is; add this line to it:\n  {line} || exit")))
-        }
-        None if !own => Some(tell(format!(
-            "{shown}: serves other repositories too; to have a hook there, make it with this line:\n\
-             \x20 {line} || exit"
-        ))),
-        Some(_) | None => {
-            let what = format!("{shown}: refuses a commit with a secret in the clear");
-            Some(Step { what, act: Act::Write { path, content, mode: 0o777 } })
-        }
-    })
-}
-
-fn is_ours(hook: &[u8]) -> bool {
-    hook.split(|byte| *byte == b'\n').nth(1) == Some(HOOK_MARK.as_bytes())
-}
-
-fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
-    match fs::read(path) {
-        Ok(content) => Ok(Some(content)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Failure::io(path)(error)),
-    }
-}
-
 /// What takes this clone back to where it was. The committed files serve other clones.
 fn undo(repository: &Repository, stores: &[RelPath]) -> Result<Vec<Step>> {
     let mut steps = Vec::new();
@@ -304,13 +223,7 @@ fn undo(repository: &Repository, stores: &[RelPath]) -> Result<Vec<Step>> {
                 steps.push(configure(what, ["--remove-section".into(), section.into()]));
             }
         }
-        let (path, _) = hook_path(repository)?;
-        if read_if_there(&path)?.is_some_and(|hook| is_ours(&hook)) {
-            steps.push(Step {
-                what: format!("{}: removed", path.display()),
-                act: Act::Remove(path),
-            });
-        }
+        steps.extend(hook::remove(repository)?);
     }
     if !steps.is_empty() {
         steps.push(tell(
@@ -320,41 +233,4 @@ fn undo(repository: &Repository, stores: &[RelPath]) -> Result<Vec<Step>> {
         ));
     }
     Ok(steps)
-}
-
-impl Act {
-    fn perform(self, repository: &Repository) -> Result<()> {
-        match self {
-            Act::Write { path, content, mode } => write(&path, &content, mode),
-            Act::Remove(path) => fs::remove_file(&path).map_err(Failure::io(path)),
-            Act::Configure(arguments) => {
-                let all = [OsStr::new("config"), OsStr::new("--local")].map(OsStr::to_owned);
-                output(repository.git(all.into_iter().chain(arguments))).map(drop)
-            }
-            Act::Tell => Ok(()),
-        }
-    }
-}
-
-/// In one step: git may read the file at any time.
-fn write(path: &Path, content: &[u8], mode: u32) -> Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(directory).map_err(Failure::io(directory))?;
-    let draft = directory.join(format!(".confseal-tmp.git-setup.{}", std::process::id()));
-    let written =
-        fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&draft).and_then(
-            |mut file| {
-                std::io::Write::write_all(&mut file, content)?;
-                // A file that stands keeps its mode.
-                if let Ok(metadata) = path.metadata() {
-                    file.set_permissions(metadata.permissions())?;
-                }
-                file.sync_all()?;
-                fs::rename(&draft, path)
-            },
-        );
-    written.map_err(|error| {
-        let _ = fs::remove_file(&draft);
-        Failure::io(path)(error)
-    })
 }

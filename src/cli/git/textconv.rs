@@ -5,12 +5,14 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use sha2::{Digest, Sha256};
 
 use super::super::error::Failure;
 use super::super::offline::keep_secrets_in_memory;
 use super::super::open::KeyArguments;
 use super::super::{Outcome, Result};
 use super::{Repository, output, records, within};
+use crate::document::is_binary;
 use crate::path::RelPath;
 use crate::secret::SecretBytes;
 
@@ -29,7 +31,13 @@ impl Textconv {
         let stored = fs::read(&self.file).map_err(Failure::io(&self.file))?;
         let sealed = memchr::memmem::find(&stored, b"ENC:").is_some();
         let view = if sealed { self.open(&stored) } else { None };
-        let written = io::stdout().lock().write_all(view.as_deref().unwrap_or(&stored));
+        let view = view.as_deref().unwrap_or(&stored);
+        let mut out = io::stdout().lock();
+        let written = match is_binary(view) {
+            // Git would show it as if it were text.
+            true => writeln!(out, "{}", in_short(view)),
+            false => out.write_all(view),
+        };
         written.map_err(Failure::io("standard output"))?;
         Ok(Outcome::Done)
     }
@@ -63,6 +71,13 @@ impl Textconv {
         }
         None
     }
+}
+
+/// Enough to see whether it changed.
+fn in_short(view: &[u8]) -> String {
+    let digest = Sha256::digest(view);
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("binary, {} bytes, SHA-256 {digest}", view.len())
 }
 
 /// The paths below the top of the work tree that `file` may be a version of. Git says no more than
