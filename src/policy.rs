@@ -16,6 +16,7 @@ mod ledger;
 mod names;
 mod parse;
 mod pattern;
+mod places;
 mod reason;
 mod rules;
 mod value;
@@ -31,6 +32,7 @@ pub use judge::{FieldRules, Secret, Verdict};
 pub use ledger::{Ledger, LedgerError};
 pub use names::Named;
 pub use parse::PolicyError;
+pub use places::{Places, PlacesError};
 pub use reason::Reason;
 pub use value::{Credential, Harmless};
 

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
+use super::import::LookArguments;
 use super::offline::{Found, places};
 use super::open::rules;
 use super::output::{count, say, say_json};
 use super::trouble::{Trouble, Troubles};
 use super::{Outcome, Result};
-use crate::document::{Form, Inspection, Standing, inspect, is_whole};
+use crate::document::{Form, Imports, Inspection, Standing, inspect_with, is_whole};
 use crate::policy::{Class, Ledger, Policy};
 
 /// Tell whether a secret stands in the clear: exit code 1, and a list, if one does
@@ -24,6 +25,8 @@ pub(super) struct Check {
     /// For scripts: what was found as JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    look: LookArguments,
 }
 
 /// A secret in the clear.
@@ -42,11 +45,12 @@ impl Check {
         let mut files = 0;
         for place in places(&self.paths)? {
             let (policy, ledger) = rules(&place.store)?;
+            let imports = self.look.imports(place.store.path())?;
             place.each_file(&mut |found| {
                 files += 1;
                 match found.read() {
                     Ok(text) => {
-                        exposed.extend(exposed_in(&policy, &ledger, found, &text));
+                        exposed.extend(exposed_in(&policy, &ledger, &imports, found, &text));
                         if found.is_unread_configuration(&policy) && !is_whole(&text) {
                             unread.push(found.shown.to_string_lossy().into_owned());
                         }
@@ -81,8 +85,14 @@ impl Check {
     }
 }
 
-fn exposed_in(policy: &Policy, ledger: &Ledger, found: &Found<'_>, text: &[u8]) -> Vec<Exposed> {
-    let seen = inspect(policy, ledger, found.file, text);
+fn exposed_in(
+    policy: &Policy,
+    ledger: &Ledger,
+    imports: &Imports,
+    found: &Found<'_>,
+    text: &[u8],
+) -> Vec<Exposed> {
+    let seen = inspect_with(policy, ledger, imports, found.file, text);
     let mut exposed = Vec::new();
     if let Some(reason) = whole_reason(policy, &seen, text) {
         exposed.push(Exposed { path: found.shown.clone(), field: None, reason });
@@ -90,6 +100,9 @@ fn exposed_in(policy: &Policy, ledger: &Ledger, found: &Found<'_>, text: &[u8]) 
     for field in &seen.fields {
         let reason = match field.standing {
             Standing::Malformed => "begins like a sealed value and is none".to_owned(),
+            Standing::Unimported(scheme) => format!(
+                "no token of confseal, but perhaps one of `{scheme}`, which no import names"
+            ),
             _ if field.is_exposed() => field.verdict.reason.to_string(),
             _ => continue,
         };

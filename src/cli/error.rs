@@ -3,10 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::document::OpenError;
+use super::import::EntryError;
+use crate::document::{ForeignKeyError, OpenError};
 use crate::fuse::mount::MountError;
 use crate::instance::InstanceError;
-use crate::keyring::{Fingerprint, KeyError, SourceError};
+use crate::keyring::{Fingerprint, KeyError, KeySource, SourceError};
 use crate::path::RelPath;
 use crate::policy::{LedgerError, PolicyError};
 use crate::store::LockError;
@@ -39,6 +40,24 @@ pub(super) enum Failure {
     /// An instance file.
     #[error(transparent)]
     Instance(#[from] InstanceError),
+    /// An entry that names tokens of another system.
+    #[error("{entry}: {error}")]
+    Import {
+        /// Which entry.
+        entry: String,
+        /// What is wrong with it.
+        error: EntryError,
+    },
+    /// What a source gave is no key of another system.
+    #[error("{entry}: {from}: {error}")]
+    ForeignKey {
+        /// Which entry.
+        entry: String,
+        /// The source.
+        from: KeySource,
+        /// What is wrong with the key.
+        error: ForeignKeyError,
+    },
     /// The policy of a store.
     #[error("{path}: {error}")]
     Policy {
@@ -116,9 +135,9 @@ impl Failure {
     pub(super) fn exit_code(&self) -> u8 {
         match self {
             Failure::Usage(_) => 2,
-            Failure::Source(_) | Failure::Key(_) => 3,
+            Failure::Source(_) | Failure::Key(_) | Failure::ForeignKey { .. } => 3,
             Failure::WrongKey { .. } => 4,
-            Failure::Instance(_) => 5,
+            Failure::Instance(_) | Failure::Import { .. } => 5,
             Failure::Policy { .. } | Failure::Ledger { .. } => 6,
             Failure::Io { .. } => 7,
             Failure::Locked { .. } | Failure::Mounted { .. } => 8,
@@ -158,6 +177,8 @@ impl Failure {
             Failure::Usage(_)
             | Failure::Key(_)
             | Failure::Instance(_)
+            | Failure::Import { .. }
+            | Failure::ForeignKey { .. }
             | Failure::Policy { .. }
             | Failure::Ledger { .. }
             | Failure::Io { .. }
