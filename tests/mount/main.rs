@@ -8,6 +8,7 @@ mod basics;
 mod behind;
 mod content;
 mod control;
+mod foreign;
 mod hot;
 mod limits;
 mod operations;
