@@ -3,10 +3,10 @@
 use super::import::{FileImports, Imports};
 use super::judge::judge;
 use super::{Form, is_whole, parts};
-use crate::format::{CodecId, Context, FieldPath, ParseError, Scanned, Site};
+use crate::format::{CodecId, Context, FieldPath, Format, ParseError, Scanned, Site};
 use crate::keyring::KeyId;
 use crate::path::RelPath;
-use crate::policy::{Class, Classified, FieldRules, Ledger, Policy, Secret, Verdict};
+use crate::policy::{Class, ClassReason, Classified, FieldRules, Ledger, Policy, Secret, Verdict};
 use crate::secret::SecretBytes;
 use crate::span::{Edit, splice};
 use crate::token::foreign::{Scheme, recognize};
@@ -134,6 +134,10 @@ pub fn inspect_with(
         Class::Unknown => seen.exposed_whole = holds_secret(policy, ledger, file, text),
         Class::Fields(format) => match format.scan(text) {
             Ok(Scanned { id, sites }) => {
+                if class.is_by_content() {
+                    seen.class.class = Class::Fields(Format::Codec(id));
+                    seen.class.reason = ClassReason::Content;
+                }
                 let rules = policy.fields(file, ledger);
                 let fields = fields(&rules, &imports.in_file(file), text, id, sites);
                 if fields.iter().any(|field| field.standing != Standing::Clear) {
@@ -142,6 +146,8 @@ pub fn inspect_with(
                 seen.fields = fields;
             }
             Err(_) if class.is_by_content() => {
+                seen.class.class = Class::Unknown;
+                seen.class.reason = ClassReason::Unruled;
                 seen.exposed_whole = holds_secret(policy, ledger, file, text);
             }
             Err(error) => {

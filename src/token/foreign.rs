@@ -13,7 +13,7 @@
 //! seal in here; a text that begins like a token of our own is never taken for a foreign one; no
 //! error and no `Debug` holds a key, or what a token holds.
 
-mod fernet;
+pub(in crate::token) mod fernet;
 mod gcm;
 mod key;
 mod text;

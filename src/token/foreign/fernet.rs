@@ -14,6 +14,8 @@ use sha2::Sha256;
 
 use crate::secret::SecretBytes;
 
+pub(in crate::token) type Cbc = cbc::Decryptor<Aes128>;
+
 const VERSION: u8 = 0x80;
 /// Version and time.
 const HEAD: usize = 9;
@@ -45,7 +47,7 @@ pub(super) fn open(key: &[u8; 32], token: &[u8]) -> Option<SecretBytes> {
     let (signed, mac) = token.split_last_chunk::<MAC>().filter(|_| is_well_formed(token))?;
     Hmac::<Sha256>::new_from_slice(sign).ok()?.chain_update(signed).verify(mac.into()).ok()?;
     let (iv, ciphertext) = signed[HEAD..].split_at(IV);
-    let cipher = cbc::Decryptor::<Aes128>::new_from_slices(encrypt, iv).ok()?;
+    let cipher = Cbc::new_from_slices(encrypt, iv).ok()?;
     let mut plain = SecretBytes::from(ciphertext);
     let length = cipher.decrypt_padded::<Pkcs7>(plain.as_mut_slice()).ok()?.len();
     plain.resize(length);

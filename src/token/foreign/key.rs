@@ -24,8 +24,9 @@ const LIBERTY_STOCK_KEY: &[u8] = b"3zTvzr3p67VC61jmV54rIYu1545x4TlY";
 const AIRIS_ROUNDS: u32 = 100_000;
 const AIRIS_SALT: &[u8] = b"airis-mcp-gateway-salt";
 
-/// How many derived keys are remembered. A store with more salts than that pays for deriving.
-const MOST_DERIVED: usize = 1024;
+/// How many derived keys are remembered: half a megabyte. A store with more salts than that pays
+/// for deriving.
+const MOST_DERIVED: usize = 4096;
 
 /// A key of another system. Opens, and cannot seal. Wiped when dropped, never printed.
 pub struct ForeignKey {
