@@ -129,10 +129,18 @@ impl FileImports<'_> {
         self.0.iter().any(|import| super::find(text, import.shape.prefix().as_bytes()).is_some())
     }
 
-    /// Whether one of their prefixes stands in `text`.
-    pub(super) fn have_prefix_in(&self, text: &[u8]) -> bool {
-        let prefixes = self.0.iter().map(|import| import.shape.prefix().as_bytes());
-        prefixes.filter(|prefix| !prefix.is_empty()).any(|it| super::find(text, it).is_some())
+    /// Whether a well-formed token with one of their prefixes stands in `text`, whatever is around
+    /// it.
+    pub(super) fn stand_in(&self, text: &[u8]) -> bool {
+        let shapes = self.0.iter().map(|import| &import.shape);
+        shapes.filter(|shape| !shape.prefix().is_empty()).any(|shape| {
+            memchr::memmem::find_iter(text, shape.prefix()).any(|at| {
+                let body = &text[at + shape.prefix().len()..];
+                let of_token = |b: &&u8| b.is_ascii_alphanumeric() || b"+/=-_".contains(b);
+                let end = at + shape.prefix().len() + body.iter().take_while(of_token).count();
+                shape.is_well_formed(&text[at..end])
+            })
+        })
     }
 
     fn claiming(&self, path: &FieldPath, value: &[u8]) -> impl Iterator<Item = &Import> {

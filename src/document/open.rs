@@ -129,10 +129,15 @@ impl Sealing {
         }
         match format.scan(stored) {
             Ok(scanned) => Ok(Some(scanned)),
-            // Someone's own text about tokens is not ours to refuse; a text with tokens that are
-            // ours to open is.
-            Err(_) if !holds(stored, FIELD_PREFIX) && !imports.have_prefix_in(stored) => Ok(None),
-            Err(error) => Err(OpenError::whole(Cause::Unreadable(error))),
+            Err(error) if holds(stored, FIELD_PREFIX) => {
+                Err(OpenError::whole(Cause::Unreadable(error)))
+            }
+            // Of a text that is told by its content nothing is known: it may have been saved so.
+            Err(error) if !format.is_by_content() && imports.stand_in(stored) => {
+                Err(OpenError::whole(Cause::Unreadable(error)))
+            }
+            // Someone's own text about tokens is not ours to refuse.
+            Err(_) => Ok(None),
         }
     }
 

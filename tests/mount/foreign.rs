@@ -93,6 +93,58 @@ fn an_app_reads_plaintext_and_a_rewrap_makes_the_tokens_ours() {
 }
 
 #[test]
+fn an_import_comes_and_goes_with_a_reload() {
+    let mut fixture = left();
+    let (store, mnt) = (fixture.store(), fixture.mnt());
+    let path = fixture.dir().join("shop.toml");
+    let instance = format!(
+        "store = '{}'\nmountpoint = '{}'\n[keys]\nmaster = '{}'\n",
+        store.display(),
+        mnt.display(),
+        fixture.source("master")
+    );
+    fs::write(&path, &instance).unwrap();
+    let name = path.display().to_string();
+    fixture.mount_with(&store, Some(&mnt), &["--instance", &name]);
+    assert_eq!(errno(fs::read(mnt.join("app.toml"))), Err(libc::EBADMSG));
+
+    let import =
+        format!("[[keys.import]]\nscheme = 'liberty'\nkey = '{}'\n", fixture.source("liberty"));
+    fs::write(&path, format!("{instance}{import}")).unwrap();
+    let (done, answer) = fixture.control("reload");
+    assert_eq!(done, Ok(()));
+    assert!(answer.contains("opened of other systems: liberty"), "{answer}");
+    assert_eq!(fixture.seen("conf/.env"), "# DB_PASSWORD=hunter2\nPORT=1\n");
+    let (_, answer) = fixture.control("rewrap app.toml");
+    assert!(answer.contains("1 imported from other systems"), "{answer}");
+
+    fs::write(&path, format!("{instance}{}", import.replace("liberty'\nkey", "vault'\nkey")))
+        .unwrap();
+    let (done, answer) = fixture.control("reload");
+    assert_eq!(done, Err(libc::EINVAL));
+    assert!(answer.contains("[[keys.import]] number 1 (vault): scheme: "), "{answer}");
+    assert_eq!(fixture.seen("conf/.env"), "# DB_PASSWORD=hunter2\nPORT=1\n", "nothing changed");
+
+    fs::write(&path, &instance).unwrap();
+    assert_eq!(fixture.control("reload").0, Ok(()));
+    assert_eq!(errno(fs::read(mnt.join("conf/.env"))), Err(libc::EBADMSG));
+    assert_eq!(fixture.seen("app.toml"), "port = 1\n[db]\npassword = \"hunter2\" # old\n");
+}
+
+#[test]
+fn a_key_from_a_variable_outlives_its_wiping() {
+    let mut fixture = left();
+    fixture.variable("LIBERTY_MASTER_KEY", LIBERTY_KEY);
+    let (store, mnt) = (fixture.store(), fixture.mnt());
+    let import = "scheme=liberty,key=env:LIBERTY_MASTER_KEY";
+    fixture.mount_with(&store, Some(&mnt), &["--import", import]);
+    let environment = fs::read(format!("/proc/{}/environ", fixture.pid())).unwrap();
+    assert!(!String::from_utf8_lossy(&environment).contains(LIBERTY_KEY));
+    assert_eq!(fixture.control("reload").0, Ok(()));
+    assert_eq!(fixture.seen("conf/.env"), "# DB_PASSWORD=hunter2\nPORT=1\n");
+}
+
+#[test]
 fn a_save_seals_what_it_leaves_unchanged_under_the_master_key() {
     let fixture = mounted();
     let mnt = fixture.mnt();

@@ -198,6 +198,8 @@ fn one_that_fails_names_field_and_scheme_and_not_the_value() {
     // A file that cannot be taken apart is not shown with its tokens in it.
     let torn = format!("a = \"enc::v1::{FERNET}\"\nb = ");
     assert!(matches!(cause(&sealing, "app.toml", &torn), Cause::Unreadable(_)));
+    let about = "how ENC: and enc::v1::TOKEN look\n";
+    assert_eq!(sealing.view("app.toml", about.as_bytes()), about);
 }
 
 #[test]
