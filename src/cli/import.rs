@@ -92,15 +92,18 @@ impl<'a> Entry<'a> {
     fn add(&mut self, part: &'a str) -> Result<(), EntryError> {
         let found = NAMES.into_iter().find_map(|name| Some((name, named(part, name)?)));
         let (name, value) = found.ok_or(EntryError::Syntax)?;
-        let place = match name {
-            "path" => return Ok(self.path.push(value.to_owned())),
-            "field" => return Ok(self.field.push(value.to_owned())),
-            "scheme" => &mut self.scheme,
-            "key" => &mut self.key,
-            "prefix" => &mut self.prefix,
-            _ => &mut self.encoding,
+        let replaced = match name {
+            "scheme" => self.scheme.replace(value),
+            "key" => self.key.replace(value),
+            "prefix" => self.prefix.replace(value),
+            "encoding" => self.encoding.replace(value),
+            list => {
+                let list = if list == "path" { &mut self.path } else { &mut self.field };
+                list.push(value.to_owned());
+                None
+            }
         };
-        match place.replace(value) {
+        match replaced {
             Some(_) => Err(EntryError::Twice(name)),
             None => Ok(()),
         }

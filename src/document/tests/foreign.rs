@@ -3,6 +3,10 @@
 
 use std::sync::Arc;
 
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::identity::document;
 use super::*;
 use crate::document::{
     Cause, ForeignError, ForeignKey, Import, Scheme, Standing, WholeBecause, inspect, inspect_with,
@@ -283,4 +287,48 @@ fn our_own_tokens_stay_ours_whatever_is_imported() {
     assert_eq!(tokens(&sealing.opened("x.toml", &sealed.stored).stock).len(), 1);
     let rewrapped = sealing.rewrap(&path("x.toml"), &sealed.stored, true).unwrap();
     assert_eq!((rewrapped.tokens, rewrapped.imported), (1, 0));
+}
+
+/// As many words as possible read as tokens: Fernet's and bare AES-GCM in every field.
+fn greedy() -> Sealing {
+    let everywhere = Places::parse(&["**".into()], &["**".into()]).unwrap();
+    let key = Arc::new(ForeignKey::parse(Scheme::AesGcm, &b"0123".repeat(16)).unwrap());
+    let gcm = Import::new(Scheme::AesGcm, None, None, everywhere).unwrap().with_key(key);
+    let fernet = import(Scheme::Fernet, FERNET_KEY, &["**"], &["**"]);
+    importing([liberty(), fiestaboard(), fernet, gcm])
+}
+
+fn returns(file: &str, view: &[u8], existing: Existing) -> Result<(), TestCaseError> {
+    let (sealing, file) = (greedy(), path(file));
+    let sealed = sealing.seal(&file, view, &[], existing);
+    let opened = sealing.open(&file, &sealed.stored);
+    let opened = opened.map_err(|error| {
+        TestCaseError::fail(format!("{error}\n{}", sealed.stored.escape_ascii()))
+    })?;
+    prop_assert_eq!(opened.view.escape_ascii().to_string(), view.escape_ascii().to_string());
+    prop_assert_eq!(opened.stock.foreign().count(), 0);
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_document_comes_back_whatever_is_imported((file, view) in document()) {
+        returns(file, view.as_bytes(), Existing::Sealed)?;
+    }
+
+    #[test]
+    fn any_bytes_come_back_whatever_is_imported(
+        front in select(vec!["", "ENC:", "enc::v1::", "gAAAA", "A=enc::v1::", "a = \"gAAAA", "# "]),
+        bytes in prop::collection::vec(
+            prop_oneof![select(b"\"'#=:,[]{}\\\n -0aAENC:v1".to_vec()), any::<u8>()], 0..60),
+        plain: bool,
+    ) {
+        let view = [front.as_bytes(), &bytes].concat();
+        let existing = if plain { Existing::Plain } else { Existing::Sealed };
+        for file in ["x.toml", "x.json", "x.env", "x.conf", "x.cfg", "id_rsa", "unknown"] {
+            returns(file, &view, existing)?;
+        }
+    }
 }

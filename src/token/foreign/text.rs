@@ -13,9 +13,9 @@ pub(super) fn base64url(text: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn decode<E: Encoding>(text: &[u8]) -> Option<Vec<u8>> {
-    let body = text.trim_ascii_end().strip_suffix(b"==").or_else(|| text.strip_suffix(b"="));
+    let body = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"="));
     // Padding fills up to four characters, or there is none.
-    if text.trim_ascii_end().len() != text.len() || (body.is_some() && text.len() % 4 != 0) {
+    if body.is_some() && !text.len().is_multiple_of(4) {
         return None;
     }
     E::decode_vec(std::str::from_utf8(body.unwrap_or(text)).ok()?).ok()
@@ -25,7 +25,7 @@ fn decode<E: Encoding>(text: &[u8]) -> Option<Vec<u8>> {
 pub(super) fn hex(text: &[u8]) -> Option<Vec<u8>> {
     let digit = |byte: u8| (byte as char).to_digit(16).map(|digit| digit as u8);
     let pair = |pair: &[u8]| Some(digit(pair[0])? << 4 | digit(pair[1])?);
-    (text.len() % 2 == 0).then(|| text.chunks_exact(2).map(pair).collect()).flatten()
+    text.len().is_multiple_of(2).then(|| text.chunks_exact(2).map(pair).collect()).flatten()
 }
 
 /// `text` less the white space that a folded line leaves.
