@@ -95,7 +95,10 @@ fn a_look_needs_no_key_and_tells_foreign_tokens_from_secrets_in_the_clear() {
     said.says(&["perhaps one of `liberty`, which no import names"]);
     let look =
         ["--import", "scheme=liberty", "--import", "scheme=fernet,path=api.json,field=keys.*"];
-    scene.run(&[&["check", "store"], &look[..]].concat()).code(0);
+    let said = scene.run(&[&["check", "store"], &look[..]].concat()).code(0);
+    said.complains(&["foreign, scheme fernet: 1 field", "foreign, scheme liberty: 1 field"]);
+    let said = scene.run(&[&["check", "store", "--json"], &look[..]].concat()).code(0);
+    said.says(&["\"foreign\": {", "\"liberty\": 1"]);
     let said = scene.run(&[&["explain", "store/app.toml"], &look[..]].concat()).code(0);
     said.says(&["foreign, scheme liberty", "secret"]);
     let said = scene.run(&[&["explain", "store/api.json", "--json"], &look[..]].concat()).code(0);
