@@ -3,11 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::import::EntryError;
-use crate::document::{ForeignKeyError, OpenError};
+use super::import::{EntryError, ImportKeyError};
+use crate::document::OpenError;
 use crate::fuse::mount::MountError;
 use crate::instance::InstanceError;
-use crate::keyring::{Fingerprint, KeyError, KeySource, SourceError};
+use crate::keyring::{Fingerprint, KeyError, SourceError};
 use crate::path::RelPath;
 use crate::policy::{LedgerError, PolicyError};
 use crate::store::LockError;
@@ -48,15 +48,13 @@ pub(super) enum Failure {
         /// What is wrong with it.
         error: EntryError,
     },
-    /// What a source gave is no key of another system.
-    #[error("{entry}: {from}: {error}")]
-    ForeignKey {
+    /// The key of another system could not be had.
+    #[error("{entry}: {error}")]
+    ImportKey {
         /// Which entry.
         entry: String,
-        /// The source.
-        from: KeySource,
-        /// What is wrong with the key.
-        error: ForeignKeyError,
+        /// Why.
+        error: ImportKeyError,
     },
     /// The policy of a store.
     #[error("{path}: {error}")]
@@ -135,7 +133,7 @@ impl Failure {
     pub(super) fn exit_code(&self) -> u8 {
         match self {
             Failure::Usage(_) => 2,
-            Failure::Source(_) | Failure::Key(_) | Failure::ForeignKey { .. } => 3,
+            Failure::Source(_) | Failure::Key(_) | Failure::ImportKey { .. } => 3,
             Failure::WrongKey { .. } => 4,
             Failure::Instance(_) | Failure::Import { .. } => 5,
             Failure::Policy { .. } | Failure::Ledger { .. } => 6,
@@ -178,7 +176,7 @@ impl Failure {
             | Failure::Key(_)
             | Failure::Instance(_)
             | Failure::Import { .. }
-            | Failure::ForeignKey { .. }
+            | Failure::ImportKey { .. }
             | Failure::Policy { .. }
             | Failure::Ledger { .. }
             | Failure::Io { .. }

@@ -14,7 +14,9 @@ use clap::Args;
 use super::Result;
 use super::error::Failure;
 use super::open::KeyArguments;
-use crate::document::{Encoding, ForeignKey, Import, ImportError, Imports, Scheme};
+use crate::document::{
+    Encoding, ForeignKey, ForeignKeyError, Import, ImportError, Imports, Scheme,
+};
 use crate::instance;
 use crate::keyring::{KeySource, SourceError};
 use crate::policy::{Places, PlacesError};
@@ -56,6 +58,17 @@ pub(super) enum EntryError {
     /// The parts do not go together.
     #[error(transparent)]
     Import(#[from] ImportError),
+}
+
+/// Why the key of another system could not be had.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ImportKeyError {
+    /// Its source gave nothing.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// What its source gave is no key of the scheme.
+    #[error("{0}: {1}")]
+    Key(KeySource, #[source] ForeignKeyError),
 }
 
 /// The parts of one entry, as text.
@@ -187,22 +200,25 @@ pub(super) fn read(sources: &[ImportSource], known: &mut ForeignKeysRead) -> Res
         let same = |(other, of, _): &&(KeySource, Scheme, _)| other == source && *of == scheme;
         let key = match before.iter().find(same).filter(|_| wiped) {
             Some((_, _, key)) => key.clone(),
-            None => match source.read_text() {
-                Ok(text) => Arc::new(ForeignKey::parse(scheme, &text).map_err(|error| {
-                    Failure::ForeignKey { entry: entry.clone(), from: source.clone(), error }
-                })?),
-                Err(error) if error.is_absence() => {
+            None => match read_key(scheme, source) {
+                Ok(key) => Arc::new(key),
+                Err(ImportKeyError::Source(error)) if error.is_absence() => {
                     log::warn!("{entry}: {error}");
                     imports.push(import.clone());
                     continue;
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(Failure::ImportKey { entry: entry.clone(), error }),
             },
         };
         known.push((source.clone(), scheme, key.clone()));
         imports.push(import.clone().with_key(key));
     }
     Ok(imports.into_iter().collect())
+}
+
+fn read_key(scheme: Scheme, source: &KeySource) -> Result<ForeignKey, ImportKeyError> {
+    let text = source.read_text()?;
+    ForeignKey::parse(scheme, &text).map_err(|error| ImportKeyError::Key(source.clone(), error))
 }
 
 /// For verbs that only look: what tokens of other systems are like.
