@@ -168,7 +168,10 @@ fn reason(field: &Finding) -> String {
 fn file_json(file: &str, class: &Classified, form: &str) -> Value {
     let line = match &class.reason {
         ClassReason::Rule { line, .. } => Some(line),
-        ClassReason::Name | ClassReason::Unruled => None,
+        ClassReason::Name
+        | ClassReason::Unruled
+        | ClassReason::Accepted { .. }
+        | ClassReason::Apart { .. } => None,
     };
     json!({
         "file": file,

@@ -23,9 +23,7 @@ fn directory_by(
     variable: &dyn Fn(&str) -> Option<OsString>,
 ) -> Option<PathBuf> {
     // A relative path would mean another place wherever the program is started.
-    let absolute = |name: &str| {
-        variable(name).map(PathBuf::from).filter(|path| path.is_absolute())
-    };
+    let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
     if let Some(base) = absolute(STATE_VARIABLE) {
         return Some(base.join(name));
     }
@@ -44,7 +42,8 @@ fn directory_by(
 /// run us, is not ours.
 fn unit_directory(list: &OsStr) -> Option<PathBuf> {
     let is_ours = |path: &PathBuf| {
-        path.is_absolute() && path.parent().and_then(Path::file_name) == Some(OsStr::new("confseal"))
+        path.is_absolute()
+            && path.parent().and_then(Path::file_name) == Some(OsStr::new("confseal"))
     };
     std::env::split_paths(list).find(is_ours)
 }

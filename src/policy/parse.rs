@@ -4,6 +4,7 @@
 mod suggest;
 
 use std::fmt;
+use std::sync::Arc;
 
 use toml_edit::{Document, Item, TableLike, Value};
 
@@ -41,6 +42,8 @@ impl std::error::Error for PolicyError {}
 /// What a policy says, before it is put to use.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Parsed {
+    /// Verbatim; empty for the built-in policy.
+    pub text: Arc<str>,
     pub rules: Vec<Rule>,
     pub names: Names,
     pub padding: Option<usize>,
@@ -80,7 +83,7 @@ impl Reader<'_> {
             self.edition(defaults, "defaults", "the built-in lists are at edition 1")?;
         }
         self.known_keys(table, POLICY_KEYS, "")?;
-        let mut parsed = Parsed::default();
+        let mut parsed = Parsed { text: self.text.into(), ..Parsed::default() };
         if let Some(padding) = table.get("padding") {
             parsed.padding = Some(self.padding(padding)?);
         }
