@@ -12,6 +12,7 @@ mod mount;
 mod offline;
 mod open;
 mod output;
+mod pinned;
 mod rewrap;
 mod seal;
 mod status;

@@ -48,6 +48,7 @@ pub use rules::{Reload, Reloaded};
 pub use trouble::Trouble;
 
 use crate::document::Sealing;
+use crate::pins::Pins;
 use crate::store::{Dir, Metadata, Store};
 pub use crate::store::{FileKind, RenameFlags, Time};
 
@@ -100,6 +101,8 @@ pub struct Options {
     pub give_away: bool,
     /// Where the store can be reached while the mount covers it.
     pub store_at: Option<PathBuf>,
+    /// Where this machine remembers what it accepted of the store; `None` where it cannot.
+    pub pins: Option<Arc<Pins>>,
 }
 
 impl Default for Options {
@@ -111,6 +114,7 @@ impl Default for Options {
             commit_after: Duration::from_secs(5),
             give_away: false,
             store_at: None,
+            pins: None,
         }
     }
 }

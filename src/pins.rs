@@ -141,9 +141,13 @@ impl Pins {
     }
 
     fn replace(&self, name: &str, content: &[u8]) -> io::Result<()> {
-        // One name for all: what a crash left is written over by the next.
+        // One name for all: what a crash left goes when the next comes.
         let draft = format!("{name}.new");
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW;
+        match rustix::fs::unlinkat(&self.dir, &*draft, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
         let mode = Mode::RUSR | Mode::WUSR;
         let file = rustix::fs::openat(&self.dir, &*draft, flags | OFlags::CLOEXEC, mode)?;
         let mut file = File::from(file);

@@ -5,7 +5,7 @@
 //! keys are wiped before a thread or child could inherit them; the store is opened before the
 //! mount covers it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -16,12 +16,13 @@ use rustix::io::Errno;
 
 use super::error::Failure;
 use super::open::{self, KeyArguments, KeysRead, Sources};
-use super::{Outcome, Result};
+use super::{Outcome, Result, pinned};
 use crate::fs::{Filesystem, Options, Reloaded};
 use crate::fuse::mount::{Attachment, Host, MountError, MountOptions, mount};
 use crate::fuse::{KernelNotifier, Wire};
 use crate::instance;
 use crate::keyring::wipe_environment;
+use crate::pins::Pins;
 use crate::store::Store;
 use crate::sys::process::{self, NotStarted, Ready, Signal, Signals, daemonize};
 use crate::sys::{self, memory};
@@ -107,10 +108,7 @@ impl Mount {
             let what = "a confseal mount stands there already";
             return Err(Failure::Usage(format!("{}: {what}", mountpoint.display())));
         }
-        let name = match &self.keys.instance {
-            Some(name) if !name.contains('/') => name.clone(),
-            _ => open::unnamed(&store),
-        };
+        let name = pinned::name_of(&store);
         let mut keys = self.keys;
         keys.make_absolute();
         let options = instance.map(|instance| instance.mount).unwrap_or_default();
@@ -156,12 +154,14 @@ impl Plan {
         }
         let lock = open::lock(&store)?;
         let sealing = open::sealing_with(&store, keyring, sources.binding)?;
+        pinned::tell(&store, &sealing.policy);
+        let pins = pinned::keep(&store, &sealing)?;
         open::remember_key(&store, &sealing)?;
         recover(&store, &sealing);
 
         let covered = root && self.mountpoint == self.store;
         let store_at = self.expose(&host, covered);
-        let options = self.options(root, store_at.clone());
+        let options = self.options(root, store_at.clone(), pins);
         let reload = self.reload(known);
         let fs = Filesystem::new(store, sealing, options, reload).map_err(system)?;
         let fs = Arc::new(fs);
@@ -236,7 +236,7 @@ impl Plan {
         if !covered {
             return None;
         }
-        let place = Path::new("/run/confseal").join(&self.name).join("store");
+        let place = pinned::covered_at(&self.name);
         match host.expose(&self.store, &place) {
             Ok(true) => Some(place),
             Ok(false) => None,
@@ -247,13 +247,14 @@ impl Plan {
         }
     }
 
-    fn options(&self, root: bool, store_at: Option<PathBuf>) -> Options {
+    fn options(&self, root: bool, store_at: Option<PathBuf>, pins: Option<Arc<Pins>>) -> Options {
         Options {
             ttl: Duration::from_secs(self.options.ttl),
             max_view: self.options.max_view << 20,
             cache: self.options.cache << 20,
             give_away: root,
             store_at,
+            pins,
             ..Options::default()
         }
     }

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use super::Result;
 use super::error::Failure;
 use super::open::{self, KeyArguments, is_mount, locate, open_store};
+use super::pinned;
 use super::trouble::Trouble;
 use crate::document::Sealing;
 use crate::path::RelPath;
@@ -150,6 +151,7 @@ impl Place {
         dry_run: bool,
     ) -> Result<(Sealing, Option<StoreLock>)> {
         let mut sealing = self.sealing(keys)?;
+        pinned::tell(&self.store, &sealing.policy);
         if dry_run {
             return Ok((sealing, None));
         }
@@ -158,6 +160,7 @@ impl Place {
         let (policy, ledger) = open::rules(&self.store)?;
         sealing.policy = policy;
         sealing.ledger = ledger.into();
+        pinned::keep(&self.store, &sealing)?;
         let seal_kept = |_: &RelPath, displaced: &[u8]| Ok(sealing.seal_kept(displaced));
         let recovery = self.store.recover(&seal_kept).map_err(Failure::io(self.store.path()))?;
         for kept in recovery.kept {

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use sha2::{Digest, Sha256};
 
 use super::Result;
 use super::error::Failure;
+use super::pinned;
 use crate::document::{Binding, Sealing, sealer};
 use crate::instance::{self, Instance};
 use crate::keyring::{Fingerprint, Key, KeySource, Keyring, SourceError, first_present};
@@ -170,8 +170,14 @@ pub(super) fn lock(store: &Store) -> Result<StoreLock> {
     store.lock().map_err(|error| Failure::Locked { store: store.path().to_owned(), error })
 }
 
-/// The rules that travel with a store; the built-in lists where it has none.
+/// The rules of a store: those that travel with it, together with those that were accepted here.
 pub(super) fn rules(store: &Store) -> Result<(Policy, Ledger)> {
+    let (policy, ledger) = written_rules(store)?;
+    pinned::together(store, policy, ledger)
+}
+
+/// The rules that travel with a store; the built-in lists where it has none.
+pub(super) fn written_rules(store: &Store) -> Result<(Policy, Ledger)> {
     let path = |name: &str| store.path().join(CONTROL_DIR).join(name);
     let read = |name: &str| -> Result<Option<String>> {
         let bytes = store.read_state(name).map_err(Failure::io(path(name)))?;
@@ -213,12 +219,14 @@ pub(super) fn sealing_with(store: &Store, keyring: Keyring, binding: Binding) ->
     })
 }
 
-/// Checks the master key against the fingerprint that the store remembers. A store that remembers
-/// none is new; one that remembers a legacy key has got a new master.
+/// Checks the master key against the fingerprint that this machine remembers, and the one that
+/// the store does. A store that remembers none is new; one that remembers a legacy key has got a
+/// new master.
 fn admit(store: &Store, keyring: &Keyring) -> Result<()> {
+    let given = keyring.master().fingerprint();
+    let pinned = pinned::admit(store, keyring)?;
     let path = store.path().join(CONTROL_DIR).join("fingerprint");
     let known = store.read_state("fingerprint").map_err(Failure::io(&path))?;
-    let given = keyring.master().fingerprint();
     let Some(known) = known else { return Ok(()) };
     let sealed: Fingerprint = std::str::from_utf8(&known)
         .ok()
@@ -230,11 +238,13 @@ fn admit(store: &Store, keyring: &Keyring) -> Result<()> {
     if sealed == given || keyring.by_fingerprint(&sealed).is_some() {
         return Ok(());
     }
-    Err(Failure::WrongKey { store: store.path().to_owned(), sealed, given })
+    let is_pinned = pinned == Some(given);
+    Err(Failure::WrongKey { store: store.path().to_owned(), sealed, given, is_pinned })
 }
 
 /// Writes down under which key the store is sealed from now on.
 pub(super) fn remember_key(store: &Store, sealing: &Sealing) -> Result<()> {
+    pinned::keep_key(store, sealing.sealer.keyring())?;
     let path = store.path().join(CONTROL_DIR).join("fingerprint");
     let text = format!("{}\n", sealing.sealer.keyring().master().fingerprint());
     let known = store.read_state("fingerprint").map_err(Failure::io(&path))?;
@@ -242,12 +252,6 @@ pub(super) fn remember_key(store: &Store, sealing: &Sealing) -> Result<()> {
         return Ok(());
     }
     store.write_state("fingerprint", text.as_bytes()).map_err(Failure::io(path))
-}
-
-/// The name of a store without an instance: the first 16 hex digits of SHA-256 of its path.
-pub(super) fn unnamed(store: &Path) -> String {
-    let digest = Sha256::digest(store.as_os_str().as_encoded_bytes());
-    digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// How many entries are looked at before a store counts as one with files of others.

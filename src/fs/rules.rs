@@ -7,6 +7,7 @@ use super::{Filesystem, Ino};
 use crate::document::FieldPath;
 use crate::document::Sealing;
 use crate::path::RelPath;
+use crate::pins::Pin;
 use crate::store::Store;
 
 /// The sealing in force, numbered: content opened under other rules is opened again.
@@ -108,6 +109,12 @@ impl Filesystem {
         drop(rules);
         if let Err(error) = self.store.write_state("sealed", text.as_bytes()) {
             log::error!(".confseal/sealed: cannot be written: {error}");
+        }
+        // At once: whoever strikes a line from the store's copy lays nothing open by it.
+        if let Some(pins) = &self.options.pins
+            && let Err(error) = pins.write(Pin::Ledger, &text)
+        {
+            log::error!("{error}: the ledger is not remembered");
         }
     }
 

@@ -69,6 +69,15 @@ impl Ledger {
         found
     }
 
+    /// What is entered here or in `other`.
+    #[must_use]
+    pub fn united_with(mut self, other: &Ledger) -> Self {
+        for (file, fields) in &other.0 {
+            self.0.entry(file.clone()).or_default().extend(fields.iter().cloned());
+        }
+        self
+    }
+
     /// Whether the field is entered.
     pub fn contains(&self, file: &RelPath, field: &FieldPath) -> bool {
         self.0.get(file).is_some_and(|fields| fields.contains(&field.to_string()))
