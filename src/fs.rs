@@ -44,7 +44,7 @@ pub use io::{OpenMode, OpenReply, ReadData};
 pub use node::{Ino, ROOT};
 pub use requests::{Op, Requests};
 pub use rewrap::Progress;
-pub use rules::{Reload, Reloaded};
+pub use rules::{Acceptance, Reload, Reloaded};
 pub use trouble::Trouble;
 
 use crate::document::Sealing;
@@ -140,6 +140,8 @@ pub struct Filesystem {
     /// Taken before `rules` by whoever changes the ledger, and held until it is written.
     ledger_turn: Mutex<()>,
     reload: Box<Reload>,
+    /// Why the last reload was refused, if it was. Held for moments.
+    refusal: Mutex<Option<String>>,
     nodes: NodeTable,
     /// Nodes of open directories, the longest open first. Held for moments.
     open_dirs: Mutex<VecDeque<Weak<Node>>>,
@@ -181,6 +183,7 @@ impl Filesystem {
             store,
             options,
             reload,
+            refusal: Mutex::default(),
             dirty: Mutex::default(),
             cache,
             recent: Recent::default(),

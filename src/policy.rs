@@ -22,6 +22,7 @@ mod pattern;
 mod reason;
 mod rules;
 mod single;
+mod statement;
 mod together;
 mod value;
 mod words;
@@ -35,6 +36,7 @@ pub use ledger::{Ledger, LedgerError};
 pub use names::Named;
 pub use parse::PolicyError;
 pub use reason::Reason;
+pub use statement::{Difference, Statement};
 pub use together::FieldRules;
 pub use value::{Credential, Harmless};
 

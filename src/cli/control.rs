@@ -21,6 +21,13 @@ const LONGEST_TEXT: usize = 1 << 20;
 
 /// Has the mount at `root` run `verb` with `arguments`, waits for its end, and prints the answer.
 pub(super) fn command(root: &Path, verb: &str, arguments: &[&[u8]]) -> Result {
+    let (answer, outcome) = ask(root, verb, arguments)?;
+    say(format_args!("{answer}"))?;
+    Ok(outcome)
+}
+
+/// The same, and hands the answer over.
+pub(super) fn ask(root: &Path, verb: &str, arguments: &[&[u8]]) -> Result<(String, Outcome)> {
     let path = root.join(CONTROL_DIR).join("control");
     let mut control =
         OpenOptions::new().read(true).write(true).open(&path).map_err(Failure::io(&path))?;
@@ -45,10 +52,9 @@ pub(super) fn command(root: &Path, verb: &str, arguments: &[&[u8]]) -> Result {
         Err(_) if answer.is_empty() => return Err(written.map_err(Failure::io(path)).unwrap_err()),
         Err(_) => return Err(Failure::Refused(answer.to_owned())),
     }
-    say(format_args!("{answer}"))?;
     let is_failure = |line: &str| line.starts_with("failed: ") || line.starts_with("ended early: ");
     let clean = written.is_ok() && !answer.lines().any(is_failure);
-    Ok(if clean { Outcome::Done } else { Outcome::NotClean })
+    Ok((answer.to_owned(), if clean { Outcome::Done } else { Outcome::NotClean }))
 }
 
 /// The rules in force in the mount at `root`. Its ledger is not to be seen from here.

@@ -16,8 +16,9 @@ use rustix::io::Errno;
 
 use super::error::Failure;
 use super::open::{self, KeyArguments, KeysRead, Sources};
+use super::policy::waiting_text;
 use super::{Outcome, Result, pinned};
-use crate::fs::{Filesystem, Options, Reloaded};
+use crate::fs::{Acceptance, Filesystem, Options, Reloaded};
 use crate::fuse::mount::{Attachment, Host, MountError, MountOptions, mount};
 use crate::fuse::{KernelNotifier, Wire};
 use crate::instance;
@@ -274,17 +275,24 @@ impl Plan {
     fn reload(&self, known: KeysRead) -> Box<crate::fs::Reload> {
         let (arguments, path) = (self.keys.clone(), self.store.clone());
         let known = Mutex::new(known);
-        Box::new(move |store| {
+        Box::new(move |store, acceptance| {
             let read = || -> Result<Reloaded> {
                 let sources: Sources = arguments.sources(&path)?;
                 let keyring = sources.read_again(&mut known.lock())?;
+                open::admit(store, &keyring)?;
+                let waiting = pinned::waiting(store, acceptance)?;
                 let sealing = open::sealing_with(store, keyring, sources.binding)?;
+                pinned::keep(store, &sealing)?;
+                pinned::keep_key(store, sealing.sealer.keyring())?;
                 let keyring = sealing.sealer.keyring();
                 let legacy: Vec<_> =
                     keyring.legacy().iter().map(|key| key.id().to_string()).collect();
                 let legacy = if legacy.is_empty() { "none".into() } else { legacy.join(", ") };
-                let summary =
+                let mut summary =
                     format!("master key {}, legacy keys: {legacy}", keyring.master().id());
+                if let Some(waiting) = waiting {
+                    summary += &format!("\n{}", waiting_text(&waiting));
+                }
                 Ok(Reloaded { sealing, summary })
             };
             read().map_err(|failure| match failure.hint() {
@@ -353,7 +361,7 @@ fn answer_signals(signals: &Signals, fs: &Filesystem, attachment: &Attachment, l
         match signals.wait() {
             Ok(Signal::Hangup) => {
                 systemd::reloading();
-                match fs.reload() {
+                match fs.reload(&Acceptance::Waits) {
                     Ok(summary) => log::info!("reloaded: {summary}"),
                     Err(error) => log::error!("not reloaded: {error}"),
                 }

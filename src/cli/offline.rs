@@ -7,7 +7,7 @@
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Result;
 use super::error::Failure;
@@ -113,32 +113,10 @@ impl Place {
         self.store.path().join(CONTROL_DIR).join("kept").join(name)
     }
 
-    /// Calls `visit` for every regular file, in the order of their names. Left out are
-    /// version-control directories, control directories, temporaries and symlinks. An error of
-    /// `visit` ends the walk.
+    /// See [`each_file`]; of what was given.
     pub(super) fn each_file(&self, visit: &mut dyn FnMut(&Found<'_>) -> Result<()>) -> Result<()> {
         for part in &self.parts {
-            let mut failure = None;
-            let mut step = |dir: &Dir, file: &RelPath, entry: &crate::store::Entry| {
-                let own = is_version_control(&entry.name) || entry.name == CONTROL_DIR;
-                match entry.kind {
-                    FileKind::Dir if own => return Ok(Walk::Skip),
-                    FileKind::File => {}
-                    _ => return Ok(Walk::Continue),
-                }
-                let found = Found { dir, file, shown: part.shown(file) };
-                match visit(&found) {
-                    Ok(()) => Ok(Walk::Continue),
-                    Err(error) => {
-                        failure = Some(error);
-                        Ok(Walk::Stop)
-                    }
-                }
-            };
-            self.store.walk(&part.below, &mut step).map_err(Failure::io(&part.given))?;
-            if let Some(failure) = failure {
-                return Err(failure);
-            }
+            each_file(&self.store, &part.below, &part.given, visit)?;
         }
         Ok(())
     }
@@ -188,14 +166,43 @@ pub(super) fn keep_secrets_in_memory() {
     }
 }
 
-impl Part {
-    fn shown(&self, file: &RelPath) -> PathBuf {
-        let rest = &file.as_bytes()[self.below.as_bytes().len()..];
-        let rest = rest.strip_prefix(b"/").unwrap_or(rest);
-        match rest.is_empty() {
-            true => self.given.clone(),
-            false => self.given.join(OsStr::from_bytes(rest)),
+/// Calls `visit` for every regular file of `store` in `below`, which the user calls `given`, in the
+/// order of their names. Left out are version-control directories, control directories, temporaries
+/// and symlinks. An error of `visit` ends the walk.
+pub(super) fn each_file(
+    store: &Store,
+    below: &RelPath,
+    given: &Path,
+    visit: &mut dyn FnMut(&Found<'_>) -> Result<()>,
+) -> Result<()> {
+    let mut failure = None;
+    let mut step = |dir: &Dir, file: &RelPath, entry: &crate::store::Entry| {
+        let own = is_version_control(&entry.name) || entry.name == CONTROL_DIR;
+        match entry.kind {
+            FileKind::Dir if own => return Ok(Walk::Skip),
+            FileKind::File => {}
+            _ => return Ok(Walk::Continue),
         }
+        let found = Found { dir, file, shown: shown(given, below, file) };
+        match visit(&found) {
+            Ok(()) => Ok(Walk::Continue),
+            Err(error) => {
+                failure = Some(error);
+                Ok(Walk::Stop)
+            }
+        }
+    };
+    store.walk(below, &mut step).map_err(Failure::io(given))?;
+    failure.map_or(Ok(()), Err)
+}
+
+/// `file`, which lies in `below`, as somebody would write it who calls that `given`.
+fn shown(given: &Path, below: &RelPath, file: &RelPath) -> PathBuf {
+    let rest = &file.as_bytes()[below.as_bytes().len()..];
+    let rest = rest.strip_prefix(b"/").unwrap_or(rest);
+    match rest.is_empty() {
+        true => given.to_owned(),
+        false => given.join(OsStr::from_bytes(rest)),
     }
 }
 
@@ -268,8 +275,6 @@ impl Found<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     #[test]
@@ -295,9 +300,9 @@ mod tests {
     #[test]
     fn paths_are_shown_as_they_were_given() {
         let path = |text: &str| RelPath::new(text).unwrap();
-        let part = Part { given: "conf/sub".into(), below: path("sub") };
-        assert_eq!(part.shown(&path("sub/x/app.toml")), Path::new("conf/sub/x/app.toml"));
-        let part = Part { given: "conf/a.toml".into(), below: path("a.toml") };
-        assert_eq!(part.shown(&path("a.toml")), Path::new("conf/a.toml"));
+        let in_sub = shown(Path::new("conf/sub"), &path("sub"), &path("sub/x/app.toml"));
+        assert_eq!(in_sub, Path::new("conf/sub/x/app.toml"));
+        let itself = shown(Path::new("conf/a.toml"), &path("a.toml"), &path("a.toml"));
+        assert_eq!(itself, Path::new("conf/a.toml"));
     }
 }

@@ -222,7 +222,7 @@ pub(super) fn sealing_with(store: &Store, keyring: Keyring, binding: Binding) ->
 /// Checks the master key against the fingerprint that this machine remembers, and the one that
 /// the store does. A store that remembers none is new; one that remembers a legacy key has got a
 /// new master.
-fn admit(store: &Store, keyring: &Keyring) -> Result<()> {
+pub(super) fn admit(store: &Store, keyring: &Keyring) -> Result<()> {
     let given = keyring.master().fingerprint();
     let pinned = pinned::admit(store, keyring)?;
     let path = store.path().join(CONTROL_DIR).join("fingerprint");

@@ -11,8 +11,11 @@ use sha2::{Digest, Sha256};
 
 use super::Result;
 use super::error::Failure;
+use super::open::written_rules;
 use super::output::warn;
+use super::waiting::{self, Waiting};
 use crate::document::Sealing;
+use crate::fs::Acceptance;
 use crate::instance::Instance;
 use crate::keyring::{Fingerprint, Keyring};
 use crate::pins::{Pin, Pins, PinsError};
@@ -157,6 +160,33 @@ fn write(pins: &Pins, pin: Pin, text: &str) {
     if let Err(error) = pins.write(pin, text) {
         warn(format_args!("{error}: not remembered"));
     }
+}
+
+/// Accepts these rules of a store, and nothing that was accepted before.
+pub(super) fn accept(store: &Store, (policy, ledger): &(Policy, Ledger)) -> Result<()> {
+    let pins = Pins::find_or_create(&name_of(store.path()))?;
+    pins.write(Pin::Store, &format!("{}\n", store.path().display()))?;
+    // The ledger last: with the new policy and the old ledger more is sealed, not less.
+    pins.write(Pin::Policy, policy.text())?;
+    Ok(pins.write(Pin::Ledger, &ledger.to_string())?)
+}
+
+/// Accepts what the store says now, if that is asked for; else what of it waits, if anything does.
+pub(super) fn waiting(store: &Store, acceptance: &Acceptance) -> Result<Option<Waiting>> {
+    let written = written_rules(store)?;
+    match acceptance {
+        Acceptance::Waits => {}
+        Acceptance::GivenTo(stamp) if *stamp != waiting::stamp(&written.0, &written.1) => {
+            let what = "policy or ledger changed since they were shown: nothing is accepted";
+            return Err(Failure::Refused(what.into()));
+        }
+        Acceptance::Given | Acceptance::GivenTo(_) => {
+            return accept(store, &written).map(|()| None);
+        }
+    }
+    let Some(pins) = find(store)? else { return Ok(None) };
+    let (Some(policy), ledger) = &accepted(&pins)? else { return Ok(None) };
+    Waiting::of(store, (policy, ledger), (&written.0, &written.1))
 }
 
 /// Tells that the policy of a store is not the accepted one, if so.

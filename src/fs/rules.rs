@@ -24,8 +24,19 @@ pub struct Reloaded {
     pub summary: String,
 }
 
+/// What becomes of a policy that is not the accepted one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Acceptance {
+    /// It holds together with the accepted one.
+    Waits,
+    /// It is accepted as it stands.
+    Given,
+    /// It is accepted if this stamp names it.
+    GivenTo(String),
+}
+
 /// Reads keys and policy anew. An error says what is wrong, and the old rules stay.
-pub type Reload = dyn Fn(&Store) -> Result<Reloaded, String> + Send + Sync;
+pub type Reload = dyn Fn(&Store, &Acceptance) -> Result<Reloaded, String> + Send + Sync;
 
 impl Rules {
     pub(super) fn first(sealing: Sealing) -> Self {
@@ -36,8 +47,10 @@ impl Rules {
 impl Filesystem {
     /// Reads keys and policy anew. What is open stays open; views are opened again under the new
     /// rules.
-    pub fn reload(&self) -> Result<String, String> {
-        let reloaded = (self.reload)(&self.store)?;
+    pub fn reload(&self, acceptance: &Acceptance) -> Result<String, String> {
+        let reloaded = (self.reload)(&self.store, acceptance);
+        *self.refusal.lock() = reloaded.as_ref().err().cloned();
+        let reloaded = reloaded?;
         self.replace_rules(|_| reloaded.sealing);
         self.remember_key();
         self.drop_views();
