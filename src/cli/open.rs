@@ -219,27 +219,32 @@ pub(super) fn sealing_with(store: &Store, keyring: Keyring, binding: Binding) ->
     })
 }
 
-/// Checks the master key against the fingerprint that this machine remembers, and the one that
-/// the store does. A store that remembers none is new; one that remembers a legacy key has got a
-/// new master.
+/// Checks the master key against the fingerprint that the store remembers, and the one that this
+/// machine does. A store that remembers none is new; one that remembers a legacy key has got a new
+/// master.
 pub(super) fn admit(store: &Store, keyring: &Keyring) -> Result<()> {
     let given = keyring.master().fingerprint();
-    let pinned = pinned::admit(store, keyring)?;
     let path = store.path().join(CONTROL_DIR).join("fingerprint");
-    let known = store.read_state("fingerprint").map_err(Failure::io(&path))?;
-    let Some(known) = known else { return Ok(()) };
-    let sealed: Fingerprint = std::str::from_utf8(&known)
-        .ok()
-        .and_then(|text| text.trim().parse().ok())
-        .ok_or_else(|| Failure::Io {
-            path,
-            error: std::io::Error::new(std::io::ErrorKind::InvalidData, "not a fingerprint"),
-        })?;
-    if sealed == given || keyring.by_fingerprint(&sealed).is_some() {
-        return Ok(());
+    if let Some(known) = store.read_state("fingerprint").map_err(Failure::io(&path))? {
+        let sealed: Fingerprint = std::str::from_utf8(&known)
+            .ok()
+            .and_then(|text| text.trim().parse().ok())
+            .ok_or_else(|| Failure::Io {
+                path,
+                error: std::io::Error::new(std::io::ErrorKind::InvalidData, "not a fingerprint"),
+            })?;
+        if keyring.by_fingerprint(&sealed).is_none() {
+            let is_pinned = pinned::key(store)?.is_some_and(|(pinned, _)| pinned == given);
+            let store = store.path().to_owned();
+            return Err(Failure::WrongKey { store, sealed, given, is_pinned });
+        }
     }
-    let is_pinned = pinned == Some(given);
-    Err(Failure::WrongKey { store: store.path().to_owned(), sealed, given, is_pinned })
+    match pinned::key(store)? {
+        Some((pinned, pins)) if keyring.by_fingerprint(&pinned).is_none() => {
+            Err(Failure::PinnedKey { store: store.path().to_owned(), pinned, given, pins })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Writes down under which key the store is sealed from now on.

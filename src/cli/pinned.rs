@@ -87,20 +87,11 @@ pub(super) fn accepted(pins: &Pins) -> Result<(Option<Policy>, Ledger)> {
     Ok((policy, ledger))
 }
 
-/// Checks the master key against the last one that was accepted for the store, and returns that:
-/// it must be given, as master or as legacy key.
-pub(super) fn admit(store: &Store, keyring: &Keyring) -> Result<Option<Fingerprint>> {
+/// The last master key that was accepted for the store, and the file that says so.
+pub(super) fn key(store: &Store) -> Result<Option<(Fingerprint, PathBuf)>> {
     let Some(pins) = find(store)? else { return Ok(None) };
-    let Some(pinned) = fingerprints(&pins)?.pop() else { return Ok(None) };
-    if keyring.by_fingerprint(&pinned).is_some() {
-        return Ok(Some(pinned));
-    }
-    Err(Failure::PinnedKey {
-        store: store.path().to_owned(),
-        pinned,
-        given: keyring.master().fingerprint(),
-        pins: pins.path_of(Pin::Fingerprints),
-    })
+    let pinned = fingerprints(&pins)?.pop();
+    Ok(pinned.map(|pinned| (pinned, pins.path_of(Pin::Fingerprints))))
 }
 
 fn fingerprints(pins: &Pins) -> Result<Vec<Fingerprint>> {
