@@ -92,6 +92,8 @@ pub enum ClassReason {
     },
     /// Its name or extension is known.
     Name,
+    /// Its content is that of one of the formats that its extension may stand for.
+    Content,
     /// Nothing.
     Unruled,
     /// The accepted policy, which is stronger here than the changed one in the store.
@@ -126,6 +128,7 @@ impl fmt::Display for ClassReason {
                 write!(f, "the rule for `{pattern}` (policy line {line})")
             }
             ClassReason::Name => f.write_str("its name"),
+            ClassReason::Content => f.write_str("its name and content"),
             ClassReason::Unruled => f.write_str("no rule"),
             ClassReason::Accepted { accepted, changed } => {
                 write!(f, "the accepted policy: {accepted}; the changed one: {changed}")
