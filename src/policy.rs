@@ -34,7 +34,7 @@ pub use derived::derived_from;
 pub use judge::{Secret, Verdict};
 pub use ledger::{Ledger, LedgerError};
 pub use names::Named;
-pub use parse::PolicyError;
+pub use parse::{Excerpt, PolicyError};
 pub use reason::Reason;
 pub use statement::{Difference, Statement};
 pub use together::FieldRules;

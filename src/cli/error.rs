@@ -61,7 +61,7 @@ pub(super) enum Failure {
     #[error(transparent)]
     Instance(#[from] InstanceError),
     /// The policy of a store.
-    #[error("{path}: {error}")]
+    #[error("{path}: {error}\n  {}", .error.excerpt.to_string().replace('\n', "\n  "))]
     Policy {
         /// The policy file.
         path: PathBuf,

@@ -15,6 +15,9 @@ use crate::path::RelPath;
 use crate::policy::{Ledger, Policy};
 use crate::store::{CONTROL_DIR, Store, StoreLock};
 
+/// No policy that a person wrote is longer, in bytes.
+const LARGEST_POLICY: usize = 1 << 20;
+
 /// Where the keys come from.
 #[derive(Args, Clone, Debug, Default)]
 pub(super) struct KeyArguments {
@@ -182,12 +185,12 @@ pub(super) fn written_rules(store: &Store) -> Result<(Policy, Ledger)> {
     let read = |name: &str| -> Result<Option<String>> {
         let bytes = store.read_state(name).map_err(Failure::io(path(name)))?;
         let text = bytes.map(String::from_utf8).transpose();
-        text.map_err(|_| Failure::Io {
-            path: path(name),
-            error: std::io::Error::new(std::io::ErrorKind::InvalidData, "not UTF-8"),
-        })
+        text.map_err(|_| invalid(path(name), "not UTF-8"))
     };
     let policy = match read("policy.toml")? {
+        Some(text) if text.len() > LARGEST_POLICY => {
+            return Err(invalid(path("policy.toml"), "larger than 1 MiB"));
+        }
         Some(text) => Policy::parse(&text)
             .map_err(|error| Failure::Policy { path: path("policy.toml"), error })?,
         None => Policy::builtin(),
@@ -199,6 +202,10 @@ pub(super) fn written_rules(store: &Store) -> Result<(Policy, Ledger)> {
         None => Ledger::new(),
     };
     Ok((policy, ledger))
+}
+
+fn invalid(path: PathBuf, what: &str) -> Failure {
+    Failure::Io { path, error: std::io::Error::new(std::io::ErrorKind::InvalidData, what) }
 }
 
 /// Keys and rules together, with the store's word that these are its keys.
@@ -229,10 +236,7 @@ pub(super) fn admit(store: &Store, keyring: &Keyring) -> Result<()> {
         let sealed: Fingerprint = std::str::from_utf8(&known)
             .ok()
             .and_then(|text| text.trim().parse().ok())
-            .ok_or_else(|| Failure::Io {
-                path,
-                error: std::io::Error::new(std::io::ErrorKind::InvalidData, "not a fingerprint"),
-            })?;
+            .ok_or_else(|| invalid(path, "not a fingerprint"))?;
         if keyring.by_fingerprint(&sealed).is_none() {
             let is_pinned = pinned::key(store)?.is_some_and(|(pinned, _)| pinned == given);
             let store = store.path().to_owned();

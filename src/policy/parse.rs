@@ -25,6 +25,42 @@ pub struct PolicyError {
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
+    /// The line it stands on, fit to be shown; of a long one the part around the column.
+    pub excerpt: Excerpt,
+}
+
+/// A piece of a policy: it holds no secrets, so it may be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Excerpt {
+    line: usize,
+    text: String,
+    /// How many characters stand before the place.
+    before: usize,
+}
+
+/// How much of a line is shown before and behind the place, in characters.
+const SHOWN: usize = 60;
+
+impl Excerpt {
+    fn of(text: &str, line: usize, column: usize) -> Self {
+        let source = text.split('\n').nth(line - 1).unwrap_or_default();
+        let at = (0..column.min(source.len() + 1)).rev().find(|at| source.is_char_boundary(*at));
+        let (before, behind) = source.split_at(at.unwrap_or(0));
+        let skipped = before.chars().count().saturating_sub(SHOWN);
+        let shown = before.chars().skip(skipped).chain(behind.chars().take(SHOWN));
+        // A policy comes with a repository: nothing in it is to reach the terminal as a command.
+        let text = shown.map(|c| if c.is_control() { ' ' } else { c }).collect::<String>();
+        Self { line, text: text.trim_end().to_owned(), before: before.chars().count() - skipped }
+    }
+}
+
+impl fmt::Display for Excerpt {
+    /// Two lines: the text, and a mark below the place.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let number = self.line.to_string();
+        let margin = " ".repeat(number.len());
+        write!(f, "{number} | {}\n{margin} | {:2$}^", self.text, "", self.before)
+    }
 }
 
 impl fmt::Display for PolicyError {
@@ -59,7 +95,13 @@ const SEALS: &[(&str, Seal)] =
 pub(super) fn parse(text: &str) -> Result<Parsed, PolicyError> {
     let reader = Reader { text };
     let document = Document::parse(text).map_err(|error| {
-        reader.error(error.span().map_or(text.len(), |span| span.start), error.message().trim())
+        let at = error.span().map_or(text.len(), |span| span.start);
+        let message = error.message().trim();
+        let hint = match message.contains("duplicate key") {
+            true => "a key stands once in its table; `[[file]]` begins another rule",
+            false => "a policy is TOML: `key = \"text\"`, `key = [\"a\", \"b\"]`, `[[file]]`",
+        };
+        reader.error(at, message).with(hint)
     })?;
     reader.policy(document.as_table())
 }
@@ -115,7 +157,10 @@ impl Reader<'_> {
         item.as_integer()
             .and_then(|bytes| usize::try_from(bytes).ok())
             .filter(|bytes| (16..=4096).contains(bytes) && bytes % 16 == 0)
-            .ok_or_else(|| self.at(item, "`padding` is a multiple of 16, from 16 to 4096 bytes"))
+            .ok_or_else(|| {
+                self.at(item, "`padding` is a multiple of 16, from 16 to 4096 bytes")
+                    .with("`padding = 64` hides which values are shorter than that")
+            })
     }
 
     /// The `[[file]]` tables in order, with where each begins.
@@ -147,7 +192,9 @@ impl Reader<'_> {
         };
         let glob = FileGlob::new(self.string(path, "path")?).map_err(|error| {
             let at = self.at(path, format!("not a file pattern: {}", error.message));
-            PolicyError { hint: error.hint.map(Into::into), ..at }
+            at.with(
+                error.hint.unwrap_or("`[`, `{`, `*` and `?` stand for themselves behind a `\\`"),
+            )
         })?;
         let codec = table.get("format").map(|item| self.format(item)).transpose()?;
         let format = match (codec, table.get("pattern")) {
@@ -225,10 +272,12 @@ impl Reader<'_> {
                 line: self.position(at).0,
                 secret: key == "secret",
             }),
-            Err(error) => Err(self.error(
-                self.within(at, text, error.at),
-                format!("not a field pattern: {}", error.kind),
-            )),
+            Err(error) => Err(self
+                .error(
+                    self.within(at, text, error.at),
+                    format!("not a field pattern: {}", error.kind),
+                )
+                .with("`database.password`, `users[].token`, `db_*`, `oidc.**`, `\"odd key\".x`")),
         };
         self.strings(table, key)?.into_iter().map(pattern).collect()
     }
@@ -249,19 +298,23 @@ impl Reader<'_> {
     fn strings<'d>(&self, table: &'d dyn TableLike, key: &str) -> Result<Vec<(&'d str, usize)>> {
         let Some(item) = table.get(key) else { return Ok(Vec::new()) };
         let Some(array) = item.as_array() else {
-            let hint = item.as_str().map(|text| format!("`{key} = [\"{text}\"]`"));
+            let text = item.as_str().unwrap_or("…");
             let error = self.at(item, format!("`{key}` is a list of strings"));
-            return Err(PolicyError { hint, ..error });
+            return Err(error.with(format!("`{key} = [\"{text}\"]`")));
         };
         let string = |value: &'d Value| match value.as_str() {
             Some(text) => Ok((text, start_of(value))),
-            None => Err(self.error(start_of(value), format!("`{key}` is a list of strings"))),
+            None => Err(self
+                .error(start_of(value), format!("`{key}` is a list of strings"))
+                .with("each of them in quotes")),
         };
         array.iter().map(string).collect()
     }
 
     fn string<'d>(&self, item: &'d Item, key: &str) -> Result<&'d str> {
-        item.as_str().ok_or_else(|| self.at(item, format!("`{key}` is a string")))
+        item.as_str().ok_or_else(|| {
+            self.at(item, format!("`{key}` is a string")).with(format!("`{key} = \"…\"`"))
+        })
     }
 
     fn known_keys(&self, table: &dyn TableLike, known: &[&str], place: &str) -> Result<()> {
@@ -294,7 +347,9 @@ impl Reader<'_> {
 
     fn error(&self, at: usize, message: impl Into<String>) -> PolicyError {
         let (line, column) = self.position(at);
-        PolicyError { line, column, message: message.into(), hint: None }
+        let message = shown(&message.into());
+        let excerpt = Excerpt::of(self.text, line, column);
+        PolicyError { line, column, message, hint: None, excerpt }
     }
 
     fn position(&self, at: usize) -> (usize, usize) {
@@ -305,8 +360,20 @@ impl Reader<'_> {
 
 impl PolicyError {
     fn with(self, hint: impl Into<String>) -> Self {
-        Self { hint: Some(hint.into()), ..self }
+        Self { hint: Some(shown(&hint.into())), ..self }
     }
+}
+
+/// `text` with its control characters escaped: keys and strings of a policy may hold any.
+fn shown(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c.is_control() {
+            true => shown.extend(c.escape_default()),
+            false => shown.push(c),
+        }
+    }
+    shown
 }
 
 fn start_of(value: &Value) -> usize {
@@ -320,9 +387,15 @@ fn start_of_item(item: &Item) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    fn refused_whole(text: &str) -> PolicyError {
+        // Not `expect_err`: a parsed policy is too much to show.
+        parse(text).map(|_| "read").expect_err(text)
+    }
 
     fn refused(text: &str) -> (usize, usize, String, String) {
-        let error = parse(text).expect_err(text);
+        let error = refused_whole(text);
         (error.line, error.column, error.message, error.hint.unwrap_or_default())
     }
 
@@ -400,6 +473,46 @@ mod tests {
         check(&rule("secret = ['a b']"), 4, 13, "`.` or `[]`", "");
         check(&rule("secret = [\"\\u0061..b\"]"), 4, 11, "a key is expected", "");
         check(&rule("public = \"a\""), 4, 10, "list of strings", "`public = [\"a\"]`");
+    }
+
+    #[test]
+    fn the_place_is_shown_and_nothing_in_it_commands_a_terminal() {
+        let shown = |text: &str| refused_whole(text).excerpt.to_string();
+        assert_eq!(shown("version = 1\nzzz = 1"), "2 | zzz = 1\n  | ^");
+        assert_eq!(shown(""), "1 | \n  | ^");
+        assert_eq!(shown("version = 1\nsecrets.names = 'ä\u{7f}' \r\n").lines().count(), 2);
+        let tabbed = "version = 1\n[[file]]\n\t\tpath = 1\n";
+        assert_eq!(shown(tabbed), "3 |   path = 1\n  |          ^");
+        let long = format!("version = 1\nsecrets.names = [{}1]", "'ä', ".repeat(500));
+        assert!(shown(&long).lines().all(|line| line.chars().count() < 140), "{}", shown(&long));
+        let error = refused_whole("version = 1\n\"a\\u001b[31mb\" = 1").to_string();
+        assert!(error.contains("`a\\u{1b}[31mb`"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused_with_a_place_in_it_and_a_way_out(
+            text in prop_oneof![
+                any::<String>(),
+                // Pieces of policies, put together at random.
+                prop::collection::vec(prop::sample::select(vec![
+                    "version = 1\n", "version = 2\n", "defaults = 1\n", "defaults = ", "padding = ",
+                    "64\n", "[secrets]\n", "names = ", "except = ", "[[file]]\n", "[file]\n",
+                    "path = ", "secret = ", "public = ", "seal = ", "format = ", "pattern = ",
+                    "'a.toml'\n", "\"[x\"\n", "['a', 'b..c']\n", "['*']\n", "[1, 'ä']\n", "'whole'\n",
+                    "'regex'\n", "'(?P<value>x)'\n", "'(x'\n", "'tmol'\n", "{ a = 1 }\n", "\"\\u001b\"\n",
+                    "pfad = 1\n", "\r\n", "#", "'", "[[", "ß",
+                ]), 0..12).prop_map(|pieces| pieces.concat()),
+            ],
+        ) {
+            let Err(error) = parse(&text) else { return Ok(()) };
+            let lines: Vec<&str> = text.split('\n').collect();
+            prop_assert!((1..=lines.len()).contains(&error.line), "{error:?}");
+            prop_assert!((1..=lines[error.line - 1].len() + 1).contains(&error.column), "{error:?}");
+            prop_assert!(error.hint.as_deref().is_some_and(|hint| !hint.is_empty()), "{error:?}");
+            prop_assert_eq!(error.excerpt.to_string().lines().count(), 2);
+            prop_assert!(!error.to_string().contains(char::is_control), "{error:?}");
+        }
     }
 
     #[test]
