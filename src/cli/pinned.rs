@@ -4,9 +4,11 @@
 //! a verb that only looks pins nothing. Where there are no pins and none can be made, the store is
 //! believed, and whoever writes is told so.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use super::Result;
@@ -25,9 +27,18 @@ use crate::store::{CONTROL_DIR, Store};
 /// Where a store can be reached while a mount covers it.
 const RUN_DIRECTORY: &str = "/run/confseal";
 
+/// The names of the stores that this process works on. Settled when first asked for: a daemon must
+/// not look at paths again that mounts, its own among them, lie over by then. Held while one is
+/// looked up.
+static NAMES: Mutex<BTreeMap<PathBuf, String>> = Mutex::new(BTreeMap::new());
+
 /// The name that this machine has for a store: its instance's; without one, the first 16 hex
 /// digits of SHA-256 of its path.
 pub(super) fn name_of(store: &Path) -> String {
+    NAMES.lock().entry(store.to_owned()).or_insert_with(|| look_up_name(store)).clone()
+}
+
+fn look_up_name(store: &Path) -> String {
     // The same store, reached below the mount that covers it.
     if let Some(name) = store.strip_prefix(RUN_DIRECTORY).ok().and_then(covered_name) {
         return name;
