@@ -156,7 +156,9 @@ impl Plan {
         let lock = open::lock(&store)?;
         let sealing = open::sealing_with(&store, keyring, sources.binding)?;
         pinned::tell(&store, &sealing.policy);
+        let is_new = pinned::find(&store)?.is_none();
         let pins = pinned::keep(&store, &sealing)?;
+        let first_use = pins.as_ref().filter(|_| is_new).map(|pins| pins.path().to_owned());
         open::remember_key(&store, &sealing)?;
         recover(&store, &sealing);
 
@@ -198,6 +200,9 @@ impl Plan {
         ready.ready().map_err(system)?;
         systemd::ready();
         log::info!("{} is mounted at {}", self.store.display(), self.mountpoint.display());
+        if let Some(place) = first_use {
+            log::info!("first use here: its policy is accepted as it is ({})", place.display());
+        }
 
         let served = mounted.wait();
         ended.store(true, Ordering::Relaxed);

@@ -133,7 +133,6 @@ pub(super) fn keep(store: &Store, sealing: &Sealing) -> Result<Option<Arc<Pins>>
     if pins.read(Pin::Policy)?.is_none() {
         write(&pins, Pin::Store, &format!("{}\n", store.path().display()));
         write(&pins, Pin::Policy, sealing.policy.text());
-        log::info!("first use here: the policy is accepted as it is ({})", pins.path().display());
     }
     let ledger = sealing.ledger.to_string();
     if pins.read(Pin::Ledger)?.unwrap_or_default() != ledger {
@@ -153,7 +152,7 @@ pub(super) fn keep_key(store: &Store, keyring: &Keyring) -> Result<()> {
     known.push(master);
     let lines: String = known.iter().map(|fingerprint| format!("{fingerprint}\n")).collect();
     write(&pins, Pin::Fingerprints, &lines);
-    log::info!("the master key {} is accepted", master.id());
+    log::debug!("the master key {} is accepted", master.id());
     Ok(())
 }
 

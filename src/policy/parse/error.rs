@@ -14,7 +14,7 @@ pub struct PolicyError {
     /// What to do about it.
     pub hint: Option<String>,
     /// The line it stands on, fit to be shown; of a long one the part around the column.
-    pub excerpt: Excerpt,
+    pub excerpt: Box<Excerpt>,
 }
 
 /// A piece of a policy: it holds no secrets, so it may be shown.
@@ -33,7 +33,7 @@ impl PolicyError {
     /// An error at a place in `text`, without a hint yet.
     pub(super) fn at(text: &str, line: usize, column: usize, message: &str) -> Self {
         let excerpt = Excerpt::of(text, line, column);
-        Self { line, column, message: shown(message), hint: None, excerpt }
+        Self { line, column, message: shown(message), hint: None, excerpt: excerpt.into() }
     }
 
     /// The same with a way out.
