@@ -176,7 +176,7 @@ pub(super) fn lock(store: &Store) -> Result<StoreLock> {
 /// The rules of a store: those that travel with it, together with those that were accepted here.
 pub(super) fn rules(store: &Store) -> Result<(Policy, Ledger)> {
     let (policy, ledger) = written_rules(store)?;
-    pinned::together(store, policy, ledger)
+    pinned::together(store.path(), policy, ledger)
 }
 
 /// The rules that travel with a store; the built-in lists where it has none.

@@ -70,9 +70,9 @@ pub(super) fn find(store: &Store) -> Result<Option<Pins>> {
     Ok(Pins::find(&name_of(store.path()))?)
 }
 
-/// What a store says, together with what was accepted of it.
-pub(super) fn together(store: &Store, policy: Policy, ledger: Ledger) -> Result<(Policy, Ledger)> {
-    let Some(pins) = find(store)? else { return Ok((policy, ledger)) };
+/// What the store at this path says, together with what was accepted of it.
+pub(super) fn together(store: &Path, policy: Policy, ledger: Ledger) -> Result<(Policy, Ledger)> {
+    let Some(pins) = Pins::find(&name_of(store))? else { return Ok((policy, ledger)) };
     let (accepted, entered) = accepted(&pins)?;
     let policy = match accepted {
         Some(accepted) => policy.together_with(&accepted),

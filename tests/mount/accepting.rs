@@ -181,6 +181,33 @@ fn a_ledger_line_struck_in_the_store_holds_on() {
 }
 
 #[test]
+fn ledger_lines_that_are_pulled_stay_when_the_mount_adds_its_own() {
+    let mut fixture = mounted("version = 1\n");
+    let sealed = fixture.store().join(".confseal/sealed");
+    fs::write(&sealed, "other.toml\tpulled\n").unwrap();
+    // A token by hand: its field is entered when it is opened.
+    let place = ["encrypt-value", "--field", "pin", "--file"];
+    let (file, key) = (fixture.store().join("new.toml"), fixture.source("master"));
+    let arguments = [&place[..], &[file.to_str().unwrap(), "--key", &key]].concat();
+    let token = fixture.confseal(arguments);
+    let token = String::from_utf8(token.stdout).unwrap();
+    fs::write(&file, format!("pin = \"{}\"\n", token.trim())).unwrap();
+    fs::read(fixture.mnt().join("new.toml")).unwrap();
+    assert_eq!(fs::read_to_string(&sealed).unwrap(), "new.toml\tpin\nother.toml\tpulled\n");
+    fixture.umount();
+}
+
+#[test]
+fn explain_through_the_mount_knows_both_policies() {
+    let mut fixture = mounted(ACCEPTED);
+    pull(&fixture, WEAKER);
+    let file = fixture.mnt().join("app.toml");
+    let said = text(&fixture.confseal(["explain", file.to_str().unwrap()]));
+    assert!(said.contains("by the accepted policy: secret by the rule `pin`"), "{said}");
+    fixture.umount();
+}
+
+#[test]
 fn a_mount_under_another_key_than_this_machine_knows_is_refused() {
     let mut fixture = mounted("version = 1\n");
     fixture.umount();
