@@ -13,6 +13,8 @@ mod mount;
 mod offline;
 mod open;
 mod output;
+mod pinned;
+mod policy;
 mod rewrap;
 mod seal;
 mod status;
@@ -21,6 +23,7 @@ mod umount;
 mod value;
 mod verify;
 mod view;
+mod waiting;
 mod with_store;
 
 use std::process::ExitCode;
@@ -51,6 +54,7 @@ enum Verb {
     #[command(alias = "reveal")]
     View(view::View),
     Explain(explain::Explain),
+    Policy(policy::PolicyVerb),
     Rewrap(rewrap::Rewrap),
     #[command(alias = "fsck")]
     Verify(verify::Verify),
@@ -85,6 +89,7 @@ pub fn main() -> ExitCode {
         Verb::Check(verb) => verb.run(),
         Verb::View(verb) => verb.run(),
         Verb::Explain(verb) => verb.run(),
+        Verb::Policy(verb) => verb.run(),
         Verb::Rewrap(verb) => verb.run(),
         Verb::Verify(verb) => verb.run(),
         Verb::EncryptValue(verb) => verb.run(),

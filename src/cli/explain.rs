@@ -14,7 +14,7 @@ use super::trouble::{Trouble, Troubles};
 use super::{Outcome, Result, control};
 use crate::document::{Finding, Form, Imports, Inspection, Standing, inspect_with};
 use crate::path::RelPath;
-use crate::policy::{Class, ClassReason, Classified, Ledger, Policy, Secret};
+use crate::policy::{Class, ClassReason, Classified, Policy, Secret};
 
 /// Say which values are secret and why: of a file each field, of a directory each file
 ///
@@ -77,10 +77,10 @@ impl Explain {
         let store = open_store(&root)?;
         let (policy, ledger) = if is_mount(&root) {
             eprintln!(
-                "seen through a mount: all stands in the clear here, and what only the ledger \
-                 names counts as public"
+                "seen through a mount: all stands in the clear here, and what only the ledger of \
+                 the store names counts as public"
             );
-            (control::rules(&root)?, Ledger::new())
+            control::rules(&root)?
         } else {
             rules(&store)?
         };
@@ -184,7 +184,11 @@ fn reason(field: &Finding) -> String {
 fn file_json(file: &str, class: &Classified, form: &str) -> Value {
     let line = match &class.reason {
         ClassReason::Rule { line, .. } => Some(line),
-        ClassReason::Name | ClassReason::Content | ClassReason::Unruled => None,
+        ClassReason::Name
+        | ClassReason::Content
+        | ClassReason::Unruled
+        | ClassReason::Accepted { .. }
+        | ClassReason::Apart { .. } => None,
     };
     json!({
         "file": file,

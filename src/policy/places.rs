@@ -4,9 +4,9 @@
 //! Must stay true: a name that is derived from another (`app.toml~`) is covered with it, as by a
 //! `[[file]]` rule.
 
-use super::origins;
 use super::pattern::FieldPattern;
 use super::rules::FileGlob;
+use super::single::origins;
 use crate::format::FieldPath;
 use crate::path::RelPath;
 
