@@ -34,6 +34,9 @@ const TOLERATED_JSON: [&str; 10] = [
     "n_structure_whitespace_formfeed.json",
 ];
 
+/// What yaml-test-suite wants refused and confseal takes, as PyYAML and ruamel.yaml do.
+const TOLERATED_YAML: [&str; 0] = [];
+
 fn corpus(name: &str) -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpora");
     let root = std::env::var_os("CONFSEAL_CORPORA").map_or(beside, PathBuf::from);
@@ -135,6 +138,66 @@ fn every_json_file_is_taken_or_refused_as_it_should_be() {
     assert_eq!(counts, [95, 188, 35]);
     tolerated.sort_by_key(|name| TOLERATED_JSON.iter().position(|wanted| wanted == name));
     assert_eq!(tolerated, TOLERATED_JSON);
+}
+
+/// The files of the YAML corpus that are valid, or those that are not.
+fn yaml_files(valid: bool) -> Option<Vec<(PathBuf, Vec<u8>)>> {
+    let mut files = files(&corpus("yaml")?, "yaml");
+    files.retain(|(path, _)| name(path).ends_with(".valid.yaml") == valid);
+    assert_eq!(files.len(), if valid { 308 } else { 94 });
+    Some(files)
+}
+
+/// The text as it would be had it been written elsewhere: with other line ends, behind a byte
+/// order mark, without its last line break.
+fn elsewhere(text: &[u8]) -> Vec<Vec<u8>> {
+    let text = String::from_utf8(text.to_vec()).unwrap();
+    let other = [
+        text.replace('\n', "\r\n"),
+        text.replace('\n', "\r"),
+        format!("\u{feff}{text}"),
+        format!("# \u{e9}\u{1f600}\n{text}"),
+        text.trim_end_matches('\n').to_owned(),
+    ];
+    other.map(String::into_bytes).into()
+}
+
+#[test]
+fn every_valid_yaml_file_can_be_sealed_and_restored() {
+    let Some(files) = yaml_files(true) else { return };
+    let codec = CodecId::Yaml.codec();
+    let sealed: usize = files.iter().map(|(path, text)| seals_everywhere(codec, path, text)).sum();
+    assert!(sealed >= 700, "only {sealed} values");
+}
+
+#[test]
+fn so_can_it_with_other_line_ends_a_byte_order_mark_and_no_last_line_break() {
+    let Some(files) = yaml_files(true) else { return };
+    let codec = CodecId::Yaml.codec();
+    let mut taken = 0;
+    for (path, text) in &files {
+        for text in elsewhere(text) {
+            if codec.scan(&text).is_ok() {
+                taken += 1;
+                seals_everywhere(codec, path, &text);
+            }
+        }
+    }
+    assert!(taken >= 5 * 308 - 20, "only {taken} were taken");
+}
+
+#[test]
+fn no_invalid_yaml_file_scans_but_for_what_the_common_readers_take() {
+    let Some(files) = yaml_files(false) else { return };
+    let codec = CodecId::Yaml.codec();
+    let mut tolerated = Vec::new();
+    for (path, text) in &files {
+        if codec.scan(text).is_ok() {
+            tolerated.push(name(path).to_owned());
+            seals_everywhere(codec, path, text);
+        }
+    }
+    assert_eq!(tolerated, TOLERATED_YAML);
 }
 
 #[test]
