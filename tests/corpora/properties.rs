@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::shape::{check_replacing, check_seals};
+use super::yaml::yaml;
 
 /// Which sites to replace: a bit each, over and over.
 fn chosen(mask: u64) -> impl Fn(usize, &Site) -> bool {
@@ -174,6 +175,7 @@ fn document() -> impl Strategy<Value = (CodecId, String)> {
         toml().prop_map(|text| (CodecId::Toml, text)),
         json().prop_map(|text| (CodecId::Json, text)),
         dotenv().prop_map(|text| (CodecId::Dotenv, text)),
+        yaml().prop_map(|text| (CodecId::Yaml, text)),
     ]
 }
 
@@ -192,7 +194,7 @@ fn mutate(text: &str, changes: &[(prop::sample::Index, u8, u8)]) -> Vec<u8> {
 }
 
 fn telling_byte() -> impl Strategy<Value = u8> {
-    prop_oneof![select(b"\"'`#=:,[]{}/*\\\n\r .-\t0a".to_vec()), any::<u8>()]
+    prop_oneof![select(b"\"'`#=:,[]{}/*\\\n\r .-\t0a|>&!?%".to_vec()), any::<u8>()]
 }
 
 fn sealed(codec: &dyn Codec, text: &[u8], mask: u64) -> Result<Option<usize>, TestCaseError> {
@@ -216,6 +218,11 @@ proptest! {
     #[test]
     fn any_part_of_a_dotenv_document_can_be_sealed(text in dotenv(), mask: u64) {
         sealed(CodecId::Dotenv.codec(), text.as_bytes(), mask)?;
+    }
+
+    #[test]
+    fn any_part_of_a_yaml_document_can_be_sealed(text in yaml(), mask: u64) {
+        sealed(CodecId::Yaml.codec(), text.as_bytes(), mask)?;
     }
 
     #[test]

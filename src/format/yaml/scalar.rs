@@ -37,23 +37,24 @@ pub(super) fn decode(source: &[u8], context: Context) -> Option<SecretBytes> {
 /// The value of a scalar in a collection that is indented by `indent`.
 fn scalar(source: &str, indent: usize) -> Option<SecretBytes> {
     let is_block = source.starts_with(['|', '>']);
-    // A blank in front, so that no `---` is taken for a marker.
-    let front = if is_block { indent + 2 } else { 1 };
-    let mut text = SecretBytes::with_capacity(front + source.len() + 1);
-    if is_block {
-        text.resize(indent);
-        text.as_mut_slice().fill(b' ');
-        text.extend(b"- ");
-    } else {
-        text.extend(b" ");
-    }
+    let front = match (is_block, indent) {
+        // So that no `---` is taken for a marker.
+        (false, _) => " ".to_owned(),
+        // What the document is may have its content in the first column.
+        (true, 0) => "--- ".to_owned(),
+        (true, indent) => " ".repeat(indent) + "- ",
+    };
+    let mut text = SecretBytes::with_capacity(front.len() + source.len() + 1);
+    text.extend(front.as_bytes());
     text.extend(source.as_bytes());
     if is_block {
-        text.extend(b"\n");
+        // Its last line break is none of its source, and must not become a part of one that is.
+        text.extend(if source.ends_with('\r') { b"\r" } else { b"\n" });
     }
+    let front = front.len();
     let mut toks = events::parse(std::str::from_utf8(&text).ok()?).ok()?;
     let tok = match &mut toks.0[..] {
-        [tok] if !is_block => tok,
+        [tok] => tok,
         [_, tok, _] if is_block && tok.kind == Kind::Block => tok,
         _ => return None,
     };
