@@ -4,6 +4,8 @@
 use confseal::format::{Codec, CodecId, Context, Site};
 use proptest::prelude::*;
 use proptest::sample::select;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 
 use super::shape::{check_replacing, check_seals};
 use super::yaml::yaml;
@@ -272,4 +274,23 @@ proptest! {
         });
         prop_assert!(checked.is_ok(), "{checked:?}\n{}", text.escape_debug());
     }
+}
+/// The control: what is generated as YAML mostly is YAML, and what is looked for is in it.
+#[test]
+fn generated_yaml_is_worth_the_test() {
+    let mut runner = TestRunner::deterministic();
+    let (mut read, mut blocks, mut comments, mut shown) = (0, 0, 0, 0);
+    for _ in 0..500 {
+        let text = yaml().new_tree(&mut runner).unwrap().current();
+        let Ok(sites) = CodecId::Yaml.codec().scan(text.as_bytes()) else { continue };
+        read += 1;
+        for site in sites {
+            let source = site.span.of(text.as_bytes());
+            blocks += usize::from(matches!(source[0], b'|' | b'>') && source.contains(&b'\n'));
+            comments += usize::from(site.context == Context::COMMENT);
+            shown += usize::from(!site.also.is_empty());
+        }
+    }
+    assert!(read > 350 && blocks > 200 && comments > 800 && shown > 500,
+        "{read} documents, {blocks} block scalars, {comments} in comments, {shown} shown by aliases");
 }
