@@ -32,11 +32,15 @@ impl Codec for Yaml {
         let shift = source.len() - body.len();
         let toks = events::parse(body)?;
         let mut sites = Walk::new(body.as_bytes(), &toks.0).run().map_err(|refused| {
-            ParseError::at(text, 0, match refused {
-                Refused::Aliases => "aliases that repeat too many values",
-                Refused::Indentation => "indented too far",
-                Refused::Misplaced => "a block scalar with an unclear indentation",
-            })
+            ParseError::at(
+                text,
+                0,
+                match refused {
+                    Refused::Aliases => "aliases that repeat too many values",
+                    Refused::Indentation => "indented too far",
+                    Refused::Misplaced => "a block scalar with an unclear indentation",
+                },
+            )
         })?;
         if shift > 0 {
             sites.iter_mut().for_each(|site| site.span = site.span.shifted(shift));
@@ -56,3 +60,6 @@ impl Codec for Yaml {
         format!("\"{token}\"")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -291,6 +291,8 @@ fn generated_yaml_is_worth_the_test() {
             shown += usize::from(!site.also.is_empty());
         }
     }
-    assert!(read > 350 && blocks > 200 && comments > 800 && shown > 500,
-        "{read} documents, {blocks} block scalars, {comments} in comments, {shown} shown by aliases");
+    assert!(
+        read > 350 && blocks > 200 && comments > 800 && shown > 500,
+        "{read} documents, {blocks} block scalars, {comments} in comments, {shown} shown by aliases"
+    );
 }

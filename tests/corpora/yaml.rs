@@ -103,8 +103,23 @@ fn comment() -> impl Strategy<Value = String> {
 
 fn key() -> impl Strategy<Value = &'static str> {
     select(vec![
-        "k@", "name", "key", "value", "Name", "password", "'a b'", "\"q\\u00e9\"", "? k@", "&key@ k@",
-        "*word ", "[a, b]", "!!str k@", "<<", "kind", "data", "\u{e9}",
+        "k@",
+        "name",
+        "key",
+        "value",
+        "Name",
+        "password",
+        "'a b'",
+        "\"q\\u00e9\"",
+        "? k@",
+        "&key@ k@",
+        "*word ",
+        "[a, b]",
+        "!!str k@",
+        "<<",
+        "kind",
+        "data",
+        "\u{e9}",
     ])
 }
 
@@ -139,33 +154,38 @@ fn block() -> impl Strategy<Value = Lines> {
         lines
     };
     let note = || prop::option::weighted(0.4, comment());
-    let leaf = (inline(), key(), note()).prop_map(move |(value, key, note)| entry(value, key, note));
+    let leaf =
+        (inline(), key(), note()).prop_map(move |(value, key, note)| entry(value, key, note));
     leaf.prop_recursive(4, 24, 4, move |inner| {
         let some = prop::collection::vec(inner.clone(), 1..4);
-        let below = (some.clone(), key(), note(), 1..4usize).prop_map(|(entries, key, note, by)| {
-            let key = key.trim_start_matches("? ");
-            let mut lines = vec![format!("{key}: {}", note.unwrap_or_default())];
-            lines.extend(indented(by, entries.concat()));
-            lines
-        });
+        let below =
+            (some.clone(), key(), note(), 1..4usize).prop_map(|(entries, key, note, by)| {
+                let key = key.trim_start_matches("? ");
+                let mut lines = vec![format!("{key}: {}", note.unwrap_or_default())];
+                lines.extend(indented(by, entries.concat()));
+                lines
+            });
         let item = prop_oneof![
             inline().prop_map(|lines| behind("- ", lines)),
-            some.clone().prop_map(|entries| {
-                behind("- ", indented(2, entries.concat())).into_iter().collect::<Vec<_>>()
-            }).prop_map(|mut lines| {
-                // The first entry stands behind the dash.
-                lines[0] = lines[0].replacen("-   ", "- ", 1);
-                lines
-            }),
+            some.clone()
+                .prop_map(|entries| {
+                    behind("- ", indented(2, entries.concat())).into_iter().collect::<Vec<_>>()
+                })
+                .prop_map(|mut lines| {
+                    // The first entry stands behind the dash.
+                    lines[0] = lines[0].replacen("-   ", "- ", 1);
+                    lines
+                }),
             comment().prop_map(|note| vec![note]),
             inline().prop_map(|lines| behind("- - ", lines)),
         ];
-        let list = (prop::collection::vec(item, 1..4), key(), 0..3usize).prop_map(|(items, key, by)| {
-            let key = key.trim_start_matches("? ");
-            let mut lines = vec![format!("{key}:")];
-            lines.extend(indented(by, items.concat()));
-            lines
-        });
+        let list =
+            (prop::collection::vec(item, 1..4), key(), 0..3usize).prop_map(|(items, key, by)| {
+                let key = key.trim_start_matches("? ");
+                let mut lines = vec![format!("{key}:")];
+                lines.extend(indented(by, items.concat()));
+                lines
+            });
         let noted = (comment(), 0..4usize, some).prop_map(|(note, by, entries)| {
             let mut lines = indented(by, [note]);
             lines.extend(entries.concat());
@@ -185,7 +205,10 @@ pub fn yaml() -> impl Strategy<Value = String> {
             lines.join("\n")
         });
     let root = inline().prop_map(|lines| behind("--- ", lines).join("\n"));
-    (prop::collection::vec(prop_oneof![4 => document, 1 => root], 1..3), any::<(bool, bool, bool)>())
+    (
+        prop::collection::vec(prop_oneof![4 => document, 1 => root], 1..3),
+        any::<(bool, bool, bool)>(),
+    )
         .prop_map(|(documents, (bom, crlf, last))| {
             let joined = documents.join("\n...\n");
             let mut text = if bom { "\u{feff}" } else { "" }.to_owned();

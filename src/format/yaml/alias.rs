@@ -1,8 +1,8 @@
 //! Aliases: under which other paths a scalar shows.
 //!
 //! What must stay true: what this costs is bounded, whatever the text. Aliases of aliases of
-//! aliases show more values than there are atoms (the "billion laughs"); a text that shows more
-//! than [`MOST_SHOWN`] is refused.
+//! aliases show more values than there are atoms (the "billion laughs"); a text whose aliases
+//! show more than [`MOST_SHOWN`] is refused.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -10,8 +10,14 @@ use std::ops::Range;
 use super::walk::Refused;
 use crate::format::{Context, FieldPath, Segment, Site};
 
-/// How many times all aliases of a text together may show a scalar.
-const MOST_SHOWN: usize = 1 << 16;
+/// How much the paths under which all aliases of a text show its scalars may take, in bytes.
+const MOST_SHOWN: usize = 16 << 20;
+
+/// What a step of such a path takes, and a path itself, without its keys.
+const STEP: usize = 64;
+
+/// Longest key, in bytes, that an alias of it repeats.
+const LONGEST_KEY: usize = 1024;
 
 /// What an anchor stands at.
 pub(super) enum Anchored {
@@ -36,6 +42,8 @@ pub(super) struct Shown {
     anchors: HashMap<usize, Anchored>,
     /// A site, and a further path of it.
     shown: Vec<(usize, FieldPath)>,
+    /// What the paths take.
+    bytes: usize,
 }
 
 impl Shown {
@@ -48,11 +56,12 @@ impl Shown {
         self.anchors.insert(anchor, anchored);
     }
 
-    /// The text of the key at which anchor number `anchor` stands.
+    /// The text of the key at which anchor number `anchor` stands, unless it is longer than a key
+    /// should be.
     pub(super) fn key(&self, anchor: usize) -> Option<&[u8]> {
         match self.anchors.get(&anchor)? {
-            Anchored::Key(text) => Some(text),
-            Anchored::Node { .. } => None,
+            Anchored::Key(text) if text.len() <= LONGEST_KEY => Some(text),
+            _ => None,
         }
     }
 
@@ -70,24 +79,21 @@ impl Shown {
         else {
             return Ok(());
         };
-        let (own, shown, from) = (own.clone(), shown.clone(), from.segments());
+        let (own, shown, from) = (own.clone(), shown.clone(), from.clone());
+        let from = from.segments();
         let base = match name {
             Some(name) if element => path.key(name),
             _ => path.clone(),
         };
-        let mut more = Vec::new();
         for at in own {
             if sites[at].context != Context::COMMENT {
-                more.push((at, moved(&sites[at].path, &from, &base)));
+                self.show(at, &sites[at].path, &from, &base)?;
             }
         }
         for at in shown {
-            let (site, path) = &self.shown[at];
-            more.push((*site, moved(path, &from, &base)));
-            self.check(more.len())?;
+            let (site, path) = self.shown[at].clone();
+            self.show(site, &path, &from, &base)?;
         }
-        self.check(more.len())?;
-        self.shown.extend(more);
         Ok(())
     }
 
@@ -100,13 +106,32 @@ impl Shown {
         sites: &[Site],
     ) -> Result<(), Refused> {
         let from = from.segments();
-        self.check(range.len())?;
-        self.shown.extend(range.map(|at| (at, moved(&sites[at].path, &from, to))));
+        for at in range {
+            self.show(at, &sites[at].path, &from, to)?;
+        }
         Ok(())
     }
 
-    fn check(&self, more: usize) -> Result<(), Refused> {
-        if self.shown.len() + more > MOST_SHOWN { Err(Refused::Aliases) } else { Ok(()) }
+    /// Site number `site`, seen at `path`, which begins with `from`, shows below `to` as well.
+    fn show(
+        &mut self,
+        site: usize,
+        path: &FieldPath,
+        from: &[&Segment],
+        to: &FieldPath,
+    ) -> Result<(), Refused> {
+        let segments = path.segments();
+        // What does not begin so is the name of the list element `from`.
+        let name = segments.len().saturating_sub(1);
+        let rest = segments.strip_prefix(from).unwrap_or(&segments[name..]);
+        let step = |segment: &&Segment| STEP + segment.key().map_or(0, <[u8]>::len);
+        self.bytes += STEP + rest.iter().map(step).sum::<usize>();
+        if self.bytes > MOST_SHOWN {
+            return Err(Refused::Aliases);
+        }
+        let path = rest.iter().fold(to.clone(), |path, segment| path.child((*segment).clone()));
+        self.shown.push((site, path));
+        Ok(())
     }
 
     /// Gives each site its further paths.
@@ -119,12 +144,4 @@ impl Shown {
             sites[site].also = paths.into();
         }
     }
-}
-
-/// `path`, which begins with `from`, as it is below `to`. What does not begin so is the name of
-/// the list element `from`.
-fn moved(path: &FieldPath, from: &[&Segment], to: &FieldPath) -> FieldPath {
-    let segments = path.segments();
-    let rest = segments.strip_prefix(from).unwrap_or(&segments[segments.len().saturating_sub(1)..]);
-    rest.iter().fold(to.clone(), |path, segment| path.child((*segment).clone()))
 }

@@ -135,8 +135,8 @@ impl Scan<'_> {
             open.retain(|open| open.column < line.column + usize::from(dash && !open.dash));
             let base = match open.last() {
                 Some(open) => Base { keys: open.path.clone(), list: open.path.clone() },
-                // A mark put in front of an indented line.
-                None if column == 0 => self.around(line.column - 1),
+                // A mark put in front of an indented line; one blank is none.
+                None if column == 0 && line.column > 2 => self.around(line.column - 1),
                 None => self.around(column),
             };
             let entry = self.entry(line, &lines[at..], &base);
@@ -149,7 +149,8 @@ impl Scan<'_> {
     /// Where an assignment stands that is commented out in `column`.
     fn around(&self, column: usize) -> Base {
         let Some(inner) = self.levels.iter().rposition(|level| {
-            level.column <= column || matches!(level.kind, Kind::Map { flow: true } | Kind::Seq { flow: true })
+            level.column <= column
+                || matches!(level.kind, Kind::Map { flow: true } | Kind::Seq { flow: true })
         }) else {
             return Base { keys: FieldPath::root(), list: FieldPath::root() };
         };
@@ -157,9 +158,10 @@ impl Scan<'_> {
         match level.kind {
             Kind::Seq { .. } => {
                 // Dashes may stand in the column of the keys around them.
-                let beside = inner.checked_sub(1).map(|outer| &self.levels[outer]).filter(|outer| {
-                    matches!(outer.kind, Kind::Map { .. }) && outer.column == level.column
-                });
+                let beside =
+                    inner.checked_sub(1).map(|outer| &self.levels[outer]).filter(|outer| {
+                        matches!(outer.kind, Kind::Map { .. }) && outer.column == level.column
+                    });
                 let keys = beside.map_or_else(|| level.path.element(), |map| map.path.clone());
                 Base { keys, list: level.path.clone() }
             }
@@ -233,7 +235,8 @@ impl Scan<'_> {
             .filter(|(_, below)| !below.is_blank())
             .last()
             .map_or(0, |(at, _)| at + 1);
-        entry.more = self.value(value, end, &path.key(&key), name.is_some(), &below[..deeper], base);
+        entry.more =
+            self.value(value, end, &path.key(&key), name.is_some(), &below[..deeper], base);
         entry
     }
 
@@ -395,9 +398,7 @@ fn extent(text: &[u8], at: usize, end: usize) -> (Span, Option<usize>) {
     let mark = (at + 1..end).find(|n| text[*n] == b'#' && is_blank(text[*n - 1]));
     match mark {
         None => (Span::new(at, end), None),
-        Some(mark) => {
-            (Span::new(at, at + text[at..mark].trim_ascii_end().len()), Some(mark))
-        }
+        Some(mark) => (Span::new(at, at + text[at..mark].trim_ascii_end().len()), Some(mark)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::events::{self, Kind};
+use super::events::{self, Kind, Tok};
 use super::place;
 use crate::format::Context;
 use crate::secret::SecretBytes;
@@ -34,31 +34,30 @@ pub(super) fn decode(source: &[u8], context: Context) -> Option<SecretBytes> {
     Some(scalar(uncommented, 0).unwrap_or_else(|| source.into()))
 }
 
-/// The value of a scalar in a collection that is indented by `indent`.
+/// The value of a scalar in a block collection that is indented by `indent`, or in a flow
+/// collection.
 fn scalar(source: &str, indent: usize) -> Option<SecretBytes> {
-    let is_block = source.starts_with(['|', '>']);
-    let front = match (is_block, indent) {
-        // So that no `---` is taken for a marker.
-        (false, _) => " ".to_owned(),
+    if source.starts_with(['|', '>']) {
         // What the document is may have its content in the first column.
-        (true, 0) => "--- ".to_owned(),
-        (true, indent) => " ".repeat(indent) + "- ",
-    };
-    let mut text = SecretBytes::with_capacity(front.len() + source.len() + 1);
-    text.extend(front.as_bytes());
-    text.extend(source.as_bytes());
-    if is_block {
+        let front = if indent == 0 { "--- ".to_owned() } else { " ".repeat(indent) + "- " };
         // Its last line break is none of its source, and must not become a part of one that is.
-        text.extend(if source.ends_with('\r') { b"\r" } else { b"\n" });
+        return between(&front, source, if source.ends_with('\r') { "\r" } else { "\n" });
     }
-    let front = front.len();
+    // A blank, so that no `---` is taken for a marker. A lone `?` is a word in flow collections.
+    between(" ", source, "").or_else(|| between("[", source, "]"))
+}
+
+/// The value of `source` if that is the one scalar of the text `front`, `source`, `behind`.
+fn between(front: &str, source: &str, behind: &str) -> Option<SecretBytes> {
+    let mut text = SecretBytes::with_capacity(front.len() + source.len() + behind.len());
+    for part in [front, source, behind] {
+        text.extend(part.as_bytes());
+    }
     let mut toks = events::parse(std::str::from_utf8(&text).ok()?).ok()?;
-    let tok = match &mut toks.0[..] {
-        [tok] => tok,
-        [_, tok, _] if is_block && tok.kind == Kind::Block => tok,
-        _ => return None,
+    let ([tok] | [Tok { kind: Kind::Seq { .. }, .. }, tok, _]) = &mut toks.0[..] else {
+        return None;
     };
-    let whole = tok.span.start == front && tok.span.end == front + source.len();
+    let whole = tok.span.start == front.len() && tok.span.end == front.len() + source.len();
     if !tok.is_scalar() || !whole || source.is_empty() {
         return None;
     }
@@ -121,7 +120,9 @@ mod tests {
         ] {
             assert_eq!(decoded(source, Context::ORDINARY).as_deref(), Some(value), "{source}");
         }
-        for no in ["", " a", "a ", "a # b", "- a", "a: b", "*a", "&a b", "!!str b", "a\n---\nb", "\"a"] {
+        for no in
+            ["", " a", "a ", "a # b", "- a", "a: b", "*a", "&a b", "!!str b", "a\n---\nb", "\"a"]
+        {
             assert_eq!(decoded(no, Context::ORDINARY), None, "{no}");
         }
     }

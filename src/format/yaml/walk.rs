@@ -216,6 +216,8 @@ impl<'w> Walk<'w> {
         let mut key = at + 1;
         while self.toks[key].kind != Kind::End {
             let value = self.toks[key].next;
+            // Comments in front still belong to the key before.
+            self.comments(self.toks[key].span.start);
             let from = self.mark();
             if self.is_merge(key) {
                 self.pass(self.toks[key].span);
@@ -289,18 +291,26 @@ impl<'w> Walk<'w> {
     /// style, however it is written.
     fn key_text(&self, at: usize) -> Box<[u8]> {
         let mut text = Vec::new();
+        let mut closing = Vec::new();
         let toks = &self.toks[at..self.toks[at].next];
         for (n, tok) in toks.iter().enumerate() {
             match tok.kind {
                 _ if tok.is_absent() => {}
                 Kind::Plain | Kind::Quoted | Kind::Block => text.extend(tok.text.as_bytes()),
-                Kind::Alias => match self.shown.key(tok.anchor) {
+                // Not in a collection: aliases of aliases would make keys of any length.
+                Kind::Alias => match self.shown.key(tok.anchor).filter(|_| toks.len() == 1) {
                     Some(key) => text.extend(key),
                     None => text.extend(tok.span.of(self.text)),
                 },
-                Kind::Map { .. } => text.push(b'{'),
-                Kind::Seq { .. } => text.push(b'['),
-                Kind::End => text.push(b']'),
+                Kind::Map { .. } => {
+                    text.push(b'{');
+                    closing.push(b'}');
+                }
+                Kind::Seq { .. } => {
+                    text.push(b'[');
+                    closing.push(b']');
+                }
+                Kind::End => text.extend(closing.pop()),
             }
             let last = toks.get(n + 1).is_none_or(|next| next.kind == Kind::End);
             if !last && !matches!(tok.kind, Kind::Map { .. } | Kind::Seq { .. }) {
@@ -363,7 +373,8 @@ impl<'w> Walk<'w> {
     fn comments(&mut self, end: usize) {
         if let Some(done) = self.done {
             let end = end.max(done);
-            self.done = Some(comment::scan(self.text, Span::new(done, end), &self.levels, &mut self.sites));
+            self.done =
+                Some(comment::scan(self.text, Span::new(done, end), &self.levels, &mut self.sites));
         }
     }
 
