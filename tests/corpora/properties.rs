@@ -116,6 +116,14 @@ fn json() -> impl Strategy<Value = String> {
             "\"\u{e9}\u{1f600}\"",
             "\"ENC:x\"",
             "\"tab\there\"",
+            "'it\"s'",
+            "'a\\'b\\x41 // c'",
+            "\"a\\\nb\"",
+            "0xdecaf",
+            "+.5",
+            "-8675309.",
+            "-Infinity",
+            "NaN",
         ])
         .prop_map(str::to_owned)
     };
@@ -127,14 +135,28 @@ fn json() -> impl Strategy<Value = String> {
                 "/**\n * \"a\": 1,\n * \"b\": \"it's\"\n **/", "// prose \"x\"\n", "// \"x\", 5\n",
                 "// { \"name\": \"N\", \"value\": \"v\" },\n", "// \"a\": { \"b\": [1, {\"c\": 2\n", "/**/",
                 "// } ], \"z\": \"y\"\n", "// \"a\": [\"x\", 'y']\n", "// see http://u:p@h/\n",
+                "// a: 'x', b: 0x1f, // c: +1\n", "/* don't: 'x' */", "// 'x', .5,\n",
             ])
             .prop_map(str::to_owned),
-            2 => "[/*\"a:,1 {}\\[\\]\\\\x]{0,16}".prop_map(|text| format!("//{text}\n")),
-            1 => "[\"a:,1 {}\\[\\]\\\\x\n*]{0,16}".prop_map(|text| format!("/*{text}*/")),
+            2 => "[/*\"'a:,1 {}\\[\\]\\\\x]{0,16}".prop_map(|text| format!("//{text}\n")),
+            1 => "[\"'a:,1 {}\\[\\]\\\\x\n*]{0,16}".prop_map(|text| format!("/*{text}*/")),
         ]
     };
     let key = || {
-        select(vec!["\"a\"", "\"b c\"", "\"name\"", "\"key\"", "\"Value\"", "\"\\ud800\"", "\"\""])
+        select(vec![
+            "\"a\"",
+            "\"b c\"",
+            "\"name\"",
+            "\"key\"",
+            "\"Value\"",
+            "\"\\ud800\"",
+            "\"\"",
+            "a ",
+            "$_b\t",
+            "'name'",
+            "true",
+            "0",
+        ])
     };
     let value = scalar().prop_recursive(4, 24, 4, move |inner| {
         let element = (gap(), inner.clone(), gap()).prop_map(|(a, v, b)| format!("{a}{v}{b}"));

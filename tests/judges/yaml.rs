@@ -68,12 +68,14 @@ last: 'line
   break'
 "####;
 
-const STREAM: &str = "%YAML 1.1\n---\na: x\n...\n---\n- y\n- |\n z\n--- >\n plain\n text\n--- 'w'\n";
+const STREAM: &str =
+    "%YAML 1.1\n---\na: x\n...\n---\n- y\n- |\n z\n--- >\n plain\n text\n--- 'w'\n";
 
 #[test]
 fn pyyaml_and_ruamel_see_the_same_document() {
     let marked = format!("\u{feff}{SAMPLE}");
-    let texts = [SAMPLE.to_owned(), SAMPLE.replace('\n', "\r\n"), SAMPLE.trim_end().to_owned(), marked];
+    let texts =
+        [SAMPLE.to_owned(), SAMPLE.replace('\n', "\r\n"), SAMPLE.trim_end().to_owned(), marked];
     for text in texts {
         for judge in ["pyyaml", "ruamel"] {
             assert_eq!(agrees(judge, CodecId::Yaml, &text, &["bob", "alice"]), 32);
