@@ -142,9 +142,12 @@ proptest! {
         }
     }
 
-    /// From every place to every other: comment, file, format.
+    /// From every place to some others: comment, file, format.
     #[test]
-    fn a_token_moved_to_another_place_is_the_same_value_there(value in hostile()) {
+    fn a_token_moved_to_another_place_is_the_same_value_there(
+        value in hostile(),
+        others in prop::collection::vec(any::<prop::sample::Index>(), 3),
+    ) {
         let sealing = ruled("[[file]]\npath = \"*\"\nsecret = [\"f\"]\n");
         for (from, text) in PLACES {
             let Scanned { id, sites } = scan(from, text.as_bytes());
@@ -158,7 +161,8 @@ proptest! {
             }
             let item = sealed.stock.items.iter().find(|item| item.path == field("f")).unwrap();
             let token = item.token.to_string();
-            for (to, text) in PLACES {
+            for other in &others {
+                let (to, text) = PLACES[other.index(PLACES.len())];
                 stays_in_place(&sealing, to, text, &token, value.as_bytes())?;
             }
         }
