@@ -149,13 +149,11 @@ fn block_scalar(text: &[u8], done: usize, content: Span, indent: Option<usize>) 
     }
     end = at_break;
     // Blank lines that do not belong to the value stay outside.
-    while !keep {
-        match last_break(text, first, end) {
-            Some((at_break, line)) if is_blank(&text[line..end]) && end - line <= indent => {
-                end = at_break;
-            }
-            _ => break,
-        }
+    let outside = |(_, line): &(usize, usize), end| {
+        !keep && is_blank(&text[*line..end]) && end - line <= indent
+    };
+    while let Some((at_break, _)) = last_break(text, first, end).filter(|last| outside(last, end)) {
+        end = at_break;
     }
     Some(Span::new(start, end))
 }
