@@ -3,7 +3,7 @@
 use super::import::{FileImports, Imports};
 use super::judge::judge;
 use super::{Form, is_whole, parts};
-use crate::format::{CodecId, Context, FieldPath, Format, ParseError, Scanned, Site};
+use crate::format::{CodecId, FieldPath, Format, ParseError, Scanned, Site};
 use crate::keyring::KeyId;
 use crate::path::RelPath;
 use crate::policy::{Class, ClassReason, Classified, FieldRules, Ledger, Policy, Secret, Verdict};
@@ -207,7 +207,7 @@ fn fields(
             // Any ordinary value: it is the path that is judged.
             _ => judge(rules, id, &site, b"sealed value"),
         };
-        let commented = site.context != Context::ORDINARY;
+        let commented = site.context.is_comment();
         findings.push(Finding { path: site.path, line, commented, standing, verdict });
     }
     findings
@@ -272,6 +272,6 @@ pub fn field_value(
     let site = sites
         .iter()
         .filter(|site| site.path == *field)
-        .min_by_key(|site| site.context != Context::ORDINARY)?;
+        .min_by_key(|site| site.context.is_comment())?;
     id.codec().decode(site.span.of(view), site.context)
 }
