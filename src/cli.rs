@@ -9,6 +9,7 @@ mod edit;
 mod error;
 mod explain;
 mod git;
+mod import;
 mod key;
 mod make_public;
 mod mount;
@@ -16,6 +17,8 @@ mod offline;
 mod one;
 mod open;
 mod output;
+mod pinned;
+mod policy;
 mod rebind;
 mod rewrap;
 mod seal;
@@ -26,6 +29,7 @@ mod umount;
 mod value;
 mod verify;
 mod view;
+mod waiting;
 mod with_store;
 
 use std::process::ExitCode;
@@ -60,6 +64,7 @@ enum Verb {
     MakePublic(make_public::MakePublic),
     Rebind(rebind::Rebind),
     Explain(explain::Explain),
+    Policy(policy::PolicyVerb),
     Rewrap(rewrap::Rewrap),
     #[command(alias = "fsck")]
     Verify(verify::Verify),
@@ -105,6 +110,7 @@ pub fn main() -> ExitCode {
         Verb::MakePublic(verb) => verb.run(),
         Verb::Rebind(verb) => verb.run(),
         Verb::Explain(verb) => verb.run(),
+        Verb::Policy(verb) => verb.run(),
         Verb::Rewrap(verb) => verb.run(),
         Verb::Verify(verb) => verb.run(),
         Verb::EncryptValue(verb) => verb.run(),

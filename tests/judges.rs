@@ -11,3 +11,5 @@ mod json;
 mod judge;
 #[path = "judges/toml.rs"]
 mod toml;
+#[path = "judges/yaml.rs"]
+mod yaml;

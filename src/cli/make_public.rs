@@ -9,10 +9,10 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::error::Failure;
-use super::offline::write_ledger;
 use super::one::One;
 use super::open::KeyArguments;
 use super::output::say;
+use super::pinned::{self, write_ledger};
 use super::trouble::Trouble;
 use super::view::parse_field;
 use super::{Outcome, Result};
@@ -39,8 +39,9 @@ pub(super) struct MakePublic {
 
 /// What is to be done.
 struct Plan {
-    /// The policy, amended; `None` when it calls the field public already.
-    policy: Option<String>,
+    /// The policy of the store, and the accepted one, amended; `None` when they call the field public
+    /// already.
+    policies: Option<[Policy; 2]>,
     /// With the new rules, and the ledger without the field.
     sealing: Sealing,
     /// The lines on which the field will stand in the clear, and by what it was secret.
@@ -59,7 +60,7 @@ impl MakePublic {
         for (line, reason) in &plan.places {
             say(format_args!("{shown}:{line}: {field}: will stand in the clear (now: {reason})"))?;
         }
-        if plan.policy.is_some() {
+        if plan.policies.is_some() {
             say(format_args!("{CONTROL_DIR}/policy.toml: a rule will call it public"))?;
         }
         if !self.yes && !confirmed()? {
@@ -98,9 +99,7 @@ impl Plan {
             return Err(refuse("there is none, or the file is not read field by field"));
         }
         let mut reasons = places.iter().map(|seen| &seen.verdict.reason);
-        let is_credential =
-            |reason: &&Reason| matches!(reason, Reason::Value(_) | Reason::LooksSealed);
-        if let Some(reason) = reasons.find(is_credential) {
+        if let Some(reason) = reasons.find(|reason| reason.is_by_form()) {
             return Err(refuse(&format!("cannot be made public: {reason}")));
         }
         let stood = inspect(&sealing.policy, &sealing.ledger, &one.file, stored);
@@ -109,7 +108,7 @@ impl Plan {
         if !secret && stood.fields.iter().filter(meant).all(is_open) {
             return Ok(None);
         }
-        let (policy, sealing) = amended(one, sealing, field, &places)?;
+        let (policies, sealing) = amended(one, sealing, field, &places)?;
         let sealed = seal(one, &sealing, stored)?;
         if sealed.form == Form::Whole {
             return Err(refuse("the file would be sealed whole then: it holds another secret too"));
@@ -128,14 +127,17 @@ impl Plan {
             return Err(refuse(&format!("`{}` would be laid open with it", other.path)));
         }
         let places = places.iter().map(|seen| (seen.line, seen.verdict.reason.clone())).collect();
-        Ok(Some(Self { policy, sealing, places }))
+        Ok(Some(Self { policies, sealing, places }))
     }
 
     /// The policy first: without it the next save would seal the field again.
     fn carry_out(&self, one: &One, before: &Sealing, stored: &[u8]) -> Result<()> {
-        if let Some(text) = &self.policy {
+        if let Some([policy, accepted]) = &self.policies {
+            // Whoever has the key and may write the store agrees to what he asks for, and to nothing
+            // else that waits to be accepted.
+            pinned::accept_policy(one.store(), accepted)?;
             let path = one.store().path().join(CONTROL_DIR).join("policy.toml");
-            let written = one.store().write_state("policy.toml", text.as_bytes());
+            let written = one.store().write_state("policy.toml", policy.text().as_bytes());
             written.map_err(Failure::io(path))?;
         }
         if self.sealing.ledger != before.ledger {
@@ -151,29 +153,35 @@ impl Plan {
     }
 }
 
-/// The policy's new text, if it needs one, and everything under it.
+/// The policies, if they need an amendment, and everything under them.
 fn amended(
     one: &One,
     sealing: &Sealing,
     field: &FieldPath,
     places: &[&Finding],
-) -> Result<(Option<String>, Sealing)> {
+) -> Result<(Option<[Policy; 2]>, Sealing)> {
     let mut ledger = (*sealing.ledger).clone();
     ledger.remove(&one.file, field);
     let sealing = Sealing { ledger: ledger.into(), ..sealing.clone() };
-    let is_public =
-        |seen: &&Finding| matches!(seen.verdict.reason, Reason::Rule { secret: false, .. });
-    if places.iter().all(is_public) {
+    if places.iter().all(|seen| seen.verdict.reason.is_public_rule()) {
         return Ok((None, sealing));
     }
-    let path = one.store().path().join(CONTROL_DIR).join("policy.toml");
-    let text = one.store().read_state("policy.toml").map_err(Failure::io(&path))?;
-    let text = String::from_utf8(text.unwrap_or_default());
-    let text = text.map_err(|_| Failure::Usage(format!("{}: not UTF-8", path.display())))?;
-    let text = sealing.policy.with_public(&text, &one.file, field);
-    let text = text.map_err(|error| Failure::Usage(format!("{}: {error}", one.shown.display())))?;
-    let policy = Policy::parse(&text).map_err(|error| Failure::Policy { path, error })?;
-    Ok((Some(text), Sealing { policy, ..sealing }))
+    let amend = |policy: &Policy| -> Result<Policy> {
+        let rules = policy.fields(&one.file, &sealing.ledger);
+        if rules.judge(field, b"any value").reason.is_public_rule() {
+            return Ok(policy.clone());
+        }
+        let text = policy.with_public(&one.file, field);
+        let text =
+            text.map_err(|error| Failure::Usage(format!("{}: {error}", one.shown.display())))?;
+        let path = one.store().path().join(CONTROL_DIR).join("policy.toml");
+        Policy::parse(&text).map_err(|error| Failure::Policy { path, error })
+    };
+    let (own, accepted) = (sealing.policy.alone(), sealing.policy.accepted());
+    let own = amend(&own)?;
+    let accepted = accepted.map_or_else(|| Ok(own.clone()), |accepted| amend(&accepted))?;
+    let policy = own.together_with(&accepted);
+    Ok((Some([own, accepted]), Sealing { policy, ..sealing }))
 }
 
 /// The content under new rules. What was sealed stays so unless a rule says otherwise.

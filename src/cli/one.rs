@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use super::Result;
 use super::error::Failure;
-use super::offline::{Change, Found, Place, places, write_ledger};
+use super::offline::{Change, Found, Place, places};
 use super::open::KeyArguments;
+use super::pinned::write_ledger;
 use super::trouble::Trouble;
 use crate::document::{FieldPath, Opened, Sealing};
 use crate::path::RelPath;

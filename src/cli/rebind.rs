@@ -8,9 +8,10 @@ use clap::Args;
 
 use super::Result;
 use super::error::Failure;
-use super::offline::{Found, Place, places, write_ledger};
+use super::offline::{Found, Place, places};
 use super::open::{KeyArguments, remember_key};
 use super::output::{count, say};
+use super::pinned::write_ledger;
 use super::trouble::{Trouble, Troubles};
 use super::view::parse_field;
 use crate::document::{FieldPath, Sealing, Was};

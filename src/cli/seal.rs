@@ -7,13 +7,14 @@ use clap::Args;
 
 use super::Result;
 use super::error::Failure;
-use super::offline::{Change, Found, Place, is_unread_configuration, places, write_ledger};
+use super::offline::{Change, Found, Place, is_unread_configuration, places};
 use super::open::{KeyArguments, remember_key};
 use super::output::{count, say};
+use super::pinned;
 use super::trouble::{Trouble, Troubles};
 use crate::document::{
     Cause, Existing, FieldPath, Form, Opened, Sealed, Sealing, Standing, TokenError, WholeBecause,
-    inspect,
+    inspect_with,
 };
 use crate::path::RelPath;
 use crate::store::CONTROL_DIR;
@@ -99,7 +100,7 @@ impl Seal {
         // Also when the walk ended early: what was sealed until then is sealed.
         if !self.dry_run {
             if ledger != *sealing.ledger {
-                write_ledger(&place.store, &ledger)?;
+                pinned::write_ledger(&place.store, &ledger)?;
             }
             if any_sealed {
                 remember_key(&place.store, &sealing)?;
@@ -159,7 +160,8 @@ pub(super) fn refuse_to_lay_open(
     let laid_open: Vec<FieldPath> = match (opened.form, sealed.form) {
         (Form::Whole, Form::Plain) => return Err(Trouble::LaidOpen(Vec::new())),
         (Form::Fields(_), Form::Fields(_) | Form::Plain) if sealed.stored != stored => {
-            let fields = |text| inspect(&sealing.policy, &sealing.ledger, file, text).fields;
+            let Sealing { policy, ledger, imports, .. } = sealing;
+            let fields = |text| inspect_with(policy, ledger, imports, file, text).fields;
             // The same fields in the same order: both texts have the shape of the view.
             let pairs = fields(stored).into_iter().zip(fields(&sealed.stored));
             let opens = pairs.filter(|(before, after)| {

@@ -17,7 +17,7 @@ use super::{Outcome, Result};
 use crate::document::{
     Existing, FieldError, FieldPath, Finding, Form, Sealing, Standing, WholeBecause, inspect,
 };
-use crate::policy::{Reason, Secret};
+use crate::policy::Secret;
 use crate::secret::SecretBytes;
 
 /// Give a field of a file another value: from standard input, sealed
@@ -63,8 +63,8 @@ impl Set {
 
         let seen = inspect(&sealing.policy, &sealing.ledger, &one.file, &view);
         let mut places = seen.fields.iter().filter(|seen| is_meant(seen, &field));
-        let is_public = |reason: &&Reason| matches!(reason, Reason::Rule { secret: false, .. });
-        let public = places.clone().map(|seen| &seen.verdict.reason).find(is_public).cloned();
+        let mut reasons = places.clone().map(|seen| &seen.verdict.reason);
+        let public = reasons.find(|reason| reason.is_public_rule()).cloned();
         if public.is_none() && places.any(|seen| seen.verdict.secret != Secret::All) {
             one.enter(&mut sealing, std::slice::from_ref(&field))?;
         }

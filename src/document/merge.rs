@@ -17,8 +17,8 @@ use std::collections::HashMap;
 
 use super::error::OpenError;
 use super::{
-    Existing, FieldPath, Form, Opened, Sealed, Sealing, Standing, Stock, WholeBecause, inspect,
-    is_whole,
+    Existing, FieldPath, Form, Opened, Sealed, Sealing, Standing, Stock, WholeBecause,
+    inspect_with, is_whole,
 };
 use crate::path::RelPath;
 
@@ -109,7 +109,8 @@ impl Sealing {
         let standings = |text: &[u8]| {
             // Per path: how many stand in the clear, and how many do not.
             let mut standings: HashMap<FieldPath, (usize, usize)> = HashMap::new();
-            for seen in inspect(&self.policy, &self.ledger, file, text).fields {
+            let seen = inspect_with(&self.policy, &self.ledger, &self.imports, file, text);
+            for seen in seen.fields {
                 let (clear, hidden) = standings.entry(seen.path).or_default();
                 *(if seen.standing == Standing::Clear { clear } else { hidden }) += 1;
             }

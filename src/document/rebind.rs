@@ -62,19 +62,20 @@ impl Sealing {
         let unreadable = |error| OpenError::whole(Cause::Unreadable(error));
         let Scanned { id, sites } = format.scan(stored).map_err(unreadable)?;
         let codec = id.codec();
+        let imports = self.imports.in_file(file);
         let mut fields = Vec::new();
         let mut values = 0;
         for (at, site) in sites.iter().enumerate() {
             let source = site.span.of(stored);
-            if !may_hold_token(source) {
+            if !may_hold_token(source) && !imports.may_stand_in(source) {
                 continue;
             }
-            let here = self.reopen_site(file, source, site, codec);
+            let here = self.reopen_site(file, source, site, codec, &imports);
             let found = match here {
                 Err(Cause::Token(error)) if is_misplaced(&error) => {
                     let before = Site { path: was.path_of(&site.path), ..site.clone() };
                     let mut found = self
-                        .reopen_site(&was.file, source, &before, codec)
+                        .reopen_site(&was.file, source, &before, codec, &imports)
                         // What is wrong where it stands says more.
                         .map_err(|_| OpenError::at(site, stored, Cause::Token(error)))?;
                     for item in found.iter_mut().flat_map(|found| &mut found.items) {

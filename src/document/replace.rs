@@ -164,17 +164,32 @@ enum Literal {
     Switch,
 }
 
-/// What kind of literal stands there without quotes, in any format.
+/// What kind of literal this is in every format that has such literals.
 fn literal(source: &[u8]) -> Option<Literal> {
-    let text = std::str::from_utf8(source).ok()?;
-    match text {
-        "true" | "false" => Some(Literal::Switch),
-        _ => {
-            let plain = text.strip_prefix(['+', '-']).unwrap_or(text);
-            let number = plain.starts_with(|c: char| c.is_ascii_digit());
-            (number && text.parse::<f64>().is_ok()).then_some(Literal::Number)
-        }
+    match source {
+        b"true" | b"false" => Some(Literal::Switch),
+        _ => is_number(source).then_some(Literal::Number),
     }
+}
+
+/// Whether this is a number by the strictest grammar, that of JSON (RFC 8259, section 6).
+fn is_number(text: &[u8]) -> bool {
+    let digits = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    let text = text.strip_prefix(b"-").unwrap_or(text);
+    let exponent = text.iter().position(|byte| matches!(byte, b'e' | b'E'));
+    let (text, exponent) = match exponent {
+        Some(at) => (&text[..at], Some(&text[at + 1..])),
+        None => (text, None),
+    };
+    let point = text.iter().position(|byte| *byte == b'.');
+    let (whole, fraction) = match point {
+        Some(at) => (&text[..at], Some(&text[at + 1..])),
+        None => (text, None),
+    };
+    digits(whole)
+        && (whole == b"0" || !whole.starts_with(b"0"))
+        && fraction.is_none_or(digits)
+        && exponent.is_none_or(|power| digits(power.strip_prefix(b"-").unwrap_or(power)))
 }
 
 struct Near<'a>(&'a [FieldPath]);

@@ -37,7 +37,7 @@ impl Pattern {
         }
     }
 
-    /// The expression, as a rule spells it.
+    /// The regular expression.
     pub fn text(&self) -> &str {
         self.regex.as_str()
     }

@@ -15,15 +15,11 @@ use crate::path::RelPath;
 pub struct Unnameable;
 
 impl Policy {
-    /// `text`, the text of this policy, with a rule that calls `field` of `file` public: in the last
-    /// rule, if that is for this file alone; else in a new one behind it, where it has the last word.
-    /// Whether the result can be read, [`Policy::parse`] says.
-    pub fn with_public(
-        &self,
-        text: &str,
-        file: &RelPath,
-        field: &FieldPath,
-    ) -> Result<String, Unnameable> {
+    /// The text of this policy with a rule that calls `field` of `file` public: in the last rule, if
+    /// that is for this file alone; else in a new one behind it, where it has the last word. Whether
+    /// the result can be read, [`Policy::parse`] says.
+    pub fn with_public(&self, file: &RelPath, field: &FieldPath) -> Result<String, Unnameable> {
+        let text = self.text();
         let path = glob_of(std::str::from_utf8(file.as_bytes()).map_err(|_| Unnameable)?);
         let field = quoted(&field.to_string());
         if let Some(at) = end_of_public_list(text, &path) {
@@ -105,7 +101,7 @@ mod tests {
     /// Amends, and demands that the field is public then and the same field of no other file.
     fn amended(text: &str, path: &str, name: &str) -> String {
         let policy = if text.is_empty() { Policy::builtin() } else { Policy::parse(text).unwrap() };
-        let amended = policy.with_public(text, &file(path), &field(name)).unwrap();
+        let amended = policy.with_public(&file(path), &field(name)).unwrap();
         let policy = Policy::parse(&amended).unwrap_or_else(|error| panic!("{error}\n{amended}"));
         let secret = |path: &str| {
             let rules = policy.fields(&file(path), &Ledger::new()).judge(&field(name), b"value");
@@ -168,7 +164,7 @@ mod tests {
         for odd in ["[a]*.toml", "{x,y}.toml", "!a\\b?.toml", "it's \"so\".toml"] {
             amended("", odd, "password");
         }
-        let bytes = Policy::builtin().with_public("", &file(b"\xff.toml"), &field("a"));
+        let bytes = Policy::builtin().with_public(&file(b"\xff.toml"), &field("a"));
         assert_eq!(bytes, Err(Unnameable));
     }
 }

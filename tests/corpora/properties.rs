@@ -4,8 +4,11 @@
 use confseal::format::{Codec, CodecId, Context, Site};
 use proptest::prelude::*;
 use proptest::sample::select;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 
 use super::shape::{check_replacing, check_seals};
+use super::yaml::yaml;
 
 /// Which sites to replace: a bit each, over and over.
 fn chosen(mask: u64) -> impl Fn(usize, &Site) -> bool {
@@ -113,6 +116,14 @@ fn json() -> impl Strategy<Value = String> {
             "\"\u{e9}\u{1f600}\"",
             "\"ENC:x\"",
             "\"tab\there\"",
+            "'it\"s'",
+            "'a\\'b\\x41 // c'",
+            "\"a\\\nb\"",
+            "0xdecaf",
+            "+.5",
+            "-8675309.",
+            "-Infinity",
+            "NaN",
         ])
         .prop_map(str::to_owned)
     };
@@ -124,14 +135,28 @@ fn json() -> impl Strategy<Value = String> {
                 "/**\n * \"a\": 1,\n * \"b\": \"it's\"\n **/", "// prose \"x\"\n", "// \"x\", 5\n",
                 "// { \"name\": \"N\", \"value\": \"v\" },\n", "// \"a\": { \"b\": [1, {\"c\": 2\n", "/**/",
                 "// } ], \"z\": \"y\"\n", "// \"a\": [\"x\", 'y']\n", "// see http://u:p@h/\n",
+                "// a: 'x', b: 0x1f, // c: +1\n", "/* don't: 'x' */", "// 'x', .5,\n",
             ])
             .prop_map(str::to_owned),
-            2 => "[/*\"a:,1 {}\\[\\]\\\\x]{0,16}".prop_map(|text| format!("//{text}\n")),
-            1 => "[\"a:,1 {}\\[\\]\\\\x\n*]{0,16}".prop_map(|text| format!("/*{text}*/")),
+            2 => "[/*\"'a:,1 {}\\[\\]\\\\x]{0,16}".prop_map(|text| format!("//{text}\n")),
+            1 => "[\"'a:,1 {}\\[\\]\\\\x\n*]{0,16}".prop_map(|text| format!("/*{text}*/")),
         ]
     };
     let key = || {
-        select(vec!["\"a\"", "\"b c\"", "\"name\"", "\"key\"", "\"Value\"", "\"\\ud800\"", "\"\""])
+        select(vec![
+            "\"a\"",
+            "\"b c\"",
+            "\"name\"",
+            "\"key\"",
+            "\"Value\"",
+            "\"\\ud800\"",
+            "\"\"",
+            "a ",
+            "$_b\t",
+            "'name'",
+            "true",
+            "0",
+        ])
     };
     let value = scalar().prop_recursive(4, 24, 4, move |inner| {
         let element = (gap(), inner.clone(), gap()).prop_map(|(a, v, b)| format!("{a}{v}{b}"));
@@ -174,6 +199,7 @@ fn document() -> impl Strategy<Value = (CodecId, String)> {
         toml().prop_map(|text| (CodecId::Toml, text)),
         json().prop_map(|text| (CodecId::Json, text)),
         dotenv().prop_map(|text| (CodecId::Dotenv, text)),
+        yaml().prop_map(|text| (CodecId::Yaml, text)),
     ]
 }
 
@@ -192,7 +218,7 @@ fn mutate(text: &str, changes: &[(prop::sample::Index, u8, u8)]) -> Vec<u8> {
 }
 
 fn telling_byte() -> impl Strategy<Value = u8> {
-    prop_oneof![select(b"\"'`#=:,[]{}/*\\\n\r .-\t0a".to_vec()), any::<u8>()]
+    prop_oneof![select(b"\"'`#=:,[]{}/*\\\n\r .-\t0a|>&!?%".to_vec()), any::<u8>()]
 }
 
 fn sealed(codec: &dyn Codec, text: &[u8], mask: u64) -> Result<Option<usize>, TestCaseError> {
@@ -216,6 +242,11 @@ proptest! {
     #[test]
     fn any_part_of_a_dotenv_document_can_be_sealed(text in dotenv(), mask: u64) {
         sealed(CodecId::Dotenv.codec(), text.as_bytes(), mask)?;
+    }
+
+    #[test]
+    fn any_part_of_a_yaml_document_can_be_sealed(text in yaml(), mask: u64) {
+        sealed(CodecId::Yaml.codec(), text.as_bytes(), mask)?;
     }
 
     #[test]
@@ -265,4 +296,25 @@ proptest! {
         });
         prop_assert!(checked.is_ok(), "{checked:?}\n{}", text.escape_debug());
     }
+}
+/// The control: what is generated as YAML mostly is YAML, and what is looked for is in it.
+#[test]
+fn generated_yaml_is_worth_the_test() {
+    let mut runner = TestRunner::deterministic();
+    let (mut read, mut blocks, mut comments, mut shown) = (0, 0, 0, 0);
+    for _ in 0..500 {
+        let text = yaml().new_tree(&mut runner).unwrap().current();
+        let Ok(sites) = CodecId::Yaml.codec().scan(text.as_bytes()) else { continue };
+        read += 1;
+        for site in sites {
+            let source = site.span.of(text.as_bytes());
+            blocks += usize::from(matches!(source[0], b'|' | b'>') && source.contains(&b'\n'));
+            comments += usize::from(site.context == Context::COMMENT);
+            shown += usize::from(!site.also.is_empty());
+        }
+    }
+    assert!(
+        read > 350 && blocks > 200 && comments > 800 && shown > 500,
+        "{read} documents, {blocks} block scalars, {comments} in comments, {shown} shown by aliases"
+    );
 }

@@ -36,9 +36,34 @@ def read_json(path):
         return json.load(file)
 
 
+def read_pyyaml(path):
+    import yaml
+
+    # One document or several are a list of them.
+    with open(path, "rb") as file:
+        return list(yaml.safe_load_all(file))
+
+
+def read_ruamel(path):
+    from ruamel.yaml import YAML
+
+    with open(path, "rb") as file:
+        return list(YAML(typ="safe", pure=True).load_all(file))
+
+
+def read_json5(path):
+    import json5
+
+    with open(path, encoding="utf-8-sig") as file:
+        return json5.load(file)
+
+
 JUDGES = {
     "tomllib": read_toml,
     "json": read_json,
+    "json5": read_json5,
+    "pyyaml": read_pyyaml,
+    "ruamel": read_ruamel,
 }
 
 if __name__ == "__main__":

@@ -9,10 +9,13 @@ use clap::Args;
 
 use super::super::check::exposed_in;
 use super::super::error::Failure;
+use super::super::import::LookArguments;
 use super::super::offline::LARGEST;
 use super::super::output::count;
+use super::super::pinned;
 use super::super::{Outcome, Result};
 use super::{Repository, output, records, within};
+use crate::document::inspect_with;
 use crate::path::RelPath;
 use crate::policy::{Class, Ledger, Policy};
 use crate::store::CONTROL_DIR;
@@ -81,6 +84,7 @@ fn look_at(
     blobs: &mut Blobs,
 ) -> Result<usize> {
     let (policy, ledger) = rules(repository, store)?;
+    let imports = LookArguments::default().imports(&repository.store_path(store))?;
     let mut exposed = 0;
     for staged in files {
         let Some((_, file)) = within(std::slice::from_ref(store), &staged.path) else { continue };
@@ -95,7 +99,8 @@ fn look_at(
             }
             continue;
         };
-        for secret in exposed_in(&policy, &ledger, &file, shown, &text) {
+        let seen = inspect_with(&policy, &ledger, &imports, &file, &text);
+        for secret in exposed_in(&policy, &seen, shown, &text) {
             secret.say()?;
             exposed += 1;
         }
@@ -137,7 +142,8 @@ fn rules(repository: &Repository, store: &RelPath) -> Result<(Policy, Ledger)> {
         }
         None => Ledger::new(),
     };
-    Ok((policy, ledger))
+    // What was not accepted yet does not make a secret fit to be committed.
+    pinned::together(&repository.store_path(store), policy, ledger)
 }
 
 /// The regular files that the commit changes; none that it removes.

@@ -128,6 +128,10 @@ impl GitSetup {
 
     /// The options that name the keys, for the shell.
     fn key_options(&self, repository: &Repository, stores: &[RelPath]) -> Result<Vec<u8>> {
+        if !self.keys.import.is_empty() {
+            let what = "--import cannot be written down: name the import in the instance";
+            return Err(Failure::Usage(what.into()));
+        }
         let mut options: Vec<(&str, OsString)> = Vec::new();
         options.extend(self.keys.key.iter().map(|key| ("--key", key.to_string().into())));
         options.extend(self.keys.legacy.iter().map(|key| ("--legacy", key.to_string().into())));
