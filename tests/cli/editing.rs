@@ -228,6 +228,24 @@ fn a_field_is_made_public_on_somebodys_word_and_no_other() {
 }
 
 #[test]
+fn making_one_field_public_accepts_nothing_else_that_waits() {
+    let scene = Scene::new();
+    let policy = "version = 1\n[secrets]\nnames = [\"host\"]\n";
+    scene.put(".confseal/policy.toml", policy);
+    run(&scene, &["seal", "store"]).code(0);
+    // Pulled from somewhere, and not agreed to.
+    let pulled = format!("{policy}except = [\"password\"]\n");
+    scene.put(".confseal/policy.toml", &pulled);
+    run(&scene, &["make-public", "store/app.toml", "database.host", "--yes"]).code(0);
+    assert!(scene.read("app.toml").contains("host = 'db1'   # near"));
+    let said = scene.run(&["policy", "accept", "store", "--dry-run"]).code(0);
+    assert!(said.out.contains("password") && !said.out.contains("database.host"), "{said:?}");
+    assert!(scene.read(".confseal/policy.toml").starts_with(&pulled));
+    run(&scene, &["seal", "store"]).code(0);
+    assert!(scene.holding(CANARY).is_empty());
+}
+
+#[test]
 fn what_the_ledger_holds_can_be_made_public_too() {
     let scene = Scene::sealed();
     set(&scene, &["store/app.toml", "title"], "no secret at all").code(0);

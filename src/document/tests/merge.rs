@@ -1,5 +1,7 @@
 //! Three versions merge by what is in them; nothing of a view stands in the result.
 
+use proptest::prelude::*;
+
 use super::super::{Markers, Merged, Versions, merge_sealed};
 use super::*;
 
@@ -196,4 +198,51 @@ fn what_was_made_public_on_one_side_stays_so() {
     assert!(!merged.conflict);
     let text = String::from_utf8(merged.stored).unwrap();
     assert!(text.starts_with("host = 'b'\n") && text.contains("token = 'smtp'\n"), "{text}");
+}
+
+/// A document of `edits.len()` assignments, every second a secret, some of them edited: the same
+/// edit of the same one on both sides gives the same value.
+fn document(file: &str, edits: &[u8]) -> String {
+    let line = |(n, edit): (usize, &u8)| {
+        let name = if n % 2 == 0 { format!("password_{n}") } else { format!("port_{n}") };
+        let value = match edit {
+            0 => return String::new(),
+            1 | 2 => format!("canary-{n}-{edit}-new"),
+            _ => format!("canary-{n}"),
+        };
+        let value = if n % 2 == 0 { value } else { value.replace("canary", "plain") };
+        match file.ends_with("toml") {
+            true => format!("{name} = '{value}'\n\n"),
+            false => format!("{name}={value}\n\n"),
+        }
+    };
+    edits.iter().enumerate().map(line).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn sealed_documents_merge_as_their_views_do(
+        file in prop::sample::select(vec!["x.toml", "x.env"]),
+        sides in prop::collection::vec((0_u8..12, 0_u8..12), 1..12),
+    ) {
+        let sealing = builtin();
+        let (ours, theirs): (Vec<u8>, Vec<u8>) = sides.into_iter().unzip();
+        let views = [document(file, &vec![9; ours.len()]), document(file, &ours), document(file, &theirs)];
+        let texts = hosts(file, views.each_ref().map(String::as_str), [&sealing; 2]);
+        let merged = merge(&sealing, file, &texts);
+        let [base, ours, theirs] = views.each_ref().map(|view| view.as_bytes());
+        let plain = merge_sealed(&Versions { base, ours, theirs }, &MARKERS);
+        prop_assert_eq!(merged.conflict, plain.conflict);
+        if merged.conflict {
+            let marks = |text: &[u8]| String::from_utf8_lossy(text).matches("<<<<<<<").count();
+            prop_assert_eq!(marks(&merged.stored), marks(&plain.stored));
+        } else {
+            prop_assert_eq!(sealing.view(file, &merged.stored).into_bytes(), plain.stored);
+        }
+        // No token is of nowhere.
+        let known: Vec<_> = texts.iter().flat_map(|text| tokens_in(text)).collect();
+        prop_assert!(tokens_in(&merged.stored).iter().all(|token| known.contains(token)));
+    }
 }
