@@ -14,14 +14,8 @@ pub(super) fn scan(text: &[u8], dialect: &'static Dialect) -> Result<Vec<Site>, 
     if let Some(at) = misplaced(text) {
         return Err(ParseError::at(text, at, "a control character within a line"));
     }
-    let mut scanner = Scanner {
-        text,
-        dialect,
-        section: None,
-        level: None,
-        carried: None,
-        sites: Vec::new(),
-    };
+    let mut scanner =
+        Scanner { text, dialect, section: None, level: None, carried: None, sites: Vec::new() };
     let mut at = if text.starts_with(BOM) { BOM.len() } else { 0 };
     while at < text.len() {
         at = scanner.line(at)?;
@@ -230,7 +224,8 @@ impl Scanner<'_> {
     fn commented_below(&self, key: &Key, first: Span, is_open: bool) -> Option<usize> {
         let mut lines = CommentLines { text: self.text, at: first.end };
         let source = first.of(self.text);
-        if source.ends_with(b"\\") {
+        let by_indent = matches!(self.dialect.values, Values::Indented);
+        if source.ends_with(b"\\") && !by_indent {
             let mut end = None;
             for line in lines {
                 end = Some(line.end);

@@ -233,9 +233,14 @@ pub(super) fn encode(
     dialect: &Dialect,
 ) -> Option<SecretBytes> {
     let may_break = context == Context::ORDINARY;
+    // What is tolerated in a comment is not written there.
+    let within = if context == Context::COMMENT { Context::ORDINARY } else { context };
+    let goes_on =
+        |source: &[u8]| source.ends_with(b"\\") && !matches!(dialect.values, Values::Indented);
     spellings(value, context, column, dialect).into_iter().find(|source| {
-        (may_break || !source.contains(&b'\n'))
-            && decode(source, context, dialect).is_some_and(|decoded| *decoded == *value)
+        !goes_on(source)
+            && (may_break || !source.contains(&b'\n'))
+            && decode(source, within, dialect).is_some_and(|decoded| *decoded == *value)
     })
 }
 
@@ -256,14 +261,18 @@ fn spellings(value: &[u8], context: Context, column: usize, dialect: &Dialect) -
         Values::Continued => vec![bare()],
         Values::Quoted(Quoting { reader, .. }) => {
             let quoted = quoted(value, *reader);
-            // Bare, PHP might take it for a constant or an operation.
-            match *reader == Reader::Php || value.is_empty() {
-                true => vec![quoted],
-                false => vec![bare(), quoted],
+            // A quote might take what follows for a part of the value, and bare, PHP might take it
+            // for a constant or an operation.
+            let is_plain = !value.iter().any(|b| matches!(b, b'"' | b'\''));
+            match is_plain && !value.is_empty() && *reader != Reader::Php {
+                true => vec![bare(), quoted],
+                false => vec![quoted],
             }
         }
         Values::Go if value.is_empty() => vec![within(b"\"")],
-        Values::Go => vec![bare(), within(b"\"\"\""), within(b"`")],
+        // Three quotes close with the last three on the line: there may be others in front.
+        Values::Go if context == Context::COMMENT => vec![bare(), within(b"\""), within(b"'")],
+        Values::Go => vec![bare(), within(b"\""), within(b"\"\"\""), within(b"`")],
     }
 }
 

@@ -141,8 +141,11 @@ fn go(text: &[u8], place: Place) -> Result<Found, &'static str> {
         let end = line_end(text, close);
         // What follows is no part of the value, but a part of the secret for all that is known.
         let behind = skip_blanks(&text[..end], close);
-        let is_clean = behind == end || (behind > close && matches!(text[behind], b'#' | b';'));
-        let stop = if is_clean { close } else { trimmed_end(text, close, end) };
+        let is_comment = behind > close && behind < end && matches!(text[behind], b'#' | b';');
+        let last = trimmed_end(text, close, end);
+        // Without quotes in front, a backslash at the end continues the line.
+        let is_clean = behind == end || (is_comment && text[last - 1] != b'\\');
+        let stop = if is_clean { close } else { last };
         return Ok(Found { span: Span::new(start, stop), taken: close - start });
     }
     if source.last() == Some(&b'\\') {
