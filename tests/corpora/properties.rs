@@ -340,15 +340,16 @@ proptest! {
         let Ok(sites) = codec.scan(text.as_bytes()) else { return Ok(()) };
         // A name in a list is another element's path, so it may not change.
         let value = format!("ENC:{value}");
-        let encode = |context| codec.encode(value.as_bytes(), context, 0);
+        let encode = |context, column| codec.encode(value.as_bytes(), context, column);
         for context in (0..=4).map(Context) {
-            if let Some(source) = encode(context) {
+            if let Some(source) = encode(context, 0) {
                 prop_assert_eq!(&codec.decode(&source, context).unwrap()[..], value.as_bytes());
                 prop_assert!(context == Context::ORDINARY || !source.contains(&b'\n'));
             }
         }
         let checked = check_replacing(codec, text.as_bytes(), &sites, |n, site| {
-            chosen(mask)(n, site).then(|| encode(site.context).map(|source| source.to_vec()))?
+            let source = || encode(site.context, site.column).map(|source| source.to_vec());
+            chosen(mask)(n, site).then(source)?
         });
         prop_assert!(checked.is_ok(), "{checked:?}\n{}", text.escape_debug());
     }

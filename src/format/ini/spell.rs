@@ -270,8 +270,13 @@ fn spellings(value: &[u8], context: Context, column: usize, dialect: &Dialect) -
             }
         }
         Values::Go if value.is_empty() => vec![within(b"\"")],
-        // Three quotes close with the last three on the line: there may be others in front.
-        Values::Go if context == Context::COMMENT => vec![bare(), within(b"\""), within(b"'")],
+        // Such a quote in front of the comment closes with the last one on the line.
+        Values::Go if context == Context::COMMENT => {
+            match value.contains(&b'`') || memchr::memmem::find(value, b"\"\"").is_some() {
+                true => Vec::new(),
+                false => vec![bare(), within(b"\""), within(b"'")],
+            }
+        }
         Values::Go => vec![bare(), within(b"\""), within(b"\"\"\""), within(b"`")],
     }
 }
