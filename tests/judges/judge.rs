@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use confseal::document::{Binding, Existing, Form, Sealing, sealer};
+use confseal::document::{Binding, Existing, Form, Imports, Sealing, sealer};
 use confseal::format::{CodecId, Context};
 use confseal::keyring::{Key, Keyring};
 use confseal::path::RelPath;
@@ -28,6 +28,7 @@ fn sealing(codec: CodecId, names: &[String]) -> Sealing {
         sealer: sealer(Keyring::new(key, vec![]).expect("a keyring")),
         policy: Policy::parse(&rule).expect("a policy"),
         ledger: Arc::default(),
+        imports: Imports::default(),
         binding: Binding::Field,
         keep_legacy_tokens: true,
     }
