@@ -9,7 +9,7 @@ use crate::format::{Format, Scanned};
 use crate::token::TokenError;
 
 /// A document with one token in it, and the same with harmless neighbours changed to nothing.
-const PLACES: [(&str, &str); 9] = [
+const PLACES: [(&str, &str); 25] = [
     ("x.toml", "a = 1\nf = \"T0\" # z = 'n'\nb = '2'\n"),
     ("x.toml", "a = 1\n# f = \"T0\"\nb = '2'\n"),
     ("x.toml", "a = 1\n# f = \"T0\", # z = 2\n"),
@@ -19,6 +19,22 @@ const PLACES: [(&str, &str); 9] = [
     ("x.json", "{\"a\": 1, /* \"f\": \"T0\", \"z\": 1 */ \"b\": [true]}"),
     ("x.env", "A=1\nf=T0 # z=3\nB='2'\n"),
     ("x.env", "A=1\n# f=T0\nB='2'\n"),
+    ("x.ini", "a = 1\nf = T0\nb = '2'\n"),
+    ("x.ini", "a = 1\n;f=T0\nb : 2\r\n[s]\nb=3\n"),
+    ("x.nmconnection", "f=T0"),
+    ("x.nmconnection", "a=1\n#f = T0\nb\n"),
+    (".gitconfig", "f = T0 ; z = 'n'\n\tb = \"2\"\n"),
+    (".gitconfig", "f = T0"),
+    (".gitconfig", "a=1\n# f = T0 # z\nb = 2\n"),
+    ("x.service", "a=1\nf=T0\n# z=1\nb=2\n"),
+    ("x.service", "a=1\n#f=T0\nEnvironment=A=1 'B=2'\n"),
+    ("my.cnf", "# f=T0 # z=1\n[x]\nb=\"2 # 3\"\n"),
+    ("php.ini", "a = \"1\n\"\nf = T0 ; z\nb = E_ALL & ~E_NOTICE\n"),
+    ("php.ini", ";f = T0 ; z = 1\nb[] = 2\n"),
+    ("grafana.ini", "a = 1\nf = T0\nb = \"\"\"2\n\"\"\"\n"),
+    ("grafana.ini", "a = 1\nf = T0 ; z = 1\nb = 2\n"),
+    ("grafana.ini", "a = 1\n;f = T0\nb = `2`\n"),
+    (".pypirc", "# f = T0\n[x]\na=1\nb =\n  1\n  2\n"),
 ];
 
 /// A text that can be read as what its name says.

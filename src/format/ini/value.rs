@@ -70,7 +70,7 @@ fn on_line(text: &[u8], place: Place) -> Result<Found, &'static str> {
 /// Whether a quote in front closes on the line, for readers with escapes or for those without.
 /// Where it does not, a reader may go on behind the line.
 fn is_closed(source: &[u8]) -> bool {
-    let Some(quote @ (b'"' | b'\'')) = source.first().copied() else { return true };
+    let Some(quote @ (b'"' | b'\'' | b'`')) = source.first().copied() else { return true };
     let (mut all, mut unescaped, mut escaped) = (0_usize, 0_usize, false);
     for byte in source {
         all += usize::from(*byte == quote);
@@ -150,6 +150,10 @@ fn go(text: &[u8], place: Place) -> Result<Found, &'static str> {
     }
     if source.last() == Some(&b'\\') {
         return Ok(Found::new(start, go_continued(text, end)));
+    }
+    // go-ini takes such a quote as it is, but who else reads the file?
+    if !is_closed(source) {
+        return Err("a quote that does not close on its line");
     }
     Ok(up_to_comment(text, place.at, whole.span, b"#;"))
 }
