@@ -193,6 +193,85 @@ fn dotenv() -> impl Strategy<Value = String> {
     lines(line)
 }
 
+/// The dialects of INI; none of them is sure of a text that another takes.
+const INI: [CodecId; 7] = [
+    CodecId::Ini,
+    CodecId::Configparser,
+    CodecId::Git,
+    CodecId::Systemd,
+    CodecId::Mysql,
+    CodecId::Php,
+    CodecId::Grafana,
+];
+
+fn ini() -> impl Strategy<Value = String> {
+    let value = || {
+        prop_oneof![
+            select(vec![
+                "x",
+                "",
+                "a b ",
+                "\"a # b\"",
+                "'a;b'",
+                "a#b;c",
+                "\"a\\\"b\"",
+                "\"\"\"a\nb\"\"\"",
+                "`a\nb`",
+                "a \\\n  b",
+                "a\\\\",
+                "\n  a\n\n  b = 1\n# c\n  d",
+                "A=1 \"B=2 3\" 'C=4'",
+                "\u{e9}\u{1f600}",
+                "ENC:x",
+                "\"a\nb\"",
+                "E_ALL & ~E",
+                "$__env{X}",
+                "\"a\" 'b'",
+                "=x",
+                "it's",
+                "\\\n#c\n d",
+                "\"",
+            ])
+            .prop_map(str::to_owned),
+            "[ #;'\"`a\\\\=,:]{0,8}",
+        ]
+    };
+    let comment = || {
+        prop_oneof![
+            Just(String::new()),
+            select(vec![
+                " ; password = x",
+                " # a=1 ; b='2' # c",
+                ";a=\"b",
+                "#k = a \\\n# b\n#   c",
+                "# Environment=A=1 'B",
+                "#k=\n#  a\n#  b\n# c = 1",
+                ";k = `a\n;b`",
+                ";k=\"a\n;b\"",
+                "#",
+                "; [s]",
+                "# prose: it is",
+            ])
+            .prop_map(str::to_owned),
+            "[#;][ #;'\"`a\\\\=,:]{0,12}",
+        ]
+    };
+    let key =
+        || select(vec!["k@", "Environment", "a-b", "  deep", "k[]", "k[x]", "a b", "#k", "//r/:t"]);
+    let line = prop_oneof![
+        6 => (key(), select(vec!["=", " = ", ": "]), value(), comment())
+            .prop_map(|(key, equals, value, note)| format!("{key}{equals}{value}{note}")),
+        2 => comment(),
+        1 => (select(vec!["[a]", "[a.b]", "[r \"s\"]", " [ x ]", "[a] k=1"]), comment())
+            .prop_map(|(header, note)| format!("{header}{note}")),
+        1 => select(vec!["flag", "", "  ", "!include x"]).prop_map(str::to_owned),
+    ];
+    lines(line).prop_map(|text| match text.strip_prefix('\u{feff}') {
+        Some(text) => format!("\u{feff}[s]\n{text}"),
+        None => format!("[s]\n{text}"),
+    })
+}
+
 /// A document and its codec.
 fn document() -> impl Strategy<Value = (CodecId, String)> {
     prop_oneof![
@@ -200,6 +279,7 @@ fn document() -> impl Strategy<Value = (CodecId, String)> {
         json().prop_map(|text| (CodecId::Json, text)),
         dotenv().prop_map(|text| (CodecId::Dotenv, text)),
         yaml().prop_map(|text| (CodecId::Yaml, text)),
+        (select(INI.to_vec()), ini()),
     ]
 }
 
@@ -218,7 +298,7 @@ fn mutate(text: &str, changes: &[(prop::sample::Index, u8, u8)]) -> Vec<u8> {
 }
 
 fn telling_byte() -> impl Strategy<Value = u8> {
-    prop_oneof![select(b"\"'`#=:,[]{}/*\\\n\r .-\t0a|>&!?%".to_vec()), any::<u8>()]
+    prop_oneof![select(b"\"'`#;=:,[]{}/*\\\n\r .-\t0a|>&!?%".to_vec()), any::<u8>()]
 }
 
 fn sealed(codec: &dyn Codec, text: &[u8], mask: u64) -> Result<Option<usize>, TestCaseError> {
@@ -256,6 +336,13 @@ proptest! {
     }
 
     #[test]
+    fn any_part_of_a_text_that_a_dialect_of_ini_takes_can_be_sealed(text in ini(), mask: u64) {
+        for id in INI {
+            sealed(id.codec(), text.as_bytes(), mask)?;
+        }
+    }
+
+    #[test]
     fn a_mutated_document_is_refused_or_can_be_sealed(
         (id, text) in document(),
         changes in prop::collection::vec((any::<prop::sample::Index>(), 0..3u8, telling_byte()), 1..6),
@@ -284,15 +371,16 @@ proptest! {
         let Ok(sites) = codec.scan(text.as_bytes()) else { return Ok(()) };
         // A name in a list is another element's path, so it may not change.
         let value = format!("ENC:{value}");
-        let encode = |context| codec.encode(value.as_bytes(), context, 0);
-        for context in [Context::ORDINARY, Context::COMMENT, Context::BLOCK_COMMENT] {
-            if let Some(source) = encode(context) {
+        let encode = |context, column| codec.encode(value.as_bytes(), context, column);
+        for context in (0..=4).map(Context) {
+            if let Some(source) = encode(context, 0) {
                 prop_assert_eq!(&codec.decode(&source, context).unwrap()[..], value.as_bytes());
                 prop_assert!(context == Context::ORDINARY || !source.contains(&b'\n'));
             }
         }
         let checked = check_replacing(codec, text.as_bytes(), &sites, |n, site| {
-            chosen(mask)(n, site).then(|| encode(site.context).map(|source| source.to_vec()))?
+            let source = || encode(site.context, site.column).map(|source| source.to_vec());
+            chosen(mask)(n, site).then(source)?
         });
         prop_assert!(checked.is_ok(), "{checked:?}\n{}", text.escape_debug());
     }
