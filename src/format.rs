@@ -249,6 +249,11 @@ impl Context {
     pub const COMMENT: Context = Context(1);
     /// Inside a block comment, which the value must not end.
     pub const BLOCK_COMMENT: Context = Context(2);
+
+    /// Whether it is inside a comment.
+    pub fn is_comment(self) -> bool {
+        matches!(self, Context::COMMENT | Context::BLOCK_COMMENT)
+    }
 }
 
 /// One scalar of a document.
