@@ -109,8 +109,9 @@ pub(super) fn keyword(text: &[u8], line: Span) -> Option<Keyword> {
         None => (0, next),
         Some(b'=') => (b'=', next + 1),
         Some(b':') if next == end && blank_behind(next) => (b':', next + 1),
+        Some(_) if next == end => return None,
         // `+=` and the like assign in ways of their own.
-        Some(_) if next == end || on_line.get(next + 1) == Some(&b'=') => return None,
+        Some(b) if b.is_ascii_punctuation() && on_line.get(next + 1) == Some(&b'=') => return None,
         Some(_) => (b' ', next),
     };
     let value = trimmed(text, Span::new(from, line.end));
@@ -211,9 +212,10 @@ pub(super) fn decode(source: &[u8], _context: Context) -> Option<SecretBytes> {
     Some(out)
 }
 
-pub(super) fn encode(value: &[u8], _context: Context) -> Option<SecretBytes> {
+pub(super) fn encode(value: &[u8], context: Context) -> Option<SecretBytes> {
     let inner = INNER.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(value));
-    if is_plain(value) && !inner { Some(value.into()) } else { in_quotes(value) }
+    let prose = context.is_comment() && is_prose(value);
+    if is_plain(value) && !inner && !prose { Some(value.into()) } else { in_quotes(value) }
 }
 
 #[cfg(test)]

@@ -336,7 +336,7 @@ mod tests {
     fn blocks_and_what_is_set_are_segments() {
         check(
             &NGINX,
-            "user www-data;\nhttp{ server{ listen 80 default_server;\n location ~ ^/x{2} {\n\
+            "user www-data;\nhttp{ server{ listen 80 default_server;\n location ~ \"^/x{2}\" {\n\
              proxy_set_header Authorization \"Bearer x\";set $api_key 'k';\n\
              fastcgi_param DB_PASSWORD x;proxy_pass http://${up}/;}}}\nenv A_TOKEN=x;",
             &[

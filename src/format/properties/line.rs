@@ -112,7 +112,10 @@ fn natural_end(text: &[u8], at: usize) -> usize {
 fn key_end(text: &[u8], mut at: usize) -> usize {
     while let Some(byte) = text.get(at) {
         match byte {
-            b'\\' => at = behind_escape(text, at),
+            b'\\' if text.get(at + 1).is_some_and(|b| ENDS.contains(b)) => {
+                at = skip_blanks(text, at, true);
+            }
+            b'\\' => at += 2,
             b'=' | b':' | b'\r' | b'\n' => break,
             byte if is_blank(*byte) => break,
             _ => at += 1,
