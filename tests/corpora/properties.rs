@@ -160,6 +160,8 @@ fn dotenv() -> impl Strategy<Value = String> {
             "F=#x", "G=", "H= # PASSWORD=x", "I='a'b", "J=\"a\"# b", "# PASSWORD=\"x\" # y",
             "#export PASSWORD=x", "# prose", "", "  ", "K=\u{e9}\u{1f600}", "L=ENC:x", "M='it\\'s'",
             "# N='x", "O=\"a\\", "P=\t\"x\"\t",
+            "Q: x", "# Q: y", "R_1", "S=x #y", "T='C:\\'", "# U='x\n# y\n#' # V=1", "; W=x", "X=a\\",
+            "Y=\"\\\\\"",
         ])
         .prop_map(str::to_owned),
         2 => "[A-C](=| = )[ #'\"`a\\\\=$]{0,10}",
