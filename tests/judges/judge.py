@@ -1,0 +1,114 @@
+"""What another parser sees in a file: judge.py JUDGE FILE.
+
+Prints a JSON list of [[key, ...], value], in the order of the file where the parser keeps it. A
+list element's key is its number. Strings are strings, nothing is null, and what else the format
+knows is {"as": ...}.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+# A python of another build finds Debian's packages as well.
+sys.path.append("/usr/lib/python3/dist-packages")
+
+
+def leaves(value, path=()):
+    """Every scalar below `value`, with the keys that lead to it."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from leaves(inner, (*path, str(key)))
+    elif isinstance(value, (list, tuple)):
+        for number, inner in enumerate(value):
+            yield from leaves(inner, (*path, str(number)))
+    elif value is None or isinstance(value, str):
+        yield [path, value]
+    else:
+        # Not a string, and that is all that counts.
+        yield [path, {"as": str(value)}]
+
+
+def read_toml(path):
+    import tomllib
+
+    with open(path, "rb") as file:
+        return tomllib.load(file)
+
+
+def read_json(path):
+    with open(path, encoding="utf-8-sig") as file:
+        return json.load(file)
+
+
+def read_dotenv(path):
+    import dotenv
+
+    return dotenv.dotenv_values(path, interpolate=False, encoding="utf-8")
+
+
+def read_sh(path):
+    """The variables that a shell has after reading the file."""
+    script = 'set -a; . "$0"; exec env -0'
+    output = subprocess.run(
+        ["/bin/sh", "-eu", "-c", script, path], env={}, check=True, capture_output=True
+    ).stdout
+    pairs = sorted(pair.decode().split("=", 1) for pair in output.split(b"\0") if pair)
+    return {name: value for name, value in pairs if name not in ("PWD", "OLDPWD", "SHLVL", "_")}
+
+
+def read_javaproperties(path):
+    import javaproperties
+
+    with open(path, "rb") as file:
+        return javaproperties.load(file)
+
+
+def read_redis(path):
+    """What a Redis that was started with the file answers to CONFIG GET."""
+    with open(path, encoding="utf-8") as file:
+        names = [line.split()[0] for line in file if line.strip() and not line.startswith("#")]
+    with tempfile.TemporaryDirectory() as directory:
+        socket = os.path.join(directory, "socket")
+        options = ["--port", "0", "--unixsocket", socket, "--save", "", "--dir", directory]
+        with subprocess.Popen(["redis-server", path, *options], stdout=subprocess.DEVNULL) as server:
+            try:
+                while not os.path.exists(socket):
+                    if server.poll() is not None:
+                        sys.exit("redis-server ended")
+                    time.sleep(0.02)
+                return {name: config_get(socket, name) for name in names}
+            finally:
+                server.terminate()
+
+
+def config_get(path, name):
+    import socket
+
+    def read_value(stream):
+        length = int(stream.readline()[1:])
+        return stream.read(length + 2)[:-2].decode()
+
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(path)
+        connection.sendall(f"CONFIG GET {name}\r\n".encode())
+        with connection.makefile("rb") as stream:
+            assert stream.readline() == b"*2\r\n", name
+            assert read_value(stream) == name
+            return read_value(stream)
+
+
+JUDGES = {
+    "tomllib": read_toml,
+    "json": read_json,
+    "dotenv": read_dotenv,
+    "sh": read_sh,
+    "javaproperties": read_javaproperties,
+    "redis": read_redis,
+}
+
+if __name__ == "__main__":
+    _, judge, path = sys.argv
+    json.dump(list(leaves(JUDGES[judge](path))), sys.stdout)
