@@ -40,6 +40,9 @@ impl Codec for Dotenv {
                 let inner = &source[1..source.len() - 1];
                 Some(if *quote == b'"' { unescape(inner) } else { inner.into() })
             }
+            Some(quote) if line::loosely_closed(source, 0) == Some(source.len() - 1) => {
+                Some(unescape_quote(&source[1..source.len() - 1], *quote))
+            }
             _ => Some(source.into()),
         }
     }
@@ -85,6 +88,17 @@ fn quoted(quote: u8, value: &[u8], on_one_line: bool) -> SecretBytes {
         }
     }
     out.extend(&[quote]);
+    out
+}
+
+/// As loaders do that let a backslash keep any quote from closing.
+fn unescape_quote(inner: &[u8], quote: u8) -> SecretBytes {
+    let mut out = SecretBytes::with_capacity(inner.len());
+    for (at, byte) in inner.iter().enumerate() {
+        if *byte != b'\\' || inner.get(at + 1) != Some(&quote) {
+            out.extend(&[*byte]);
+        }
+    }
     out
 }
 
@@ -141,7 +155,7 @@ mod tests {
             ("#no-comment", "#no-comment"),
             ("a#b", "a#b"),
             (r#""x"y"#, r#""x"y"#),
-            (r"'it\'s'", r"'it\'s'"),
+            (r"'it\'s'", "it's"),
         ];
         for (source, value) in samples {
             assert_eq!(

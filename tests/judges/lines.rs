@@ -91,7 +91,7 @@ fn nginx_takes_a_sealed_configuration() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let text = format!(
         "pid {0}/pid;\nerror_log stderr;\nenv A_TOKEN=x;\nevents {{ }}\nhttp {{\n\
-         map $http_x_api_key $known {{ default 0; \"s3cret\" 1; }}\n\
+         map_hash_bucket_size 256;\n map $http_x_api_key $known {{ default 0; \"s3cret\" 1; }}\n\
          server {{ listen unix:{0}/s;\n\
          # proxy_set_header X-Api-Key old;\n\
          location / {{ proxy_set_header Authorization \"Bearer abcdefghijklmnop1234\";\n\

@@ -9,7 +9,7 @@ use crate::format::{Format, Scanned};
 use crate::token::TokenError;
 
 /// A document with one token in it, and the same with harmless neighbours changed to nothing.
-const PLACES: [(&str, &str); 9] = [
+const PLACES: [(&str, &str); 20] = [
     ("x.toml", "a = 1\nf = \"T0\" # z = 'n'\nb = '2'\n"),
     ("x.toml", "a = 1\n# f = \"T0\"\nb = '2'\n"),
     ("x.toml", "a = 1\n# f = \"T0\", # z = 2\n"),
@@ -19,6 +19,17 @@ const PLACES: [(&str, &str); 9] = [
     ("x.json", "{\"a\": 1, /* \"f\": \"T0\", \"z\": 1 */ \"b\": [true]}"),
     ("x.env", "A=1\nf=T0 # z=3\nB='2'\n"),
     ("x.env", "A=1\n# f=T0\nB='2'\n"),
+    ("x.properties", "a=1\nf = T0\nb : 2\n"),
+    ("x.properties", "a=1\n#f=T0\nb 2\n"),
+    ("redis.conf", "a 1\nf T0\nb 'x y'\n"),
+    ("redis.conf", "user f on >p1 ~*\nf T0\n"),
+    ("sshd_config", "Port 1\nf T0 # a 1\nUser b\n"),
+    ("postgresql.conf", "a = 1\nf = 'T0' # b = 2\nc 'x'\n"),
+    ("postgresql.conf", "a = 1\n#f = 'T0' # b = 2\nc 'x'\n"),
+    ("nginx.conf", "a 1; f T0; b 'x';# c 2;\n"),
+    ("nginx.conf", "a 1;\n# f T0; b x;\nc 2;"),
+    ("nginx.conf", "a 1; /* f T0; b x; */ c 2;"),
+    ("x.conf", "a 1\nf T0\nb password x\n"),
 ];
 
 /// A text that can be read as what its name says.
@@ -137,7 +148,8 @@ proptest! {
             let context = sites.iter().find(|site| site.path == field("f")).unwrap().context;
             let Some(source) = id.codec().encode(value.as_bytes(), context, 0) else { continue };
             let source = std::str::from_utf8(&source).unwrap();
-            let view = text.replace("\"T0\"", source).replace("T0", source);
+            let view = text.replace("\"T0\"", source).replace("'T0'", source);
+            let view = view.replace("T0", source);
             let sealed = sealing.seal(&path(from), view.as_bytes(), &[], Existing::Sealed);
             if !matches!(sealed.form, Form::Fields(_)) {
                 continue;

@@ -58,6 +58,9 @@ fn setting(text: &[u8], at: usize) -> Result<Setting, (usize, &'static str)> {
         return Err((at, "not of the form NAME = VALUE"));
     }
     let name = Span::new(at, at + text[at..].iter().take_while(rest).count());
+    if text[name.end - 1] == b'.' {
+        return Err((name.end, "a name that does not end"));
+    }
     let mut start = skip_blanks(text, name.end);
     let has_sign = text.get(start) == Some(&b'=');
     if has_sign {

@@ -265,7 +265,10 @@ fn note(on_line: &[u8], start: usize, close: bool) -> Option<usize> {
 
 /// Where the quote at `start` closes to a loader that takes any quote behind a backslash for
 /// escaped.
-fn loosely_closed(text: &[u8], start: usize) -> Option<usize> {
+pub(super) fn loosely_closed(text: &[u8], start: usize) -> Option<usize> {
+    if !is_quote(*text.get(start)?) {
+        return None;
+    }
     (start + 1..text.len()).find(|at| text[*at] == text[start] && text[*at - 1] != b'\\')
 }
 
