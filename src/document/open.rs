@@ -15,7 +15,9 @@ use crate::policy::Class;
 use crate::secret::SecretBytes;
 use crate::span::{Edit, Span, splice};
 use crate::token::foreign::recognize;
-use crate::token::{FIELD_PREFIX, FILE_PREFIX, Inner, Kind, PREFIX, Place, Purpose, Token, TokenError};
+use crate::token::{
+    FIELD_PREFIX, FILE_PREFIX, Inner, Kind, PREFIX, Place, Purpose, Token, TokenError,
+};
 
 /// A stored file, opened.
 #[derive(Debug)]
