@@ -10,6 +10,7 @@ use std::io::{self, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use clap::Args;
 use rustix::fs::{Mode, OFlags};
@@ -24,8 +25,13 @@ use super::{Outcome, Result};
 use crate::document::{Existing, Form, Markers, Opened, Sealed, Sealing, Versions, WholeBecause};
 use crate::path::RelPath;
 use crate::secret::SecretBytes;
+use crate::store::StoreLock;
 use crate::sys::process::{Signals, with_signals_open};
 use crate::sys::room::Room;
+
+/// How often, and after what pause, the store is asked for when an edit is to be saved.
+const ATTEMPTS: usize = 20;
+const PACE: Duration = Duration::from_millis(250);
 
 /// Edit the plaintext of a file in $VISUAL, $EDITOR or vi
 ///
@@ -85,9 +91,20 @@ impl Edit {
         Room::open(point, home.as_deref(), work).map_err(Failure::Room)
     }
 
+    /// The store for ourselves; waits a little for another verb that works on it.
+    fn begin(&self, one: &One) -> Result<(Sealing, Option<StoreLock>)> {
+        for _ in 0..ATTEMPTS {
+            match one.begin(&self.keys) {
+                Err(Failure::Locked { .. }) => std::thread::sleep(PACE),
+                other => return other,
+            }
+        }
+        one.begin(&self.keys)
+    }
+
     /// Brings what the editor saved into the store; beside it, sealed, where others were quicker.
     fn save(&self, one: &One, stored: &[u8], opened: &Opened, sealed: &Sealed) -> Result {
-        let saved = one.begin(&self.keys).and_then(|(mut sealing, _lock)| {
+        let saved = self.begin(one).and_then(|(mut sealing, _lock)| {
             one.enter(&mut sealing, &[&opened.unruled[..], &sealed.ledger].concat())?;
             if sealed.form != Form::Plain {
                 remember_key(one.store(), &sealing)?;
