@@ -1,17 +1,24 @@
 //! Keys and names: what a path is made of.
 
+use std::borrow::Cow;
+
 use super::events::{Kind, Tok};
 use super::walk::{Level, Walk};
 use crate::format::sibling::{Naming, Role};
 
-impl Walk<'_> {
+impl<'w> Walk<'w> {
     pub(super) fn is_merge(&self, key: usize) -> bool {
         self.toks[key].kind == Kind::Plain && self.toks[key].text == "<<"
     }
 
     /// The text of the key that begins at token `at`. That of a collection is spelled in flow
     /// style, however it is written.
-    pub(super) fn key_text(&self, at: usize) -> Box<[u8]> {
+    pub(super) fn key_text(&self, at: usize) -> Cow<'w, [u8]> {
+        let tok = &self.toks[at];
+        if tok.is_scalar() {
+            let absent = tok.is_absent();
+            return Cow::Borrowed(if absent { b"" } else { tok.text.as_bytes() });
+        }
         let mut text = Vec::new();
         let mut closing = Vec::new();
         let toks = &self.toks[at..self.toks[at].next];
@@ -39,7 +46,7 @@ impl Walk<'_> {
                 text.extend(b", ");
             }
         }
-        text.into()
+        Cow::Owned(text)
     }
 
     /// The scalar that names the mapping at token `at`, an element of a list.

@@ -126,16 +126,12 @@ impl<'w> Walk<'w> {
             if tok.kind == Kind::Block {
                 self.check(tok, context)?;
             }
-            self.sites.push(Site {
-                span: tok.span,
-                path: place.path.clone(),
-                context,
-                column: u16::try_from(column).map_err(|_| Refused::Indentation)?,
-                naming: place.naming,
-                also: Box::default(),
-            });
+            let column = u16::try_from(column).map_err(|_| Refused::Indentation)?;
+            let (path, naming) = (place.path.clone(), place.naming);
+            let also = Box::default();
+            self.sites.push(Site { span: tok.span, path, context, column, naming, also });
         }
-        self.anchored(tok, from, place.path, None);
+        self.anchored(tok, from, &place.path, None);
         Ok(())
     }
 
@@ -183,7 +179,7 @@ impl<'w> Walk<'w> {
             child = self.toks[child].next;
         }
         self.leave(child, flow);
-        self.anchored(tok, from, place.path, None);
+        self.anchored(tok, from, &place.path, None);
         Ok(())
     }
 
@@ -234,7 +230,7 @@ impl<'w> Walk<'w> {
         }
         self.leave(key, flow);
         let name = name.map(|name| &*self.toks[name].text);
-        self.anchored(tok, from, inside, name);
+        self.anchored(tok, from, &inside, name);
         Ok(())
     }
 
@@ -320,12 +316,12 @@ impl<'w> Walk<'w> {
         &mut self,
         tok: &Tok<'_>,
         from: (usize, usize),
-        path: FieldPath,
+        path: &FieldPath,
         name: Option<&str>,
     ) {
         if tok.anchor != 0 {
             let anchored = Anchored::Node {
-                path,
+                path: path.clone(),
                 name: name.map(|name| name.as_bytes().into()),
                 sites: from.0..self.sites.len(),
                 shown: from.1..self.shown.len(),

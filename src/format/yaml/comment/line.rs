@@ -56,8 +56,9 @@ pub(super) fn next_line(text: &[u8], end: usize) -> Option<usize> {
 
 /// The key that `text` begins with, and where its value begins.
 pub(super) fn key(text: &[u8]) -> Option<(Box<[u8]>, usize)> {
-    let len = match text.first()? {
-        b'"' | b'\'' => closed(text, 0, text.len())?,
+    let quoted = matches!(text.first()?, b'"' | b'\'');
+    let len = match text[0] {
+        _ if quoted => closed(text, 0, text.len())?,
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'$' | b'.' | b'/' | 0x80.. => {
             text.iter().take_while(|b| is_key_byte(**b)).count()
         }
@@ -68,8 +69,11 @@ pub(super) fn key(text: &[u8]) -> Option<(Box<[u8]>, usize)> {
         return None;
     }
     let blanks = text[len + 1..].iter().take_while(|b| is_blank(**b)).count();
-    let key = scalar::decode(&text[..len], Context::COMMENT)?;
-    Some((key[..].into(), len + 1 + blanks))
+    let key = match quoted {
+        false => text[..len].into(),
+        true => scalar::decode(&text[..len], Context::COMMENT)?[..].into(),
+    };
+    Some((key, len + 1 + blanks))
 }
 
 fn is_key_byte(byte: u8) -> bool {
