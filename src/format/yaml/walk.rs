@@ -61,7 +61,7 @@ impl<'w> Walk<'w> {
         Self {
             text,
             toks,
-            sites: Vec::new(),
+            sites: Vec::with_capacity(toks.len() / 2),
             shown: Shown::default(),
             levels: Vec::new(),
             done: text.contains(&b'#').then_some(0),
@@ -127,11 +127,14 @@ impl<'w> Walk<'w> {
                 self.check(tok, context)?;
             }
             let column = u16::try_from(column).map_err(|_| Refused::Indentation)?;
-            let (path, naming) = (place.path.clone(), place.naming);
+            if tok.anchor != 0 {
+                let to = (from.0 + 1, from.1);
+                self.shown.anchor(tok.anchor, Anchored::node(&place.path, None, from, to));
+            }
+            let Place { path, naming, .. } = place;
             let also = Box::default();
             self.sites.push(Site { span: tok.span, path, context, column, naming, also });
         }
-        self.anchored(tok, from, &place.path, None);
         Ok(())
     }
 
@@ -211,19 +214,16 @@ impl<'w> Walk<'w> {
                 let naming = name == Some(value);
                 let text = self.key_text(key);
                 let path = if naming { &place.path } else { &inside }.key(&text);
-                if let Some(level) = self.levels.last_mut() {
-                    level.last = Some(path.clone());
-                }
+                self.under(Some(&path));
                 self.key(key, value, &text);
-                let scalar = !matches!(self.toks[value].kind, Kind::Map { .. } | Kind::Seq { .. });
-                self.node(value, Place { path: path.clone(), indent, naming })?;
-                if secret && k8s::is_data(&text) {
+                let data = (secret && k8s::is_data(&text)).then(|| path.clone());
+                self.node(value, Place { path, indent, naming })?;
+                if let Some(path) = data {
                     self.shown.also(from.0..self.sites.len(), &path, &k8s::data(), &self.sites)?;
                 }
-                if let (Some(level), true) =
-                    (self.levels.last_mut(), scalar && !self.toks[value].is_absent())
-                {
-                    level.last = None;
+                let tok = &self.toks[value];
+                if !matches!(tok.kind, Kind::Map { .. } | Kind::Seq { .. }) && !tok.is_absent() {
+                    self.under(None);
                 }
             }
             key = self.toks[value].next;
@@ -276,6 +276,13 @@ impl<'w> Walk<'w> {
         self.levels.push(Level { kind: tok.kind, column, path, last: None });
     }
 
+    /// Takes note, for comments, of the key that a deeper one would stand under.
+    fn under(&mut self, path: Option<&FieldPath>) {
+        if let (true, Some(level)) = (self.done.is_some(), self.levels.last_mut()) {
+            level.last = path.cloned();
+        }
+    }
+
     fn leave(&mut self, end: usize, flow: bool) {
         let span = self.toks[end].span;
         if flow {
@@ -320,12 +327,7 @@ impl<'w> Walk<'w> {
         name: Option<&str>,
     ) {
         if tok.anchor != 0 {
-            let anchored = Anchored::Node {
-                path: path.clone(),
-                name: name.map(|name| name.as_bytes().into()),
-                sites: from.0..self.sites.len(),
-                shown: from.1..self.shown.len(),
-            };
+            let anchored = Anchored::node(path, name, from, self.mark());
             self.shown.anchor(tok.anchor, anchored);
         }
     }
