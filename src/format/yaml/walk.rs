@@ -20,6 +20,8 @@ pub(super) struct Walk<'w> {
     pub(super) levels: Vec<Level>,
     /// Up to where comments have been looked for; `None` where none are.
     pub(super) done: Option<usize>,
+    /// Whether there may be a Secret.
+    secrets: bool,
     context: Context,
 }
 
@@ -65,13 +67,14 @@ impl<'w> Walk<'w> {
             shown: Shown::default(),
             levels: Vec::new(),
             done: text.contains(&b'#').then_some(0),
+            secrets: memchr::memmem::find(text, k8s::SECRET.as_bytes()).is_some(),
             context: Context::ORDINARY,
         }
     }
 
     /// A walk through a part of a comment.
     pub(super) fn in_comment(text: &'w [u8], toks: &'w [Tok<'w>]) -> Self {
-        Self { done: None, context: Context::COMMENT, ..Self::new(text, toks) }
+        Self { done: None, secrets: false, context: Context::COMMENT, ..Self::new(text, toks) }
     }
 
     /// The sites of all documents.
@@ -200,7 +203,7 @@ impl<'w> Walk<'w> {
         let from = self.mark();
         let indent = if flow { place.indent } else { Some(tok.column) };
         self.enter(tok, flow, tok.column, inside.clone());
-        let secret = k8s::is_secret(self.toks, at);
+        let secret = self.secrets && k8s::is_secret(self.toks, at);
         let mut key = at + 1;
         while self.toks[key].kind != Kind::End {
             let value = self.toks[key].next;
