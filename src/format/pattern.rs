@@ -53,6 +53,11 @@ impl Pattern {
         }
     }
 
+    /// The expression, as the rule has it.
+    pub fn text(&self) -> &str {
+        self.regex.as_str()
+    }
+
     /// The values in `text`: every match's group `value` that took part and is not empty. A text
     /// that is no UTF-8 is refused unless the pattern speaks of bytes: `.` would stop in the
     /// middle of a value.
