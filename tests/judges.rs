@@ -5,6 +5,8 @@
 //! One module per format, with samples of its own. `judge.py` asks the parsers; `tests/run`
 //! installs them.
 
+#[path = "judges/ini.rs"]
+mod ini;
 #[path = "judges/json.rs"]
 mod json;
 #[path = "judges/judge.rs"]
@@ -13,3 +15,5 @@ mod judge;
 mod lines;
 #[path = "judges/toml.rs"]
 mod toml;
+#[path = "judges/yaml.rs"]
+mod yaml;

@@ -53,7 +53,7 @@ impl Pattern {
         }
     }
 
-    /// The expression, as the rule has it.
+    /// The regular expression.
     pub fn text(&self) -> &str {
         self.regex.as_str()
     }

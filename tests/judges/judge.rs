@@ -16,6 +16,9 @@ use serde_json::Value;
 /// the format makes of an unquoted word.
 type Leaf = (Vec<String>, Value);
 
+/// Debian's own, which finds the modules that its packages bring.
+const PYTHON: &str = "/usr/bin/python3";
+
 /// Everything in every file is sealed, but for `names`: those tell list elements apart.
 fn sealing(codec: CodecId, names: &[String]) -> Sealing {
     let rule = format!(
@@ -97,8 +100,8 @@ fn leaves(judge: &str, text: &[u8]) -> Vec<Leaf> {
     let path = dir.path().join("sample");
     std::fs::write(&path, text).expect("a sample");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/judges/judge.py");
-    let output = Command::new("python3").arg(script).arg(judge).arg(&path).output();
-    let output = output.expect("python3");
+    let output = Command::new(PYTHON).arg(script).arg(judge).arg(&path).output();
+    let output = output.expect(PYTHON);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{judge}: {said}\n{}", String::from_utf8_lossy(text));
     serde_json::from_slice(&output.stdout).expect("what judge.py prints")
