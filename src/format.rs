@@ -12,6 +12,7 @@ mod field_path;
 mod hcl;
 mod ini;
 mod json;
+mod outline;
 mod pattern;
 mod properties;
 mod sibling;
@@ -326,5 +327,10 @@ pub trait Codec: Sync {
     fn takes(&self, token: &str, context: Context) -> bool {
         let _ = (token, context);
         true
+    }
+
+    /// Whether what stands in `context` is commented out.
+    fn is_comment(&self, context: Context) -> bool {
+        context != Context::ORDINARY
     }
 }

@@ -10,6 +10,8 @@ mod documents;
 mod properties;
 #[path = "corpora/shape.rs"]
 mod shape;
+#[path = "corpora/xml.rs"]
+mod xml;
 
 use std::path::{Path, PathBuf};
 

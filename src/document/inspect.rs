@@ -2,7 +2,7 @@
 
 use super::judge::judge;
 use super::{Form, is_whole, parts};
-use crate::format::{CodecId, Context, FieldPath, ParseError, Scanned, Site};
+use crate::format::{CodecId, FieldPath, ParseError, Scanned, Site};
 use crate::keyring::KeyId;
 use crate::path::RelPath;
 use crate::policy::{Class, Classified, FieldRules, Ledger, Policy, Secret, Verdict};
@@ -170,7 +170,7 @@ fn fields(
             // Any ordinary value: it is the path that is judged.
             _ => judge(&rules, id, &site, b"sealed value"),
         };
-        let commented = site.context != Context::ORDINARY;
+        let commented = codec.is_comment(site.context);
         findings.push(Finding { path: site.path, line, commented, standing, verdict });
     }
     findings
@@ -229,6 +229,6 @@ pub fn field_value(
     let site = sites
         .iter()
         .filter(|site| site.path == *field)
-        .min_by_key(|site| site.context != Context::ORDINARY)?;
+        .min_by_key(|site| id.codec().is_comment(site.context))?;
     id.codec().decode(site.span.of(view), site.context)
 }
