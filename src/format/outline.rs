@@ -73,6 +73,16 @@ impl Outline {
         self.found[id.0 as usize].dropped = true;
     }
 
+    /// What was found so far, for [`Outline::drop_since`].
+    pub fn mark(&self) -> FoundId {
+        FoundId(index(self.found.len()))
+    }
+
+    /// None of what was found since was a value.
+    pub fn drop_since(&mut self, mark: FoundId) {
+        self.found.truncate(mark.0 as usize);
+    }
+
     /// `found` names `place`: its `text` becomes a segment of what stands in `place`. The name
     /// stands in the place itself or in a place directly below.
     pub fn name(&mut self, place: PlaceId, found: FoundId, text: &[u8]) {
