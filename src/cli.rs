@@ -7,11 +7,14 @@ mod control;
 mod demo;
 mod error;
 mod explain;
+mod import;
 mod key;
 mod mount;
 mod offline;
 mod open;
 mod output;
+mod pinned;
+mod policy;
 mod rewrap;
 mod seal;
 mod status;
@@ -20,6 +23,7 @@ mod umount;
 mod value;
 mod verify;
 mod view;
+mod waiting;
 mod with_store;
 
 use std::process::ExitCode;
@@ -50,6 +54,7 @@ enum Verb {
     #[command(alias = "reveal")]
     View(view::View),
     Explain(explain::Explain),
+    Policy(policy::PolicyVerb),
     Rewrap(rewrap::Rewrap),
     #[command(alias = "fsck")]
     Verify(verify::Verify),
@@ -84,6 +89,7 @@ pub fn main() -> ExitCode {
         Verb::Check(verb) => verb.run(),
         Verb::View(verb) => verb.run(),
         Verb::Explain(verb) => verb.run(),
+        Verb::Policy(verb) => verb.run(),
         Verb::Rewrap(verb) => verb.run(),
         Verb::Verify(verb) => verb.run(),
         Verb::EncryptValue(verb) => verb.run(),

@@ -8,6 +8,7 @@
 //!   again and each opened field must be found exactly where it was spliced in.
 
 mod error;
+mod import;
 mod inspect;
 mod judge;
 mod open;
@@ -20,6 +21,7 @@ mod seal;
 mod shape;
 mod stock;
 mod value;
+mod weigh;
 mod whole;
 
 #[cfg(test)]
@@ -28,14 +30,19 @@ mod tests;
 use std::sync::Arc;
 
 pub use error::{Cause, OpenError};
-pub use inspect::{Finding, Inspection, Standing, field_value, holds_secret, inspect};
+pub use import::{Import, ImportError, Imports};
+pub use inspect::{
+    Finding, Inspection, Standing, field_value, holds_secret, inspect, inspect_with,
+};
 pub use open::Opened;
 pub use rewrap::Rewrapped;
 pub use seal::{Existing, Sealed, WholeBecause};
 pub use stock::Stock;
 pub use value::ValueError;
+pub use weigh::{Because, RuleSet, Shift, weigh};
 
 pub use crate::format::{CodecId, FieldPath, Format};
+pub use crate::token::foreign::{Encoding, ForeignError, ForeignKey, ForeignKeyError, Scheme};
 pub use crate::token::{Binding, TokenError};
 
 use crate::policy::{Ledger, Policy};
@@ -62,6 +69,8 @@ pub struct Sealing {
     pub policy: Policy,
     /// Fields that are sealed though no rule names them.
     pub ledger: Arc<Ledger>,
+    /// The tokens of other systems that are opened where they stand.
+    pub imports: Imports,
     /// What new tokens are bound to, and the least that a token must be bound to.
     pub binding: Binding,
     /// Whether an unchanged value may keep a token under a legacy key. Off once a rewrap has

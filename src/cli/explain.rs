@@ -6,14 +6,15 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::error::Failure;
+use super::import::LookArguments;
 use super::offline::{places, read};
 use super::open::{is_mount, locate, open_store, rules};
 use super::output::{say, say_json};
 use super::trouble::{Trouble, Troubles};
 use super::{Outcome, Result, control};
-use crate::document::{Finding, Form, Inspection, Standing, inspect};
+use crate::document::{Finding, Form, Imports, Inspection, Standing, inspect_with};
 use crate::path::RelPath;
-use crate::policy::{Class, ClassReason, Classified, Ledger, Policy, Secret};
+use crate::policy::{Class, ClassReason, Classified, Policy, Secret};
 
 /// Say which values are secret and why: of a file each field, of a directory each file
 ///
@@ -25,6 +26,8 @@ pub(super) struct Explain {
     /// For scripts: the same as JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    look: LookArguments,
 }
 
 impl Explain {
@@ -39,11 +42,17 @@ impl Explain {
         let mut troubles = Troubles::default();
         for place in places(std::slice::from_ref(&self.path))? {
             let (policy, ledger) = rules(&place.store)?;
+            let imports = self.look.imports(place.store.path())?;
             place.each_file(&mut |found| {
-                let class = policy.classify(found.file);
-                let form = match found.read() {
-                    Ok(text) => form(&inspect(&policy, &ledger, found.file, &text)),
-                    Err(Trouble::TooLarge) => "too large to look at".to_owned(),
+                let (class, form) = match found.read() {
+                    Ok(text) => {
+                        let seen = inspect_with(&policy, &ledger, &imports, found.file, &text);
+                        let form = form(&seen);
+                        (seen.class, form)
+                    }
+                    Err(Trouble::TooLarge) => {
+                        (policy.classify(found.file), "too large to look at".to_owned())
+                    }
                     Err(trouble) => {
                         troubles.note(&found.shown, &trouble);
                         return Ok(());
@@ -68,15 +77,20 @@ impl Explain {
         let store = open_store(&root)?;
         let (policy, ledger) = if is_mount(&root) {
             eprintln!(
-                "seen through a mount: all stands in the clear here, and what only the ledger \
-                 names counts as public"
+                "seen through a mount: all stands in the clear here, and what only the ledger of \
+                 the store names counts as public"
             );
-            (control::rules(&root)?, Ledger::new())
+            control::rules(&root)?
         } else {
             rules(&store)?
         };
         let text = read(&store, &file).map_err(|trouble| trouble.into_failure(&self.path))?;
-        let seen = inspect(&policy, &ledger, &file, &text);
+        // Through a mount nothing of theirs is to be seen.
+        let imports = match is_mount(&root) {
+            true => Imports::default(),
+            false => self.look.imports(store.path())?,
+        };
+        let seen = inspect_with(&policy, &ledger, &imports, &file, &text);
         let shown = self.path.to_string_lossy();
         if self.json {
             let mut said = file_json(&shown, &seen.class, &form(&seen));
@@ -150,6 +164,8 @@ fn standing(field: &Finding) -> String {
         Standing::Clear => "clear".into(),
         Standing::Sealed(key) => format!("sealed (key {key})"),
         Standing::PartsSealed(key) => format!("part sealed (key {key})"),
+        Standing::Foreign(scheme) => format!("foreign, scheme {scheme}"),
+        Standing::Unimported(scheme) => format!("not imported, perhaps {scheme}"),
         Standing::Malformed => "damaged token".into(),
     };
     if field.commented { form + ", in a comment" } else { form }
@@ -168,7 +184,11 @@ fn reason(field: &Finding) -> String {
 fn file_json(file: &str, class: &Classified, form: &str) -> Value {
     let line = match &class.reason {
         ClassReason::Rule { line, .. } => Some(line),
-        ClassReason::Name | ClassReason::Unruled => None,
+        ClassReason::Name
+        | ClassReason::Content
+        | ClassReason::Unruled
+        | ClassReason::Accepted { .. }
+        | ClassReason::Apart { .. } => None,
     };
     json!({
         "file": file,

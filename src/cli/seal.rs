@@ -7,16 +7,16 @@ use clap::Args;
 
 use super::Result;
 use super::error::Failure;
-use super::offline::{Change, Found, Place, places};
+use super::offline::{Change, Found, Place, is_unread_configuration, places};
 use super::open::{KeyArguments, remember_key};
 use super::output::{count, say};
+use super::pinned;
 use super::trouble::{Trouble, Troubles};
 use crate::document::{
     Cause, Existing, FieldPath, Form, Opened, Sealed, Sealing, Standing, TokenError, WholeBecause,
-    inspect,
+    inspect_with,
 };
 use crate::path::RelPath;
-use crate::policy::Ledger;
 use crate::store::CONTROL_DIR;
 
 /// Seal the secrets of a store, or of some of its files
@@ -44,7 +44,8 @@ struct Done {
     whole: Option<WholeBecause>,
     /// Fields for the ledger.
     ledger: Vec<FieldPath>,
-    left_plain: bool,
+    /// Left plain, since nobody knows how to read it.
+    unread: bool,
 }
 
 #[derive(Default)]
@@ -99,7 +100,7 @@ impl Seal {
         // Also when the walk ended early: what was sealed until then is sealed.
         if !self.dry_run {
             if ledger != *sealing.ledger {
-                write_ledger(place, &ledger)?;
+                pinned::write_ledger(&place.store, &ledger)?;
             }
             if any_sealed {
                 remember_key(&place.store, &sealing)?;
@@ -127,11 +128,6 @@ fn refuse_a_strange_key(place: &Place, sealing: &Sealing) -> Result<()> {
     })
 }
 
-fn write_ledger(place: &Place, ledger: &Ledger) -> Result<()> {
-    let path = place.store.path().join(CONTROL_DIR).join("sealed");
-    place.store.write_state("sealed", ledger.to_string().as_bytes()).map_err(Failure::io(path))
-}
-
 /// Opened first, so that what is sealed stays as it is.
 fn seal_file(sealing: &Sealing, file: &RelPath, stored: &[u8]) -> Result<Change<Done>, Trouble> {
     let opened = sealing.open(file, stored)?;
@@ -144,7 +140,8 @@ fn seal_file(sealing: &Sealing, file: &RelPath, stored: &[u8]) -> Result<Change<
         changed: sealed.stored != stored,
         form: sealed.form,
         fresh: sealed.stock.tokens().map(ToString::to_string).filter(is_fresh).count(),
-        left_plain: sealed.form == Form::Plain && !stored.is_empty(),
+        unread: sealed.form == Form::Plain
+            && is_unread_configuration(&sealing.policy, file, stored),
         whole: sealed.whole,
         ledger: [opened.unruled, sealed.ledger].concat(),
     };
@@ -163,7 +160,8 @@ fn refuse_to_lay_open(
     let laid_open: Vec<FieldPath> = match (opened.form, sealed.form) {
         (Form::Whole, Form::Plain) => return Err(Trouble::LaidOpen(Vec::new())),
         (Form::Fields(_), Form::Fields(_) | Form::Plain) if sealed.stored != stored => {
-            let fields = |text| inspect(&sealing.policy, &sealing.ledger, file, text).fields;
+            let Sealing { policy, ledger, imports, .. } = sealing;
+            let fields = |text| inspect_with(policy, ledger, imports, file, text).fields;
             // The same fields in the same order: both texts have the shape of the view.
             let pairs = fields(stored).into_iter().zip(fields(&sealed.stored));
             let opens = pairs.filter(|(before, after)| {
@@ -180,7 +178,7 @@ impl Totals {
     /// Counts a file, and says what was done to it.
     fn add(&mut self, sealing: &Sealing, found: &Found<'_>, done: Done) -> Result<()> {
         let class = sealing.policy.classify(found.file);
-        if done.left_plain && found.is_unread_configuration(&sealing.policy) {
+        if done.unread {
             self.unread.push(found.shown.clone());
         }
         match (done.changed, done.form) {
@@ -212,7 +210,7 @@ impl Totals {
             return Ok(());
         }
         say(format_args!(
-            "left plain: no rule names them, and this version does not read their format:"
+            "left plain: no rule names them, and their content is of no known format:"
         ))?;
         for path in &self.unread {
             say(format_args!("  {}", path.display()))?;

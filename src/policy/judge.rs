@@ -13,9 +13,9 @@ use super::value::{self, Harmless};
 use crate::format::{FieldPath, Segment};
 use crate::span::Span;
 
-/// The rules for the fields of one file, see [`super::Policy::fields`].
+/// The rules of one policy text for the fields of one file.
 #[derive(Debug, Clone)]
-pub struct FieldRules<'a> {
+pub(super) struct RulesOfOne<'a> {
     names: &'a Names,
     /// In the order of the policy: the last that covers a path counts.
     fields: Vec<&'a FieldRule>,
@@ -43,7 +43,7 @@ pub enum Secret {
     Parts(Vec<Span>),
 }
 
-impl<'a> FieldRules<'a> {
+impl<'a> RulesOfOne<'a> {
     pub(super) fn new(
         names: &'a Names,
         fields: Vec<&'a FieldRule>,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use confseal::document::{Binding, Existing, Form, Sealing, WholeBecause, sealer};
+use confseal::document::{Binding, Existing, Form, Imports, Sealing, WholeBecause, sealer};
 use confseal::format::CodecId;
 use confseal::keyring::{Key, Keyring};
 use confseal::path::RelPath;
@@ -19,6 +19,7 @@ fn sealing() -> Sealing {
         sealer: sealer(Keyring::new(key, vec![]).unwrap()),
         policy: Policy::parse(EVERYTHING).unwrap(),
         ledger: Arc::default(),
+        imports: Imports::default(),
         binding: Binding::Field,
         keep_legacy_tokens: true,
     }
