@@ -4,6 +4,8 @@
 //! What must stay true: a place is entered behind its parent, and no place lies deeper than the
 //! codec's bound: paths are as deep, and deep ones are dropped recursively.
 
+use std::borrow::Cow;
+
 use super::{Context, FieldPath, Segment, Site};
 use crate::span::Span;
 
@@ -15,16 +17,40 @@ pub(super) struct PlaceId(u32);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct FoundId(u32);
 
-struct Place {
+/// What leads from a place to one below it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Step<'t> {
+    Key(Cow<'t, [u8]>),
+    Element,
+}
+
+impl Step<'_> {
+    fn is(&self, segment: Option<&Segment>) -> bool {
+        match (self, segment) {
+            (Step::Key(key), Some(Segment::Key(other))) => **key == **other,
+            (Step::Element, Some(Segment::Element)) => true,
+            _ => false,
+        }
+    }
+
+    fn segment(&self) -> Segment {
+        match self {
+            Step::Key(key) => Segment::Key(Box::from(&**key)),
+            Step::Element => Segment::Element,
+        }
+    }
+}
+
+struct Place<'t> {
     parent: PlaceId,
-    step: Option<Segment>,
+    step: Option<Step<'t>>,
     name: Option<Box<[u8]>>,
 }
 
-struct Found {
+struct Found<'t> {
     span: Span,
     place: PlaceId,
-    key: Option<Box<[u8]>>,
+    key: Option<&'t [u8]>,
     context: Context,
     /// Beside which values it is a name.
     names: Option<PlaceId>,
@@ -32,12 +58,12 @@ struct Found {
 }
 
 /// See the head of this file.
-pub(super) struct Outline {
-    places: Vec<Place>,
-    found: Vec<Found>,
+pub(super) struct Outline<'t> {
+    places: Vec<Place<'t>>,
+    found: Vec<Found<'t>>,
 }
 
-impl Outline {
+impl<'t> Outline<'t> {
     /// The document itself.
     pub const ROOT: PlaceId = PlaceId(0);
 
@@ -47,7 +73,7 @@ impl Outline {
     }
 
     /// Enters a place below `parent`.
-    pub fn enter(&mut self, parent: PlaceId, step: Segment) -> PlaceId {
+    pub fn enter(&mut self, parent: PlaceId, step: Step<'t>) -> PlaceId {
         let id = PlaceId(index(self.places.len()));
         self.places.push(Place { parent, step: Some(step), name: None });
         id
@@ -59,11 +85,10 @@ impl Outline {
         &mut self,
         span: Span,
         place: PlaceId,
-        key: Option<&[u8]>,
+        key: Option<&'t [u8]>,
         context: Context,
     ) -> FoundId {
         let id = FoundId(index(self.found.len()));
-        let key = key.map(Box::from);
         self.found.push(Found { span, place, key, context, names: None, dropped: false });
         id
     }
@@ -121,7 +146,7 @@ impl Outline {
                 None => paths.of(place),
             };
             let path = match key {
-                Some(key) => path.child(Segment::Key(key)),
+                Some(key) => path.key(key),
                 None => path,
             };
             let (naming, also) = (names.is_some(), Box::default());
@@ -132,27 +157,36 @@ impl Outline {
 }
 
 /// The paths of places.
-struct Paths(Vec<PlacePath>);
+struct Paths<'t>(Vec<PlacePath<'t>>);
 
-struct PlacePath {
+struct PlacePath<'t> {
     /// Without the name.
     unnamed: FieldPath,
     named: Option<FieldPath>,
-    step: Option<Segment>,
+    step: Option<Step<'t>>,
+    /// Of the place below that was added last: often the next has the same.
+    below: FieldPath,
 }
 
-impl Paths {
+impl<'t> Paths<'t> {
     fn with_capacity(places: usize) -> Self {
         Self(Vec::with_capacity(places))
     }
 
-    fn add(&mut self, place: Place) {
-        let unnamed = match &place.step {
-            Some(step) => self.of(place.parent).child(step.clone()),
+    fn add(&mut self, Place { parent, step, name }: Place<'t>) {
+        let unnamed = match &step {
+            Some(step) => {
+                let path = self.of(parent);
+                let parent = &mut self.0[parent.0 as usize];
+                if !step.is(parent.below.inwards().next()) {
+                    parent.below = path.child(step.segment());
+                }
+                parent.below.clone()
+            }
             None => FieldPath::root(),
         };
-        let named = place.name.map(|name| unnamed.child(Segment::Key(name)));
-        self.0.push(PlacePath { unnamed, named, step: place.step });
+        let named = name.map(|name| unnamed.child(Segment::Key(name)));
+        self.0.push(PlacePath { unnamed, named, step, below: FieldPath::root() });
     }
 
     fn of(&self, place: PlaceId) -> FieldPath {
@@ -164,7 +198,7 @@ impl Paths {
     fn beside_name(&self, named: PlaceId, place: PlaceId) -> FieldPath {
         let unnamed = self.0[named.0 as usize].unnamed.clone();
         match &self.0[place.0 as usize].step {
-            Some(step) if place != named => unnamed.child(step.clone()),
+            Some(step) if place != named => unnamed.child(step.segment()),
             _ => unnamed,
         }
     }

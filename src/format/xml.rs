@@ -4,7 +4,7 @@
 //! Sites are attribute values without their quotes, runs of text without the white space around
 //! them (configuration is indented, and its readers trim), and both in commented-out elements.
 //! Attributes and child elements are keys alike: `add.value` may be either. Processing
-//! instructions hold no sites. A document is refused, so that it is sealed whole, when it has an
+//! instructions and namespace declarations hold no sites. A document is refused, so that it is sealed whole, when it has an
 //! internal DTD subset (declared entities and attribute defaults may be secrets, and what they
 //! stand for is not known here), references that XML does not define by itself, or another
 //! encoding than UTF-8.
@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn attributes_text_and_sections_are_values() {
         check(
-            "\u{feff}<?xml version='1.0'?>\r\n<!DOCTYPE c SYSTEM \"[a]\">\n<c a = 'x\"' p:b=\"\">\r\n\
+            "\u{feff}<?xml version='1.0'?>\r\n<!DOCTYPE c SYSTEM \"[a]\">\n<c a = 'x\"' p:b=\"\" xmlns='u' xmlns:p='v'>\r\n\
              \t<user>\u{e9} b&lt;<![CDATA[<c>]]>&#x41; </user><none/><empty></empty>\n\
              before<i>in</i>after<?pi a='b'?><![CDATA[ ]]></c>\n<!-- end -->\n",
             &[

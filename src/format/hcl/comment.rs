@@ -6,15 +6,15 @@
 use super::lex::{self, Tok, TokKind};
 use super::scalar;
 use super::walk::Walk;
-use crate::format::outline::{Outline, PlaceId};
-use crate::format::{Context, Segment};
+use crate::format::Context;
+use crate::format::outline::{Outline, PlaceId, Step};
 use crate::span::Span;
 
 /// How many comments within one line are read (`# a = 1 # b = 2`).
 const NESTED: usize = 8;
 
 /// Appends what stands in the comment `tok`, which stands in `place`.
-pub(super) fn scan(text: &[u8], tok: Tok, outline: &mut Outline, place: PlaceId) {
+pub(super) fn scan<'t>(text: &'t [u8], tok: Tok, outline: &mut Outline<'t>, place: PlaceId) {
     let (context, inner) = match tok.kind {
         TokKind::BlockComment => {
             (Context::BLOCK_COMMENT, Span::new(tok.span.start + 2, tok.span.end - 2))
@@ -39,7 +39,7 @@ pub(super) fn scan(text: &[u8], tok: Tok, outline: &mut Outline, place: PlaceId)
 struct Line<'t, 'o> {
     /// Up to the end of the line.
     text: &'t [u8],
-    outline: &'o mut Outline,
+    outline: &'o mut Outline<'t>,
     place: PlaceId,
     context: Context,
 }
@@ -66,10 +66,9 @@ impl Line<'_, '_> {
             return None;
         }
         let (key, sign) = self.key(at)?;
-        let key_text = match (key.kind, sign.kind) {
-            (TokKind::Ident, TokKind::Mark(b'=')) => key.span.of(self.text).into(),
-            (TokKind::Text, TokKind::Mark(b'=' | b':')) => {
-                Box::from(&scalar::decode(key.span.of(self.text), Context::ORDINARY)?[..])
+        let name = match (key.kind, sign.kind) {
+            (TokKind::Ident, TokKind::Mark(b'=')) | (TokKind::Text, TokKind::Mark(b'=' | b':')) => {
+                scalar::key(key.span.of(self.text))
             }
             _ => return None,
         };
@@ -80,7 +79,7 @@ impl Line<'_, '_> {
         if len == 0 {
             return None;
         }
-        let item = self.outline.enter(self.place, Segment::Key(key_text));
+        let item = self.outline.enter(self.place, Step::Key(name));
         let mark = self.outline.mark();
         let walk = Walk::commented(self.text, value, self.outline, self.place, item, self.context);
         match walk.run() {

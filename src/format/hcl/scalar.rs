@@ -1,5 +1,7 @@
 //! How HCL spells a value.
 
+use std::borrow::Cow;
+
 use super::lex::{escape, interpolation_len, number_len, template_end};
 use crate::format::Context;
 use crate::secret::SecretBytes;
@@ -23,6 +25,18 @@ pub(super) fn decode(source: &[u8], context: Context) -> Option<SecretBytes> {
         // The rest of a commented-out line that is no HCL is a value all the same.
         _ if commented || is_word(source) => Some(source.into()),
         _ => None,
+    }
+}
+
+/// What a key or label says: without its quotes, else as it is written.
+pub(super) fn key(source: &[u8]) -> Cow<'_, [u8]> {
+    match source {
+        [b'"', inner @ .., b'"'] if !inner.iter().any(|b| b"\\\"$%".contains(b)) => inner.into(),
+        [b'"', ..] => match decode(source, Context::ORDINARY) {
+            Some(text) => text.to_vec().into(),
+            None => source.into(),
+        },
+        _ => source.into(),
     }
 }
 

@@ -3,12 +3,14 @@
 //! What must stay true: what a token means does not depend on which literal stands where a
 //! literal may stand, because sealing makes strings of all of them.
 
+use std::borrow::Cow;
+
 use super::comment;
 use super::lex::{self, Tok, TokKind, Wrong};
 use super::scalar;
-use crate::format::outline::{FoundId, Outline, PlaceId};
+use crate::format::Context;
+use crate::format::outline::{FoundId, Outline, PlaceId, Step};
 use crate::format::sibling::{Naming, Role};
-use crate::format::{Context, Segment};
 use crate::span::Span;
 
 /// Most brackets within each other: paths are as deep, and deep ones are dropped recursively.
@@ -20,7 +22,7 @@ const MOST_LABELS: usize = 16;
 pub(super) struct Walk<'t, 'o> {
     text: &'t [u8],
     at: usize,
-    outline: &'o mut Outline,
+    outline: &'o mut Outline<'t>,
     frames: Vec<Frame>,
     context: Context,
 }
@@ -119,7 +121,7 @@ impl Frame {
 
 impl<'t, 'o> Walk<'t, 'o> {
     /// Over the document that begins at `start`.
-    pub fn document(text: &'t [u8], start: usize, outline: &'o mut Outline) -> Self {
+    pub fn document(text: &'t [u8], start: usize, outline: &'o mut Outline<'t>) -> Self {
         let root = Frame::new(Kind::Body, 0, Outline::ROOT, Outline::ROOT);
         Self { text, at: start, outline, frames: vec![root], context: Context::ORDINARY }
     }
@@ -128,7 +130,7 @@ impl<'t, 'o> Walk<'t, 'o> {
     pub fn commented(
         text: &'t [u8],
         start: usize,
-        outline: &'o mut Outline,
+        outline: &'o mut Outline<'t>,
         place: PlaceId,
         item: PlaceId,
         context: Context,
@@ -224,7 +226,7 @@ impl<'t, 'o> Walk<'t, 'o> {
         let mut label = first;
         for labels in 0..=MOST_LABELS {
             let next = self.next_in_line()?;
-            header = self.outline.enter(header, self.segment(label));
+            header = self.outline.enter(header, Step::Key(self.key_text(label.span)));
             match next.kind {
                 TokKind::Mark(b'=') if labels == 0 => {
                     let mut frame = Frame::new(Kind::Attribute, 0, place, header);
@@ -360,7 +362,7 @@ impl<'t, 'o> Walk<'t, 'o> {
                 self.open(frame, tok)
             }
             TokKind::Mark(b'[') => {
-                let element = self.outline.enter(item, Segment::Element);
+                let element = self.outline.enter(item, Step::Element);
                 let frame = Frame { silent, ..Frame::new(Kind::Tuple, b']', item, element) };
                 self.open(frame, tok)
             }
@@ -493,9 +495,10 @@ impl<'t, 'o> Walk<'t, 'o> {
         let source = Span::new(start, tok.span.start).of(self.text).trim_ascii_end();
         let key = self.key_text(Span::new(start, start + source.len()));
         let parent = self.top().place;
-        let item = self.outline.enter(parent, Segment::Key(key[..].into()));
+        let role = Role::of(&key);
+        let item = self.outline.enter(parent, Step::Key(key));
         let top = self.top();
-        top.role = Role::of(&key);
+        top.role = role;
         (top.item, top.stage, top.fresh) = (item, Stage::Value, true);
         (top.want, top.callable) = (Want::Operand, false);
         Ok(())
@@ -507,7 +510,7 @@ impl<'t, 'o> Walk<'t, 'o> {
         match top.kind {
             Kind::Tuple => {
                 let list = top.place;
-                self.top().item = self.outline.enter(list, Segment::Element);
+                self.top().item = self.outline.enter(list, Step::Element);
             }
             Kind::Object => top.stage = Stage::Begin,
             _ => {}
@@ -553,15 +556,9 @@ impl<'t, 'o> Walk<'t, 'o> {
         }
     }
 
-    fn segment(&self, tok: Tok) -> Segment {
-        Segment::Key(self.key_text(tok.span).into())
-    }
-
     /// What a key or label says: without its quotes, else as it is written.
-    fn key_text(&self, span: Span) -> Vec<u8> {
-        let source = span.of(self.text);
-        let text = source.starts_with(b"\"").then(|| scalar::decode(source, Context::ORDINARY));
-        text.flatten().map_or_else(|| source.to_vec(), |text| text.to_vec())
+    fn key_text(&self, span: Span) -> Cow<'t, [u8]> {
+        scalar::key(span.of(self.text))
     }
 }
 

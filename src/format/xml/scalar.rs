@@ -1,6 +1,8 @@
 //! How XML spells a value: references, CDATA sections, the line ends and blanks that a reader
 //! changes, and the hyphens that a comment forbids.
 
+use std::borrow::Cow;
+
 use super::attribute::is_blank;
 use super::{Context, DOUBLE_QUOTED, DOUBLE_QUOTED_COMMENT, SINGLE_QUOTED, SINGLE_QUOTED_COMMENT};
 use crate::secret::SecretBytes;
@@ -75,6 +77,15 @@ pub(super) fn decode(source: &[u8], context: Context) -> Option<SecretBytes> {
         }
     }
     Some(out)
+}
+
+/// The value of what may be a name, which is no secret.
+pub(super) fn name(source: &[u8], context: Context) -> Option<Cow<'_, [u8]>> {
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"._-/: ".contains(b);
+    match source.iter().all(plain) {
+        true => Some(source.into()),
+        false => decode(source, context).map(|value| value.to_vec().into()),
+    }
 }
 
 /// Whether `]]>` stands in text otherwise than as the end of a CDATA section.
@@ -155,6 +166,10 @@ pub(super) fn encode(value: &[u8], context: Context) -> Option<SecretBytes> {
         return None;
     }
     let (quote, commented) = (quote(context), is_comment(context));
+    if value.is_empty() && quote.is_none() {
+        // Between other things, nothing would be no value.
+        return Some(b"<![CDATA[]]>"[..].into());
+    }
     let mut out = SecretBytes::with_capacity(value.len());
     let mut before = None;
     for (at, c) in value.char_indices() {

@@ -5,12 +5,13 @@
 //! a property list's `dict` a `key` names the element behind it. What must stay true: none of
 //! this depends on what a value is, but for a name, which is never sealed as such.
 
+use std::borrow::Cow;
+
 use super::attribute::{Attribute, is_blank, local};
 use super::{Context, scalar};
-use crate::format::outline::{FoundId, Outline, PlaceId};
+use crate::format::Site;
+use crate::format::outline::{FoundId, Outline, PlaceId, Step};
 use crate::format::sibling::{Naming, Role};
-use crate::format::{Segment, Site};
-use crate::secret::SecretBytes;
 use crate::span::Span;
 
 /// Most elements within each other: paths are as deep, and deep ones are dropped recursively.
@@ -19,7 +20,7 @@ pub(super) const DEEPEST: usize = 256;
 /// See the head of this file.
 pub(super) struct Tree<'t> {
     text: &'t [u8],
-    outline: Outline,
+    outline: Outline<'t>,
     open: Vec<Element>,
     /// How many of the open elements do not belong to the comment that is read.
     base: usize,
@@ -93,12 +94,15 @@ impl<'t> Tree<'t> {
         for attribute in attributes {
             let context = attribute.context(self.commented);
             let key = attribute.name.of(self.text);
+            if declares_namespace(key) {
+                continue;
+            }
             let found = self.outline.add(attribute.value, place, Some(key), context);
             if is_root {
                 continue;
             }
             if let Some(role) = Role::of(local(key)) {
-                let value = scalar::decode(attribute.value.of(self.text), context);
+                let value = scalar::name(attribute.value.of(self.text), context);
                 naming.see(role, value.as_deref(), found);
             }
         }
@@ -197,10 +201,10 @@ impl<'t> Tree<'t> {
         if let Some(key) = inside.last_mut().and_then(|element| element.key.take()) {
             self.outline.names_beside(parent, key);
             if let Some(text) = self.decoded(key, self.text_context()) {
-                parent = self.outline.enter(parent, Segment::Key(text[..].into()));
+                parent = self.outline.enter(parent, Step::Key(text.into_owned().into()));
             }
         }
-        self.outline.enter(parent, Segment::Key(name.of(self.text).into()))
+        self.outline.enter(parent, Step::Key(name.of(self.text).into()))
     }
 
     /// Takes note of what a child that was closed tells of the element around it.
@@ -237,7 +241,12 @@ impl<'t> Tree<'t> {
         }
     }
 
-    fn decoded(&self, found: FoundId, context: Context) -> Option<SecretBytes> {
-        scalar::decode(self.outline.span(found).of(self.text), context)
+    fn decoded(&self, found: FoundId, context: Context) -> Option<Cow<'t, [u8]>> {
+        scalar::name(self.outline.span(found).of(self.text), context)
     }
+}
+
+/// Whether an attribute gives a name to the names around it, rather than a value.
+fn declares_namespace(key: &[u8]) -> bool {
+    key.strip_prefix(b"xmlns").is_some_and(|rest| matches!(rest, [] | [b':', ..]))
 }
