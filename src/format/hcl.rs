@@ -11,7 +11,9 @@
 //! A block without labels, or an object in a list, is named by its `name`. Taken beyond the
 //! specification: quoted names of attributes (HCL 1), several attributes with one name.
 
+mod body;
 mod comment;
+mod frame;
 mod lex;
 mod scalar;
 mod walk;
@@ -167,7 +169,8 @@ mod tests {
 
     #[test]
     fn commented_out_assignments_are_found_however_they_are_written() {
-        let samples: [(&str, &[(&str, &str, u8)]); 12] = [
+        type Wanted<'t> = &'t [(&'t str, &'t str, u8)];
+        let samples: [(&str, Wanted<'_>); 12] = [
             ("# password = \"x\"", &[("password", "\"x\"", 1)]),
             ("//password=\"x\" # note", &[("password", "\"x\"", 1)]),
             ("t {\n # a = \"x\" # b = 2\r\n}", &[("t.a", "\"x\"", 1), ("t.b", "2", 1)]),

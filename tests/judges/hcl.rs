@@ -44,6 +44,6 @@ EOT
 fn python_hcl2_sees_the_same_document() {
     let in_the_clear = ["N", "${var.x}"];
     for text in [SAMPLE.to_owned(), SAMPLE.trim_end().to_owned()] {
-        assert!(agrees("python-hcl2", CodecId::Hcl, &text, &in_the_clear) > 18);
+        assert!(agrees("python-hcl2", CodecId::Hcl, &text, &in_the_clear) > 15);
     }
 }

@@ -381,3 +381,51 @@ fn single_values_open_under_their_field() {
         b"a\tb"
     );
 }
+
+#[test]
+fn a_token_in_an_xml_comment_is_drawn_until_it_fits() {
+    let sealing = builtin();
+    let view = "<c><!-- <password>hunter22222</password> <a token='hunter33333'/> --></c>";
+    for _ in 0..100 {
+        let sealed = sealing.sealed("x.xml", view, &[]);
+        assert_eq!(sealed.form, Form::Fields(CodecId::Xml), "{:?}", sealed.whole);
+    }
+}
+
+#[test]
+fn what_names_a_secret_in_xml_and_hcl_is_found_by_the_built_in_rules() {
+    let sealing = builtin();
+    for (file, view, secrets) in [
+        (
+            "web.config",
+            "<configuration><connectionStrings><add name=\"Main\" connectionString=\"Server=db;\
+             Password=hunter22222;\"/></connectionStrings><appSettings><add key=\"DbPassword\" \
+             value=\"hunter33333\"/><add key=\"Theme\" value=\"dark\"/></appSettings></configuration>",
+            2,
+        ),
+        (
+            "core-site.xml",
+            "<c><property><name>ssl.keystore.password</name><value>hunter22222</value></property>\
+             <property><name>io.sort.mb</name><value>100</value></property></c>",
+            1,
+        ),
+        ("settings.xml", "<s><server><id>r</id><password>hunter22222</password></server></s>", 1),
+        (
+            "a.plist",
+            "<plist><dict><key>ApiToken</key><string>hunter22222</string></dict></plist>",
+            1,
+        ),
+        (
+            "main.tf",
+            "variable \"db_password\" {\n  default = \"hunter22222\"\n}\nenv {\n  name  = \"API_TOKEN\"\n  \
+             value = \"hunter33333\"\n}\nurl = \"postgres://app:hunter44444@${var.host}/db\"\n\
+             password = var.db_password\nname = \"shop\"\n",
+            3,
+        ),
+    ] {
+        let sealed = sealing.sealed(file, view, &[]);
+        let stored = String::from_utf8(sealed.stored).unwrap();
+        assert_eq!(stored.matches("ENC:v1:").count(), secrets, "{stored}");
+        assert!(!stored.contains("hunter"), "{stored}");
+    }
+}

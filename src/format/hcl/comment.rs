@@ -62,9 +62,7 @@ impl Line<'_, '_> {
     fn assignment(&mut self, at: usize) -> Option<usize> {
         let marker: &[u8] = if self.context == Context::COMMENT { b"#/ \t" } else { b"* \t" };
         let at = at + self.text[at..].iter().take_while(|b| marker.contains(b)).count();
-        if memchr::memchr2(b'=', b':', &self.text[at..]).is_none() {
-            return None;
-        }
+        memchr::memchr2(b'=', b':', &self.text[at..])?;
         let (key, sign) = self.key(at)?;
         let name = match (key.kind, sign.kind) {
             (TokKind::Ident, TokKind::Mark(b'=')) | (TokKind::Text, TokKind::Mark(b'=' | b':')) => {

@@ -6,117 +6,25 @@
 use std::borrow::Cow;
 
 use super::comment;
+use super::frame::{Frame, Kind, Sole, Stage, Want};
 use super::lex::{self, Tok, TokKind, Wrong};
 use super::scalar;
 use crate::format::Context;
-use crate::format::outline::{FoundId, Outline, PlaceId, Step};
+use crate::format::outline::{Outline, PlaceId, Step};
 use crate::format::sibling::{Naming, Role};
 use crate::span::Span;
 
 /// Most brackets within each other: paths are as deep, and deep ones are dropped recursively.
 const DEEPEST: usize = 256;
-/// Most labels of one block.
-const MOST_LABELS: usize = 16;
 
 /// Walks over a document, or over the value of a commented-out assignment.
 pub(super) struct Walk<'t, 'o> {
     text: &'t [u8],
     at: usize,
-    outline: &'o mut Outline<'t>,
-    frames: Vec<Frame>,
+    pub(super) outline: &'o mut Outline<'t>,
+    /// Never empty.
+    pub(super) frames: Vec<Frame>,
     context: Context,
-}
-
-/// What encloses a token.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Body,
-    /// The value of an attribute, up to the end of the line.
-    Attribute,
-    Object,
-    Tuple,
-    /// Parentheses, with one value in them or with arguments.
-    Group,
-    Call,
-    /// What selects an element.
-    Index,
-    /// `for` in an object or a tuple.
-    For,
-}
-
-/// What may come next.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Want {
-    Operand,
-    Operator,
-    /// A name behind a dot.
-    Member,
-}
-
-/// How far an item of an object is read. Elsewhere all is value.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Begin,
-    /// A key that begins here.
-    Key(usize),
-    Value,
-}
-
-struct Frame {
-    kind: Kind,
-    /// The mark that closes it.
-    close: u8,
-    /// Where comments are read, and in objects and bodies the parent of the items.
-    place: PlaceId,
-    /// The place of the value that is read.
-    item: PlaceId,
-    /// Whether what stands here is a key.
-    silent: bool,
-    want: Want,
-    /// Conditionals whose `:` is yet to come.
-    conditions: usize,
-    stage: Stage,
-    /// Whether the value has just begun.
-    fresh: bool,
-    /// The literal that is the whole item so far, if it is one.
-    sole: Option<Sole>,
-    /// Whether the token before was a name that may be a function's.
-    callable: bool,
-    /// What the items tell of the frame's name; `None` where there is none to tell.
-    naming: Option<Naming<FoundId>>,
-    role: Option<Role>,
-}
-
-#[derive(Clone, Copy)]
-struct Sole {
-    found: FoundId,
-    /// A string is a value also as a part of an expression.
-    text: bool,
-}
-
-impl Frame {
-    fn new(kind: Kind, close: u8, place: PlaceId, item: PlaceId) -> Self {
-        Self {
-            kind,
-            close,
-            place,
-            item,
-            silent: false,
-            want: Want::Operand,
-            conditions: 0,
-            stage: if kind == Kind::Object { Stage::Begin } else { Stage::Value },
-            fresh: true,
-            sole: None,
-            callable: false,
-            naming: None,
-            role: None,
-        }
-    }
-
-    /// Whether a literal here belongs to a key.
-    fn is_silent(&self) -> bool {
-        self.silent || self.stage != Stage::Value
-    }
 }
 
 impl<'t, 'o> Walk<'t, 'o> {
@@ -171,7 +79,7 @@ impl<'t, 'o> Walk<'t, 'o> {
         }
     }
 
-    fn top(&mut self) -> &mut Frame {
+    pub(super) fn top(&mut self) -> &mut Frame {
         self.frames.last_mut().expect("the first frame is never closed")
     }
 
@@ -199,7 +107,7 @@ impl<'t, 'o> Walk<'t, 'o> {
         Ok(())
     }
 
-    fn push(&mut self, frame: Frame, at: usize) -> Result<(), Wrong> {
+    pub(super) fn push(&mut self, frame: Frame, at: usize) -> Result<(), Wrong> {
         if self.frames.len() >= DEEPEST {
             return Err((at, "nested too deeply"));
         }
@@ -207,46 +115,8 @@ impl<'t, 'o> Walk<'t, 'o> {
         Ok(())
     }
 
-    /// An attribute, a block, or what ends one.
-    fn structure(&mut self, tok: Tok) -> Result<(), Wrong> {
-        match tok.kind {
-            TokKind::Newline => Ok(()),
-            TokKind::Mark(b'}') if self.frames.len() > 1 => {
-                self.close();
-                Ok(())
-            }
-            TokKind::Ident | TokKind::Text => self.attribute_or_block(tok),
-            _ => Err((tok.span.start, "neither an attribute nor a block")),
-        }
-    }
-
-    fn attribute_or_block(&mut self, first: Tok) -> Result<(), Wrong> {
-        let place = self.top().place;
-        let mut header = place;
-        let mut label = first;
-        for labels in 0..=MOST_LABELS {
-            let next = self.next_in_line()?;
-            header = self.outline.enter(header, Step::Key(self.key_text(label.span)));
-            match next.kind {
-                TokKind::Mark(b'=') if labels == 0 => {
-                    let mut frame = Frame::new(Kind::Attribute, 0, place, header);
-                    frame.role = Role::of(&self.key_text(label.span));
-                    return self.push(frame, next.span.start);
-                }
-                TokKind::Mark(b'{') if first.kind == TokKind::Ident => {
-                    let mut frame = Frame::new(Kind::Body, b'}', header, header);
-                    frame.naming = (labels == 0).then(Naming::new);
-                    return self.push(frame, next.span.start);
-                }
-                TokKind::Ident | TokKind::Text if first.kind == TokKind::Ident => label = next,
-                _ => return Err((next.span.start, "neither `=` nor a block")),
-            }
-        }
-        Err((label.span.start, "too many labels"))
-    }
-
     /// The next token but comments within the line.
-    fn next_in_line(&mut self) -> Result<Tok, Wrong> {
+    pub(super) fn next_in_line(&mut self) -> Result<Tok, Wrong> {
         loop {
             let tok = lex::next(self.text, self.at)?;
             self.at = tok.span.end;
@@ -312,7 +182,7 @@ impl<'t, 'o> Walk<'t, 'o> {
             top.stage = Stage::Key(tok.span.start);
         }
         let fresh = std::mem::replace(&mut top.fresh, false);
-        let (place, item, silent) = (top.place, top.item, top.is_silent());
+        let (kind, place, item, silent) = (top.kind, top.place, top.item, top.is_silent());
         top.callable = false;
         match tok.kind {
             TokKind::Ident if begins && tok.span.of(self.text) == b"for" => self.for_intro(),
@@ -321,7 +191,7 @@ impl<'t, 'o> Walk<'t, 'o> {
                 // In a comment, what is a name elsewhere may be a value without quotes.
                 let value = word || self.context != Context::ORDINARY;
                 if value && fresh && !silent {
-                    self.found(tok.span, false);
+                    self.word(tok.span);
                 }
                 let top = self.top();
                 (top.want, top.callable) = (Want::Operator, true);
@@ -337,7 +207,7 @@ impl<'t, 'o> Walk<'t, 'o> {
             }
             TokKind::Number => {
                 if fresh && !silent {
-                    self.found(tok.span, false);
+                    self.word(tok.span);
                 }
                 self.top().want = Want::Operator;
                 Ok(())
@@ -346,14 +216,14 @@ impl<'t, 'o> Walk<'t, 'o> {
                 let end = self.at + lex::number_len(&self.text[self.at..]);
                 self.at = end;
                 if !silent {
-                    self.found(Span::new(tok.span.start, end), false);
+                    self.word(Span::new(tok.span.start, end));
                 }
                 self.top().want = Want::Operator;
                 Ok(())
             }
             TokKind::Mark(b'-' | b'!') => Ok(()),
             // `[*]`
-            TokKind::Mark(b'*') if top_is_index(self) && fresh => {
+            TokKind::Mark(b'*') if kind == Kind::Index && fresh => {
                 self.top().want = Want::Operator;
                 Ok(())
             }
@@ -368,7 +238,7 @@ impl<'t, 'o> Walk<'t, 'o> {
             }
             TokKind::Mark(b'{') => {
                 let mut frame = Frame { silent, ..Frame::new(Kind::Object, b'}', item, item) };
-                if fresh && self.top().kind == Kind::Tuple {
+                if fresh && kind == Kind::Tuple {
                     frame.naming = Some(Naming::new());
                 }
                 self.open(frame, tok)
@@ -377,11 +247,11 @@ impl<'t, 'o> Walk<'t, 'o> {
         }
     }
 
-    /// A literal that is a value if nothing follows it.
-    fn found(&mut self, span: Span, text: bool) {
+    /// A number or a word, which is a value if nothing follows it.
+    fn word(&mut self, span: Span) {
         let item = self.top().item;
         let found = self.outline.add(span, item, None, self.context);
-        self.top().sole = Some(Sole { found, text });
+        self.top().sole = Some(Sole { found, text: false });
     }
 
     fn open(&mut self, frame: Frame, tok: Tok) -> Result<(), Wrong> {
@@ -546,7 +416,7 @@ impl<'t, 'o> Walk<'t, 'o> {
     }
 
     /// Closes the innermost frame, and names its place.
-    fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         let Some(frame) = self.frames.pop() else { return };
         if let Some(found) = frame.naming.and_then(Naming::chosen) {
             let name = scalar::decode(self.outline.span(found).of(self.text), self.context);
@@ -557,11 +427,7 @@ impl<'t, 'o> Walk<'t, 'o> {
     }
 
     /// What a key or label says: without its quotes, else as it is written.
-    fn key_text(&self, span: Span) -> Cow<'t, [u8]> {
+    pub(super) fn key_text(&self, span: Span) -> Cow<'t, [u8]> {
         scalar::key(span.of(self.text))
     }
-}
-
-fn top_is_index(walk: &mut Walk<'_, '_>) -> bool {
-    walk.top().kind == Kind::Index
 }
