@@ -210,7 +210,7 @@ fn fields(
             // Any ordinary value: it is the path that is judged.
             _ => judge(rules, id, &site, b"sealed value"),
         };
-        let commented = site.context.is_comment();
+        let commented = codec.is_comment(site.context);
         findings.push(Finding { path: site.path, line, commented, standing, verdict });
     }
     findings
@@ -277,6 +277,6 @@ pub fn field_value(
     let site = sites
         .iter()
         .filter(|site| site.path.to_string() == name)
-        .min_by_key(|site| site.context.is_comment())?;
+        .min_by_key(|site| id.codec().is_comment(site.context))?;
     id.codec().decode(site.span.of(view), site.context)
 }
