@@ -9,6 +9,7 @@
 
 mod error;
 mod inspect;
+mod judge;
 mod open;
 mod outgoing;
 mod parts;
@@ -34,7 +35,7 @@ pub use seal::{Existing, Sealed, WholeBecause};
 pub use stock::Stock;
 pub use value::ValueError;
 
-pub use crate::format::{CodecId, FieldPath};
+pub use crate::format::{CodecId, FieldPath, Format};
 pub use crate::token::{Binding, TokenError};
 
 use crate::policy::{Ledger, Policy};

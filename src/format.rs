@@ -5,15 +5,25 @@
 //! which byte spans, under which field path, in which syntactic context. What it does not name
 //! is copied byte for byte by everyone above.
 
+mod by_name;
+mod directives;
 mod dotenv;
 mod field_path;
+mod hcl;
+mod ini;
 mod json;
+mod pattern;
+mod properties;
 mod sibling;
 mod toml;
+mod xml;
+mod yaml;
 
 use std::fmt;
+use std::sync::Arc;
 
 pub use field_path::{FieldPath, FieldPathError, Segment};
+pub use pattern::{Pattern, PatternError};
 
 use crate::secret::SecretBytes;
 use crate::span::Span;
@@ -25,15 +35,70 @@ use crate::span::Span;
 pub enum CodecId {
     /// TOML 1.1.
     Toml = 1,
-    /// JSON, with comments and trailing commas tolerated.
+    /// JSON, JSON with comments, JSON5.
     Json = 2,
     /// `NAME=VALUE` lines as the common dotenv loaders take them.
     Dotenv = 3,
+    /// YAML 1.2, several documents too.
+    Yaml = 4,
+    /// XML 1.0.
+    Xml = 5,
+    /// Sections of `key = value`, in the dialect that most readers share.
+    Ini = 6,
+    /// Java's `.properties`.
+    Properties = 7,
+    /// A keyword and its arguments on each line.
+    Directives = 8,
+    /// HCL 2.
+    Hcl = 9,
+    /// What a rule's pattern finds.
+    Pattern = 10,
+    /// git's configuration.
+    Git = 11,
+    /// systemd's units and configuration.
+    Systemd = 12,
+    /// MySQL's and MariaDB's option files.
+    Mysql = 13,
+    /// `php.ini` and PHP-FPM's pools.
+    Php = 14,
+    /// `grafana.ini`.
+    Grafana = 15,
+    /// What Python's configparser reads, with indented continuation lines.
+    Configparser = 16,
+    /// `redis.conf`, `sentinel.conf`.
+    Redis = 17,
+    /// `sshd_config`, `ssh_config`.
+    Sshd = 18,
+    /// `postgresql.conf`.
+    Postgresql = 19,
+    /// nginx: `name value;` and blocks.
+    Nginx = 20,
 }
 
 impl CodecId {
     /// Every codec there is.
-    pub const ALL: [CodecId; 3] = [CodecId::Toml, CodecId::Json, CodecId::Dotenv];
+    pub const ALL: [CodecId; 20] = [
+        CodecId::Toml,
+        CodecId::Json,
+        CodecId::Dotenv,
+        CodecId::Yaml,
+        CodecId::Xml,
+        CodecId::Ini,
+        CodecId::Properties,
+        CodecId::Directives,
+        CodecId::Hcl,
+        CodecId::Pattern,
+        CodecId::Git,
+        CodecId::Systemd,
+        CodecId::Mysql,
+        CodecId::Php,
+        CodecId::Grafana,
+        CodecId::Configparser,
+        CodecId::Redis,
+        CodecId::Sshd,
+        CodecId::Postgresql,
+        CodecId::Nginx,
+    ];
 
     /// The codec of a number that stands inside a sealed value.
     pub fn from_number(number: u8) -> Option<Self> {
@@ -51,6 +116,23 @@ impl CodecId {
             CodecId::Toml => "toml",
             CodecId::Json => "json",
             CodecId::Dotenv => "dotenv",
+            CodecId::Yaml => "yaml",
+            CodecId::Xml => "xml",
+            CodecId::Ini => "ini",
+            CodecId::Properties => "properties",
+            CodecId::Directives => "directives",
+            CodecId::Hcl => "hcl",
+            CodecId::Pattern => "regex",
+            CodecId::Git => "git",
+            CodecId::Systemd => "systemd",
+            CodecId::Mysql => "mysql",
+            CodecId::Php => "php",
+            CodecId::Grafana => "grafana",
+            CodecId::Configparser => "configparser",
+            CodecId::Redis => "redis",
+            CodecId::Sshd => "sshd",
+            CodecId::Postgresql => "postgresql",
+            CodecId::Nginx => "nginx",
         }
     }
 
@@ -60,20 +142,23 @@ impl CodecId {
             CodecId::Toml => &toml::Toml,
             CodecId::Json => &json::Json,
             CodecId::Dotenv => &dotenv::Dotenv,
-        }
-    }
-
-    /// The codec that a file of this name has by its extension or its whole name.
-    pub fn by_file_name(name: &[u8]) -> Option<Self> {
-        let lower = name.to_ascii_lowercase();
-        if lower == b".env" || lower.starts_with(b".env.") || lower.ends_with(b".env") {
-            return Some(CodecId::Dotenv);
-        }
-        let dot = lower.iter().rposition(|b| *b == b'.')?;
-        match &lower[dot + 1..] {
-            b"toml" => Some(CodecId::Toml),
-            b"json" | b"jsonc" => Some(CodecId::Json),
-            _ => None,
+            CodecId::Yaml => &yaml::Yaml,
+            CodecId::Xml => &xml::Xml,
+            CodecId::Ini => &ini::INI,
+            CodecId::Properties => &properties::Properties,
+            CodecId::Directives => &directives::DIRECTIVES,
+            CodecId::Hcl => &hcl::Hcl,
+            CodecId::Pattern => &pattern::Unmatched,
+            CodecId::Git => &ini::GIT,
+            CodecId::Systemd => &ini::SYSTEMD,
+            CodecId::Mysql => &ini::MYSQL,
+            CodecId::Php => &ini::PHP,
+            CodecId::Grafana => &ini::GRAFANA,
+            CodecId::Configparser => &ini::CONFIGPARSER,
+            CodecId::Redis => &directives::REDIS,
+            CodecId::Sshd => &directives::SSHD,
+            CodecId::Postgresql => &directives::POSTGRESQL,
+            CodecId::Nginx => &directives::NGINX,
         }
     }
 }
@@ -81,6 +166,74 @@ impl CodecId {
 impl fmt::Display for CodecId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+/// How a file is read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Format {
+    /// By one codec, as a rule or the file's name says.
+    Codec(CodecId),
+    /// By the first of these that understands its content. Its name alone tells too little to be
+    /// held against it: a text that none understands is one of which nothing is known.
+    ByContent(&'static [CodecId]),
+    /// By the pattern of a rule.
+    Pattern(Arc<Pattern>),
+}
+
+/// A text, taken apart.
+#[derive(Debug)]
+pub struct Scanned {
+    /// The codec that did it.
+    pub id: CodecId,
+    /// See [`Codec::scan`].
+    pub sites: Vec<Site>,
+}
+
+impl Format {
+    /// How a file of this name is read by its extension or its whole name; `None` when the name
+    /// tells nothing.
+    pub fn by_file_name(name: &[u8]) -> Option<Self> {
+        by_name::look_up(name)
+    }
+
+    /// Takes `text` apart. The error is that of the first codec that was tried.
+    pub fn scan(&self, text: &[u8]) -> Result<Scanned, ParseError> {
+        match self {
+            Format::Codec(id) => Ok(Scanned { id: *id, sites: id.codec().scan(text)? }),
+            Format::Pattern(pattern) => {
+                Ok(Scanned { id: CodecId::Pattern, sites: pattern.scan(text)? })
+            }
+            Format::ByContent(candidates) => {
+                let mut first = None;
+                for id in *candidates {
+                    match id.codec().scan(text) {
+                        Ok(sites) => return Ok(Scanned { id: *id, sites }),
+                        Err(error) => _ = first.get_or_insert(error),
+                    }
+                }
+                Err(first.unwrap_or_else(|| ParseError::at(text, 0, "of no known format")))
+            }
+        }
+    }
+
+    /// Whether it is the content that tells, if anything does.
+    pub fn is_by_content(&self) -> bool {
+        matches!(self, Format::ByContent(_))
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Format::Codec(id) => id.fmt(f),
+            Format::Pattern(_) => CodecId::Pattern.fmt(f),
+            Format::ByContent(candidates) => {
+                let (last, front) = candidates.split_last().expect("at least one candidate");
+                front.iter().try_for_each(|id| write!(f, "{id}, "))?;
+                write!(f, "{}{last}", if front.is_empty() { "" } else { "or " })
+            }
+        }
     }
 }
 
@@ -115,6 +268,8 @@ pub struct Site {
     /// sealing this one value, and no other, changes paths. So it is no secret for its path
     /// alone, and a document in which it must be sealed all the same goes whole.
     pub naming: bool,
+    /// Other paths under which programs see this value: where an alias repeats it.
+    pub also: Box<[FieldPath]>,
 }
 
 /// Why a text is no document of a format. Never holds source text: it may be secret.
@@ -165,4 +320,11 @@ pub trait Codec: Sync {
     /// How a sealed token stands in `context`: quoted where the format needs it. The token's
     /// alphabet is `[A-Za-z0-9_:-]`.
     fn token(&self, token: &str, context: Context) -> String;
+
+    /// Whether this very token may stand in `context`: there are places that forbid some sequence
+    /// of the alphabet. Where it may not, another nonce gives another token.
+    fn takes(&self, token: &str, context: Context) -> bool {
+        let _ = (token, context);
+        true
+    }
 }

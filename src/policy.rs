@@ -36,7 +36,7 @@ pub use value::{Credential, Harmless};
 
 use self::parse::Parsed;
 use self::rules::Rule;
-use crate::format::CodecId;
+use crate::format::Format;
 use crate::path::RelPath;
 
 /// The directory at the store's root that is confseal's own.
@@ -61,10 +61,10 @@ pub struct Classified {
 }
 
 /// How a file is sealed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Class {
-    /// Its secret fields are; this codec finds them.
-    Fields(CodecId),
+    /// Its secret fields are, as this format finds them.
+    Fields(Format),
     /// As a whole.
     Whole,
     /// Not at all, by a rule's `seal = "none"`, or because it is confseal's own.
@@ -87,6 +87,15 @@ pub enum ClassReason {
     Name,
     /// Nothing.
     Unruled,
+}
+
+impl Classified {
+    /// Whether a text that cannot be read as its format is one of which nothing is known: no rule
+    /// speaks of the file, and its name tells too little to be held against its content.
+    pub fn is_by_content(&self) -> bool {
+        let by_content = matches!(&self.class, Class::Fields(format) if format.is_by_content());
+        by_content && self.reason == ClassReason::Name
+    }
 }
 
 impl fmt::Display for ClassReason {
@@ -125,11 +134,11 @@ impl Policy {
             };
         }
         let origin = self.origin(file);
-        let codec = codec_of(file).or_else(|| codec_of(origin.as_ref()?));
-        let own = self.deciding_rule(file, codec);
+        let format = format_of(file).or_else(|| format_of(origin.as_ref()?));
+        let own = self.deciding_rule(file, format.as_ref());
         match origin {
-            Some(origin) if own.is_none_or(|(rule, _)| rule.glob.matches(&origin)) => {
-                let rule = self.deciding_rule(&origin, codec_of(&origin));
+            Some(origin) if own.as_ref().is_none_or(|(rule, _)| rule.glob.matches(&origin)) => {
+                let rule = self.deciding_rule(&origin, format_of(&origin).as_ref());
                 classified(rule, origin)
             }
             _ => classified(own, file.clone()),
@@ -178,7 +187,7 @@ impl Policy {
     /// better than a list; and where names are guessed, `seal = "none"` for one of them does not
     /// lay open what may be another.
     fn origin(&self, file: &RelPath) -> Option<RelPath> {
-        let rank = |name: &RelPath| match self.deciding_rule(name, codec_of(name)) {
+        let rank = |name: &RelPath| match self.deciding_rule(name, format_of(name).as_ref()) {
             Some((_, Class::Plain)) => Some(2),
             Some(_) => Some(0),
             None => builtin_class(name).map(|_| 1),
@@ -189,9 +198,9 @@ impl Policy {
     }
 
     /// The last rule that matches `file` and says what it is.
-    fn deciding_rule(&self, file: &RelPath, codec: Option<CodecId>) -> Option<(&Rule, Class)> {
+    fn deciding_rule(&self, file: &RelPath, format: Option<&Format>) -> Option<(&Rule, Class)> {
         let rules = self.0.rules.iter().rev().filter(|rule| rule.glob.matches(file));
-        rules.filter_map(|rule| Some((rule, rule.class(codec)?))).next()
+        rules.filter_map(|rule| Some((rule, rule.class(format)?))).next()
     }
 }
 
@@ -208,15 +217,15 @@ fn classified(rule: Option<(&Rule, Class)>, base: RelPath) -> Classified {
     Classified { class, reason, base }
 }
 
-fn codec_of(file: &RelPath) -> Option<CodecId> {
-    CodecId::by_file_name(file.name().as_bytes())
+fn format_of(file: &RelPath) -> Option<Format> {
+    Format::by_file_name(file.name().as_bytes())
 }
 
 fn builtin_class(file: &RelPath) -> Option<Class> {
     if names::is_whole_file(file.name().as_bytes()) {
         return Some(Class::Whole);
     }
-    codec_of(file).map(Class::Fields)
+    format_of(file).map(Class::Fields)
 }
 
 /// The paths that `file` may be derived from, best first.

@@ -52,7 +52,7 @@ impl Explain {
                 let shown = found.shown.to_string_lossy().into_owned();
                 files.push(file_json(&shown, &class, &form));
                 let by = class_reason(found.file, &class);
-                rows.push([shown, class_name(class.class), form, by]);
+                rows.push([shown, class_name(&class.class), form, by]);
                 Ok(())
             })?;
         }
@@ -84,7 +84,7 @@ impl Explain {
             say_json(&said)?;
             return Ok(Outcome::Done);
         }
-        let (class, by) = (class_name(seen.class.class), class_reason(&file, &seen.class));
+        let (class, by) = (class_name(&seen.class.class), class_reason(&file, &seen.class));
         say(format_args!("{shown}: {class}, by {by}; stands {}", form(&seen)))?;
         say_why(&policy, &seen, &text)?;
         if seen.fields.is_empty() {
@@ -114,9 +114,9 @@ fn say_why(policy: &Policy, seen: &Inspection, text: &[u8]) -> Result<()> {
     }
 }
 
-fn class_name(class: Class) -> String {
+fn class_name(class: &Class) -> String {
     match class {
-        Class::Fields(codec) => format!("fields of {codec}"),
+        Class::Fields(format) => format!("fields of {format}"),
         Class::Whole => "whole".into(),
         Class::Plain => "plain".into(),
         Class::Unknown => "unknown".into(),
@@ -172,7 +172,7 @@ fn file_json(file: &str, class: &Classified, form: &str) -> Value {
     };
     json!({
         "file": file,
-        "class": class_name(class.class),
+        "class": class_name(&class.class),
         "stands": form,
         "reason": class.reason.to_string(),
         "policy_line": line,

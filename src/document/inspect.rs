@@ -1,7 +1,8 @@
 //! Looking at a text without a key: what is sealed, what should be, and why.
 
+use super::judge::judge;
 use super::{Form, is_whole, parts};
-use crate::format::{CodecId, Context, FieldPath, ParseError};
+use crate::format::{CodecId, Context, FieldPath, ParseError, Scanned, Site};
 use crate::keyring::KeyId;
 use crate::path::RelPath;
 use crate::policy::{Class, Classified, FieldRules, Ledger, Policy, Secret, Verdict};
@@ -95,16 +96,20 @@ pub fn inspect(policy: &Policy, ledger: &Ledger, file: &RelPath, text: &[u8]) ->
         seen.whole_key = Token::parse_whole(text).ok().map(|token| token.key_id());
         return seen;
     }
-    match class.class {
+    match &class.class {
         Class::Plain => {}
         Class::Whole => seen.exposed_whole = !text.is_empty(),
         Class::Unknown => seen.exposed_whole = holds_secret(policy, ledger, file, text),
-        Class::Fields(id) => match fields(policy, ledger, file, text, id) {
-            Ok(fields) => {
+        Class::Fields(format) => match format.scan(text) {
+            Ok(Scanned { id, sites }) => {
+                let fields = fields(policy, ledger, file, text, id, sites);
                 if fields.iter().any(|field| field.standing != Standing::Clear) {
                     seen.form = Form::Fields(id);
                 }
                 seen.fields = fields;
+            }
+            Err(_) if class.is_by_content() => {
+                seen.exposed_whole = holds_secret(policy, ledger, file, text);
             }
             Err(error) => {
                 seen.unreadable = Some(error);
@@ -127,7 +132,7 @@ pub fn holds_secret(policy: &Policy, ledger: &Ledger, file: &RelPath, text: &[u8
                 let source = site.span.of(text);
                 let value = codec.decode(source, site.context);
                 let value = value.as_deref().unwrap_or(source);
-                rules.judge(&site.path, value).secret != Secret::No
+                judge(&rules, id, site, value).secret != Secret::No
             })
         })
     };
@@ -140,12 +145,13 @@ fn fields(
     file: &RelPath,
     text: &[u8],
     id: CodecId,
-) -> Result<Vec<Finding>, ParseError> {
+    sites: Vec<Site>,
+) -> Vec<Finding> {
     let codec = id.codec();
     let rules = policy.fields(file, ledger);
     let (mut line, mut counted) = (1, 0);
     let mut findings = Vec::new();
-    for site in codec.scan(text)? {
+    for site in sites {
         line += text[counted..site.span.start].iter().filter(|b| **b == b'\n').count();
         counted = site.span.start;
         let source = site.span.of(text);
@@ -153,36 +159,36 @@ fn fields(
         let value = decoded.as_deref().unwrap_or(source);
         let mut standing = standing(value);
         let verdict = match standing {
-            Standing::Clear => match rules.judge(&site.path, value) {
-                named if site.naming && named.reason.is_by_name() => {
-                    Verdict { secret: Secret::No, reason: named.reason }
-                }
-                verdict => verdict,
-            },
+            Standing::Clear => judge(&rules, id, &site, value),
             Standing::PartsSealed(_) => {
-                let (verdict, exposed) = judge_around_parts(&rules, &site.path, value);
+                let (verdict, exposed) = judge_around_parts(&rules, id, &site, value);
                 if exposed {
                     standing = Standing::Clear;
                 }
                 verdict
             }
             // Any ordinary value: it is the path that is judged.
-            _ => rules.judge(&site.path, b"sealed value"),
+            _ => judge(&rules, id, &site, b"sealed value"),
         };
         let commented = site.context != Context::ORDINARY;
         findings.push(Finding { path: site.path, line, commented, standing, verdict });
     }
-    Ok(findings)
+    findings
 }
 
 /// The verdict on a value some parts of which are sealed, and whether it makes more of it secret.
-fn judge_around_parts(rules: &FieldRules<'_>, path: &FieldPath, value: &[u8]) -> (Verdict, bool) {
+fn judge_around_parts(
+    rules: &FieldRules<'_>,
+    id: CodecId,
+    site: &Site,
+    value: &[u8],
+) -> (Verdict, bool) {
     let tokens = parts::tokens(value).unwrap_or_default();
     // Any word that is no secret by its form: it stands where a secret part does.
     let edits: Vec<_> = tokens.iter().map(|(span, _)| Edit { span: *span, text: "part" }).collect();
     let (masked, places) = splice(value, &edits);
     let masked = SecretBytes::from(masked);
-    let verdict = rules.judge(path, &masked);
+    let verdict = judge(rules, id, site, &masked);
     let exposed = match &verdict.secret {
         Secret::No => false,
         Secret::All => true,
@@ -218,12 +224,11 @@ pub fn field_value(
     view: &[u8],
     field: &FieldPath,
 ) -> Option<SecretBytes> {
-    let Class::Fields(id) = policy.classify(file).class else { return None };
-    let codec = id.codec();
-    let sites = codec.scan(view).ok()?;
+    let Class::Fields(format) = policy.classify(file).class else { return None };
+    let Scanned { id, sites } = format.scan(view).ok()?;
     let site = sites
         .iter()
         .filter(|site| site.path == *field)
         .min_by_key(|site| site.context != Context::ORDINARY)?;
-    codec.decode(site.span.of(view), site.context)
+    id.codec().decode(site.span.of(view), site.context)
 }

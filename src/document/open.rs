@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::error::{Cause, OpenError};
+use super::judge::judge;
 use super::outgoing::Secrets;
 use super::reopened::{Field, Found, Reopened, spell, value_of};
 use super::stock::{Item, Stock, WholeText, digest};
 use super::{Form, Sealing, is_whole, parts, whole};
-use crate::format::{Codec, CodecId, FieldPath, Site};
+use crate::format::{Codec, CodecId, FieldPath, Format, Scanned, Site};
 use crate::path::RelPath;
 use crate::policy::Class;
 use crate::secret::SecretBytes;
@@ -44,7 +45,7 @@ impl Sealing {
             return self.open_whole(file, stored);
         }
         match self.policy.classify(file).class {
-            Class::Fields(codec) => self.open_fields(file, stored, codec),
+            Class::Fields(format) => self.open_fields(file, stored, &format),
             Class::Whole | Class::Unknown | Class::Plain => match self.holds_known_token(stored) {
                 true => Err(OpenError::whole(Cause::NoFormat)),
                 false => Ok(Opened::plain(stored)),
@@ -93,22 +94,27 @@ impl Sealing {
         })
     }
 
-    fn open_fields(&self, file: &RelPath, stored: &[u8], id: CodecId) -> Result<Opened, OpenError> {
+    fn open_fields(
+        &self,
+        file: &RelPath,
+        stored: &[u8],
+        format: &Format,
+    ) -> Result<Opened, OpenError> {
         if !may_hold_token(stored) {
             return Ok(Opened::plain(stored));
         }
-        let sites = match id.codec().scan(stored) {
-            Ok(sites) => sites,
+        let Scanned { id, sites } = match format.scan(stored) {
+            Ok(scanned) => scanned,
             // Someone's own text about tokens is not ours to refuse; a text with our tokens is.
             Err(_) if !holds(stored, FIELD_PREFIX) => return Ok(Opened::plain(stored)),
             Err(error) => return Err(OpenError::whole(Cause::Unreadable(error))),
         };
-        let reopened = self.reopen(file, stored, id.codec(), &sites)?;
+        let reopened = self.reopen(file, stored, id, &sites)?;
         if reopened.fields.is_empty() {
             return Ok(Opened::plain(stored));
         }
-        let (reopened, view) = reopened.into_view(stored, id.codec(), &sites, None)?;
-        let unruled = self.unruled(file, &reopened);
+        let (reopened, view) = reopened.into_view(stored, id, format, &sites, None)?;
+        let unruled = self.unruled(file, id, &reopened);
         let stock = Stock { file: file.clone(), items: reopened.items(id), whole: None };
         Ok(Opened { view, form: Form::Fields(id), stock, unruled })
     }
@@ -118,7 +124,7 @@ impl Sealing {
         &self,
         file: &RelPath,
         stored: &[u8],
-        codec: &dyn Codec,
+        id: CodecId,
         sites: &'a [Site],
     ) -> Result<Reopened<'a>, OpenError> {
         let mut fields = Vec::new();
@@ -128,7 +134,7 @@ impl Sealing {
             if !may_hold_token(source) {
                 continue;
             }
-            match self.reopen_site(file, source, site, codec) {
+            match self.reopen_site(file, source, site, id.codec()) {
                 Ok(None) => {}
                 Ok(Some(found)) => fields.push(Field { at, site, found }),
                 Err(cause) => match &mut error {
@@ -194,14 +200,16 @@ impl Sealing {
 
     /// The fields that nothing makes secret: no rule, no name, no value, and not that they hold
     /// another's secret.
-    fn unruled(&self, file: &RelPath, reopened: &Reopened<'_>) -> Vec<FieldPath> {
+    fn unruled(&self, file: &RelPath, id: CodecId, reopened: &Reopened<'_>) -> Vec<FieldPath> {
         let rules = self.policy.fields(file, &self.ledger);
         let mut unruled = Vec::new();
         let mut secrets = Secrets::default();
-        for item in reopened.fields.iter().flat_map(|field| &field.found.items) {
+        let items = reopened.fields.iter();
+        let items = items.flat_map(|field| field.found.items.iter().map(|item| (field.site, item)));
+        for (site, item) in items {
             let value = value_of(&item.inner).unwrap_or_default();
             let by_itself = item.purpose == Purpose::Part
-                || !rules.judge(&item.path, &value).reason.is_unruled();
+                || !judge(&rules, id, site, &value).reason.is_unruled();
             match by_itself {
                 true => secrets.add(&value, &item.inner.bytes),
                 false => unruled.push((item, value)),

@@ -109,7 +109,14 @@ mod tests {
     use crate::format::{Context, FieldPath};
 
     fn site(span: Span) -> Site {
-        Site { span, path: FieldPath::root(), context: Context::ORDINARY, column: 0, naming: false }
+        Site {
+            span,
+            path: FieldPath::root(),
+            context: Context::ORDINARY,
+            column: 0,
+            naming: false,
+            also: Box::default(),
+        }
     }
 
     fn search(secrets: &[&[u8]]) -> Search {

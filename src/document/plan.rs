@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 
+use super::judge::judge;
 use super::outgoing::{Leak, Secrets};
 use super::stock::Stock;
 use super::{WholeBecause, parts, reads_as_token};
@@ -48,11 +49,7 @@ impl<'a> Plan<'a> {
             let cover = if reads_as_token(source) || reads_as_token(&value) {
                 Cover::All
             } else {
-                let verdict = rules.judge(&site.path, &value);
-                match verdict.secret {
-                    // The name of a list element says which element it is: its siblings' paths need
-                    // it, and a secret name above says nothing about it.
-                    _ if site.naming && verdict.reason.is_by_name() => Cover::Clear,
+                match judge(rules, codec.id(), site, &value).secret {
                     Secret::All => Cover::All,
                     Secret::Parts(spans) => parts_of(source, &value, &spans),
                     Secret::No => Cover::Clear,
@@ -107,7 +104,8 @@ impl<'a> Plan<'a> {
             {
                 continue;
             }
-            if rules.judge(&site.path, &self.value(site, view)).reason.is_unruled() {
+            let verdict = judge(rules, self.codec.id(), site, &self.value(site, view));
+            if verdict.reason.is_unruled() {
                 ledger.push(site.path.clone());
             }
             self.covers[at] = Cover::All;

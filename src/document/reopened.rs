@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::error::{Cause, OpenError};
 use super::shape;
 use super::stock::Item;
-use crate::format::{Codec, CodecId, Context, Site};
+use crate::format::{Codec, CodecId, Context, Format, Site};
 use crate::secret::SecretBytes;
 use crate::span::{Edit, Span, splice};
 use crate::token::{Inner, Kind, Purpose};
@@ -65,10 +65,12 @@ impl<'a> Reopened<'a> {
     pub(super) fn into_view(
         mut self,
         stored: &[u8],
-        codec: &dyn Codec,
+        id: CodecId,
+        format: &Format,
         sites: &[Site],
         expected: Option<(&[u8], &[Site])>,
     ) -> Result<(Self, SecretBytes), OpenError> {
+        let codec = id.codec();
         for respell in [Respell::Nothing, Respell::Foreign, Respell::Commented] {
             if !self.respell(codec, respell) {
                 continue;
@@ -76,7 +78,9 @@ impl<'a> Reopened<'a> {
             let (view, places) = self.splice(stored);
             let fits = match expected {
                 Some((text, seen)) if *text == *view => self.fits(sites, seen, &places, codec),
-                _ => codec.scan(&view).is_ok_and(|seen| self.fits(sites, &seen, &places, codec)),
+                _ => format.scan(&view).is_ok_and(|seen| {
+                    seen.id == id && self.fits(sites, &seen.sites, &places, codec)
+                }),
             };
             if fits {
                 return Ok((self, view));

@@ -3,7 +3,7 @@
 use super::error::{Cause, OpenError};
 use super::open::{holds, may_hold_token};
 use super::{Sealing, is_whole, shape, whole};
-use crate::format::CodecId;
+use crate::format::{Format, Scanned};
 use crate::path::RelPath;
 use crate::policy::Class;
 use crate::span::{Edit, splice};
@@ -26,8 +26,8 @@ impl Sealing {
             return self.rewrap_whole(file, stored, Purpose::Whole, all);
         }
         match self.policy.classify(file).class {
-            Class::Fields(codec) if may_hold_token(stored) => {
-                self.rewrap_fields(file, stored, codec, all)
+            Class::Fields(format) if may_hold_token(stored) => {
+                self.rewrap_fields(file, stored, &format, all)
             }
             // Nothing to do; or what stands there cannot be opened, and the error says so.
             _ => self.open(file, stored).map(|_| Rewrapped::default()),
@@ -43,17 +43,17 @@ impl Sealing {
         &self,
         file: &RelPath,
         stored: &[u8],
-        id: CodecId,
+        format: &Format,
         all: bool,
     ) -> Result<Rewrapped, OpenError> {
-        let codec = id.codec();
         let unreadable = |error| OpenError::whole(Cause::Unreadable(error));
-        let sites = match codec.scan(stored) {
-            Ok(sites) => sites,
+        let Scanned { id, sites } = match format.scan(stored) {
+            Ok(scanned) => scanned,
             Err(_) if !holds(stored, FIELD_PREFIX) => return Ok(Rewrapped::default()),
             Err(error) => return Err(unreadable(error)),
         };
-        let reopened = self.reopen(file, stored, codec, &sites)?;
+        let codec = id.codec();
+        let reopened = self.reopen(file, stored, id, &sites)?;
         let mut edits = Vec::new();
         let mut edited = Vec::new();
         let mut tokens = 0;
@@ -66,7 +66,11 @@ impl Sealing {
             {
                 let aad = item.path.to_aad();
                 let place = Place { purpose: item.purpose, file: file.as_bytes(), path: &aad };
-                let new = self.reseal(&place, &item.token, &item.inner).to_string();
+                let takes = |token: &str| codec.takes(token, field.site.context);
+                let new = self
+                    .reseal(&place, &item.token, &item.inner, takes)
+                    .ok_or_else(|| OpenError::at(field.site, stored, Cause::Misplaced))?
+                    .to_string();
                 // Both texts are of the tokens' alphabet: they stand in any source as they are.
                 let old = item.token.to_string();
                 match super::find(&source[from..], old.as_bytes()) {
@@ -93,9 +97,10 @@ impl Sealing {
             return Ok(Rewrapped::default());
         }
         let (new, places) = splice(stored, &edits);
-        let new_sites = codec.scan(&new).map_err(unreadable)?;
-        let same_shape = shape::is_same(&sites, &new_sites, &edited, &places);
-        let new_view = self.reopen(file, &new, codec, &new_sites)?.splice(&new).0;
+        let rescanned = format.scan(&new).map_err(unreadable)?;
+        let same_shape =
+            rescanned.id == id && shape::is_same(&sites, &rescanned.sites, &edited, &places);
+        let new_view = self.reopen(file, &new, id, &rescanned.sites)?.splice(&new).0;
         if !same_shape || new_view != reopened.splice(stored).0 {
             return Err(OpenError::whole(Cause::Misplaced));
         }
@@ -128,7 +133,7 @@ impl Sealing {
         for item in items.iter_mut().filter(|item| all || !self.sealer.is_current(&item.token)) {
             let aad = item.path.to_aad();
             let place = Place { purpose: item.purpose, file: file.as_bytes(), path: &aad };
-            item.token = self.reseal(&place, &item.token, &item.inner);
+            item.token = self.reseal_anywhere(&place, &item.token, &item.inner);
             tokens += 1;
         }
         if tokens == 0 {
@@ -141,13 +146,25 @@ impl Sealing {
             column: opened.column,
             bytes: whole::write(&items, payload.content),
         };
-        let stored = self.reseal(&place, &token, &inner).to_whole_text();
+        let stored = self.reseal_anywhere(&place, &token, &inner).to_whole_text();
         Ok(Rewrapped { stored: Some(stored), tokens })
     }
 
     /// `inner` under the master key, bound at least as strongly as `old` was.
-    pub(super) fn reseal(&self, place: &Place<'_>, old: &Token, inner: &Inner) -> Token {
+    pub(super) fn reseal_anywhere(&self, place: &Place<'_>, old: &Token, inner: &Inner) -> Token {
         let binding = self.binding.max(old.binding());
         self.sealer.seal(place, inner, binding, self.policy.bucket())
+    }
+
+    /// The same for a place that takes only some tokens; `None` when none was found.
+    fn reseal(
+        &self,
+        place: &Place<'_>,
+        old: &Token,
+        inner: &Inner,
+        takes: impl Fn(&str) -> bool,
+    ) -> Option<Token> {
+        let binding = self.binding.max(old.binding());
+        self.sealer.seal_avoiding(place, inner, binding, self.policy.bucket(), takes)
     }
 }

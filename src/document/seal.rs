@@ -7,7 +7,7 @@ use super::plan::{Cover, Plan};
 use super::reopened::source_of;
 use super::stock::{Item, Stock, Supply, WholeText, digest};
 use super::{Form, Sealing, claims_whole, reads_as_token, shape, whole};
-use crate::format::{CodecId, FieldPath, ParseError};
+use crate::format::{Codec, FieldPath, Format, ParseError, Scanned, Site};
 use crate::path::RelPath;
 use crate::policy::Class;
 use crate::secret::SecretBytes;
@@ -69,6 +69,9 @@ pub enum WholeBecause {
     /// Sealing its fields did not give a text that opens to the same bytes.
     #[error("sealing its fields one by one would not be exact")]
     Inexact,
+    /// The pattern that found secrets in it finds none any more.
+    #[error("the rule's pattern matches nothing in it any more")]
+    NoMatch,
     /// It begins like a token.
     #[error("it begins like a sealed value")]
     LooksSealed,
@@ -94,24 +97,39 @@ impl Sealing {
         if claims_whole(view) {
             return whole(WholeBecause::LooksSealed);
         }
-        match self.policy.classify(file).class {
+        let classified = self.policy.classify(file);
+        match &classified.class {
             Class::Whole => whole(WholeBecause::Rule),
-            Class::Fields(codec) => match self.seal_fields(file, view, stocks, existing, codec) {
-                Ok(sealed) => sealed,
-                Err(because) => whole(because),
+            Class::Fields(format) => match format.scan(view) {
+                Ok(scanned) => self
+                    .seal_fields(file, view, stocks, existing, format, &scanned)
+                    .unwrap_or_else(whole),
+                Err(_) if classified.is_by_content() => {
+                    self.seal_unknown(file, view, stocks, existing)
+                }
+                Err(error) => whole(WholeBecause::Unreadable(error)),
             },
-            Class::Plain | Class::Unknown if reads_as_token(view) => {
-                whole(WholeBecause::LooksSealed)
-            }
+            Class::Plain if reads_as_token(view) => whole(WholeBecause::LooksSealed),
             Class::Plain => plain(view),
-            Class::Unknown
-                if existing == Existing::Plain
-                    && !holds_secret(&self.policy, &self.ledger, file, view) =>
-            {
-                plain(view)
-            }
-            Class::Unknown => whole(WholeBecause::UnknownName),
+            Class::Unknown => self.seal_unknown(file, view, stocks, existing),
         }
+    }
+
+    fn seal_unknown(
+        &self,
+        file: &RelPath,
+        view: &[u8],
+        stocks: &[&Stock],
+        existing: Existing,
+    ) -> Sealed {
+        let because = match existing {
+            _ if reads_as_token(view) => WholeBecause::LooksSealed,
+            Existing::Plain if !holds_secret(&self.policy, &self.ledger, file, view) => {
+                return plain(view);
+            }
+            _ => WholeBecause::UnknownName,
+        };
+        self.seal_whole(file, view, stocks, because)
     }
 
     fn seal_fields(
@@ -120,15 +138,18 @@ impl Sealing {
         view: &[u8],
         stocks: &[&Stock],
         existing: Existing,
-        id: CodecId,
+        format: &Format,
+        Scanned { id, sites }: &Scanned,
     ) -> Result<Sealed, WholeBecause> {
-        let codec = id.codec();
-        let sites = codec.scan(view).map_err(WholeBecause::Unreadable)?;
+        let had_fields = stocks.iter().any(|stock| stock.holds_fields());
+        if sites.is_empty() && had_fields && matches!(format, Format::Pattern(_)) {
+            return Err(WholeBecause::NoMatch);
+        }
         let rules = match existing {
             Existing::Nothing => self.policy.fields_of_newcomer(file, &self.ledger),
             Existing::Sealed | Existing::Plain => self.policy.fields(file, &self.ledger),
         };
-        let mut plan = Plan::make(view, codec, &sites, &rules);
+        let mut plan = Plan::make(view, id.codec(), sites, &rules);
         plan.close_leaks(view)?;
         let (kept, ledger) = plan.keep_sealed(view, &rules, stocks);
         if kept {
@@ -136,17 +157,17 @@ impl Sealing {
         }
 
         let supply = Supply::new(stocks, file, |token| self.may_keep(token));
-        let spliced = match self.splice_tokens(file, view, id, &plan, supply) {
+        let spliced = match self.splice_tokens(file, view, format, &plan, supply) {
             // A kept token may fit its new place less well than it did the old: seal all anew.
             Err(WholeBecause::Inexact) => {
-                self.splice_tokens(file, view, id, &plan, Supply::empty())?
+                self.splice_tokens(file, view, format, &plan, Supply::empty())?
             }
             spliced => spliced?,
         };
         Ok(match spliced {
             None => plain(view),
             Some((stored, stock)) => {
-                Sealed { stored, form: Form::Fields(id), stock, ledger, whole: None }
+                Sealed { stored, form: Form::Fields(*id), stock, ledger, whole: None }
             }
         })
     }
@@ -157,30 +178,31 @@ impl Sealing {
         &self,
         file: &RelPath,
         view: &[u8],
-        id: CodecId,
+        format: &Format,
         plan: &Plan<'_>,
         mut supply: Supply<'_>,
     ) -> Result<Option<(Vec<u8>, Stock)>, WholeBecause> {
         let (codec, sites) = (plan.codec, plan.sites);
+        let id = codec.id();
         let mut edits = Vec::new();
         let mut edited = Vec::new();
         for (at, (site, cover)) in sites.iter().zip(&plan.covers).enumerate() {
             let source = site.span.of(view);
             let mut token = |purpose, span: Span| {
                 let inner = source_of(site, id, span.of(source).into());
-                self.token_for(file, purpose, &site.path, &inner, &mut supply).to_string()
+                let token = self.token_for(file, purpose, site, codec, &inner, &mut supply);
+                token.map(|token| token.to_string()).ok_or(WholeBecause::Inexact)
             };
             let text = match cover {
                 Cover::Clear => continue,
                 Cover::All => {
-                    let token = token(Purpose::Field, Span::new(0, source.len()));
+                    let token = token(Purpose::Field, Span::new(0, source.len()))?;
                     codec.token(&token, site.context).into_bytes()
                 }
                 Cover::Parts(spans) => {
-                    let edits: Vec<_> = spans
-                        .iter()
-                        .map(|span| Edit { span: *span, text: token(Purpose::Part, *span) })
-                        .collect();
+                    let part =
+                        |span: &Span| Ok(Edit { span: *span, text: token(Purpose::Part, *span)? });
+                    let edits = spans.iter().map(part).collect::<Result<Vec<_>, _>>()?;
                     splice(source, &edits).0
                 }
             };
@@ -192,13 +214,13 @@ impl Sealing {
         }
         let (stored, places) = splice(view, &edits);
         let inexact = |_| WholeBecause::Inexact;
-        let sealed_sites = codec.scan(&stored).map_err(|_| WholeBecause::Inexact)?;
-        if !shape::is_same(sites, &sealed_sites, &edited, &places) {
+        let sealed = format.scan(&stored).map_err(|_| WholeBecause::Inexact)?;
+        if sealed.id != id || !shape::is_same(sites, &sealed.sites, &edited, &places) {
             return Err(WholeBecause::Inexact);
         }
-        let reopened = self.reopen(file, &stored, codec, &sealed_sites).map_err(inexact)?;
+        let reopened = self.reopen(file, &stored, id, &sealed.sites).map_err(inexact)?;
         let (reopened, opened) = reopened
-            .into_view(&stored, codec, &sealed_sites, Some((view, sites)))
+            .into_view(&stored, id, format, &sealed.sites, Some((view, sites)))
             .map_err(inexact)?;
         if *opened != *view {
             return Err(WholeBecause::Inexact);
@@ -211,16 +233,18 @@ impl Sealing {
         &self,
         file: &RelPath,
         purpose: Purpose,
-        path: &FieldPath,
+        site: &Site,
+        codec: &dyn Codec,
         inner: &Inner,
         supply: &mut Supply<'_>,
-    ) -> Token {
-        if let Some(kept) = supply.take(purpose, path, inner) {
-            return kept.token.clone();
+    ) -> Option<Token> {
+        if let Some(kept) = supply.take(purpose, &site.path, inner) {
+            return Some(kept.token.clone());
         }
-        let aad = path.to_aad();
+        let aad = site.path.to_aad();
         let place = Place { purpose, file: file.as_bytes(), path: &aad };
-        self.sealer.seal(&place, inner, self.binding, self.policy.bucket())
+        let takes = |token: &str| codec.takes(token, site.context);
+        self.sealer.seal_avoiding(&place, inner, self.binding, self.policy.bucket(), takes)
     }
 
     fn seal_whole(
@@ -261,7 +285,7 @@ impl Sealing {
             }
             let aad = item.path.to_aad();
             let place = Place { purpose: item.purpose, file: file.as_bytes(), path: &aad };
-            item.token = self.reseal(&place, &item.token, &item.inner);
+            item.token = self.reseal_anywhere(&place, &item.token, &item.inner);
         }
         items
     }

@@ -48,6 +48,7 @@ mod tests {
             context: Context::ORDINARY,
             column: 0,
             naming: false,
+            also: Box::default(),
         }
     }
 

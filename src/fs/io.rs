@@ -225,10 +225,14 @@ impl Filesystem {
     fn is_sealed_in(&self, node: &Node, bytes: &[u8]) -> bool {
         let Some(file) = node.path() else { return false };
         let sealing = &self.rules().sealing;
-        match sealing.policy.classify(&file).class {
+        let classified = sealing.policy.classify(&file);
+        match classified.class {
             Class::Plain => false,
-            Class::Fields(_) | Class::Whole => true,
-            Class::Unknown => holds_secret(&sealing.policy, &sealing.ledger, &file, bytes),
+            Class::Fields(_) if !classified.is_by_content() => true,
+            Class::Whole => true,
+            Class::Fields(_) | Class::Unknown => {
+                holds_secret(&sealing.policy, &sealing.ledger, &file, bytes)
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use self::suggest::closest;
 use super::names::{Names, Word};
 use super::pattern::FieldPattern;
 use super::rules::{FieldRule, FileGlob, Rule, Seal};
-use crate::format::{CodecId, ParseError};
+use crate::format::{CodecId, Format, ParseError, Pattern};
 
 /// Why a text is no policy, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,9 +51,6 @@ const SECRETS_KEYS: &[&str] = &["names", "except"];
 const FILE_KEYS: &[&str] = &["path", "format", "pattern", "secret", "public", "seal"];
 const SEALS: &[(&str, Seal)] =
     &[("fields", Seal::Fields), ("whole", Seal::Whole), ("none", Seal::None)];
-
-/// Formats that policies may come to name, which no codec reads yet.
-const LATER_FORMATS: &[&str] = &["yaml", "xml", "ini", "properties", "directives", "hcl", "regex"];
 
 /// Reads the text of a policy.
 pub(super) fn parse(text: &str) -> Result<Parsed, PolicyError> {
@@ -149,12 +146,22 @@ impl Reader<'_> {
             let at = self.at(path, format!("not a file pattern: {}", error.message));
             PolicyError { hint: error.hint.map(Into::into), ..at }
         })?;
-        let format = table.get("format").map(|item| self.format(item)).transpose()?;
-        if let Some(pattern) = table.get("pattern") {
-            return Err(self
-                .at(pattern, "`pattern` belongs to `format = \"regex\"`")
-                .with("this version does not read files by a regex yet"));
-        }
+        let codec = table.get("format").map(|item| self.format(item)).transpose()?;
+        let format = match (codec, table.get("pattern")) {
+            (Some(CodecId::Pattern), Some(pattern)) => Some(self.pattern(pattern)?),
+            (Some(CodecId::Pattern), None) => {
+                let format = table.get("format").expect("it was read");
+                return Err(self
+                    .at(format, "`format = \"regex\"` needs a `pattern`")
+                    .with("for example `pattern = '(?m)^password:(?P<value>.+)$'`"));
+            }
+            (_, Some(pattern)) => {
+                return Err(self
+                    .at(pattern, "`pattern` belongs to `format = \"regex\"`")
+                    .with("add `format = \"regex\"`, or drop `pattern`"));
+            }
+            (codec, None) => codec.map(Format::Codec),
+        };
         let seal = table.get("seal").map(|item| self.seal(item)).transpose()?;
         let mut fields = self.fields(table, "secret")?;
         fields.extend(self.fields(table, "public")?);
@@ -177,17 +184,22 @@ impl Reader<'_> {
         if let Some(codec) = CodecId::from_name(name) {
             return Ok(codec);
         }
-        if LATER_FORMATS.contains(&name) {
-            return Err(self
-                .at(item, format!("this version does not read the format `{name}` yet"))
-                .with("`seal = \"whole\"` in its place seals such a file as a whole"));
-        }
         let known: Vec<&str> = CodecId::ALL.into_iter().map(CodecId::name).collect();
         Err(self.at(item, format!("no format is called `{name}`")).with(suggest::among(
             name,
             &known,
             "known are",
         )))
+    }
+
+    fn pattern(&self, item: &Item) -> Result<Format> {
+        let text = self.string(item, "pattern")?;
+        match Pattern::new(text) {
+            Ok(pattern) => Ok(Format::Pattern(pattern.into())),
+            Err(error) => Err(self
+                .at(item, format!("not a usable pattern: {error}"))
+                .with("the group `value` marks what is secret: `(?P<value>.+)`")),
+        }
     }
 
     fn seal(&self, item: &Item) -> Result<Seal> {

@@ -22,6 +22,8 @@ pub enum Reason {
         /// Whether it is one of `secret`, or else of `public`.
         secret: bool,
     },
+    /// The pattern of a `[[file]]` rule found it.
+    Pattern,
     /// The ledger has it.
     Ledger,
     /// A key in its path is the name of a secret.
@@ -88,6 +90,7 @@ impl fmt::Display for Reason {
                 let list = if *secret { "secret" } else { "public" };
                 write!(f, "{list} by the rule `{pattern}` (policy line {line})")
             }
+            Reason::Pattern => f.write_str("found by its rule's pattern"),
             Reason::Ledger => {
                 f.write_str("the ledger has it: it was found sealed though no rule names it")
             }

@@ -9,7 +9,7 @@ use globset::{GlobBuilder, GlobMatcher};
 
 use super::Class;
 use super::pattern::FieldPattern;
-use crate::format::CodecId;
+use crate::format::Format;
 use crate::path::RelPath;
 
 /// One `[[file]]` table.
@@ -19,7 +19,7 @@ pub(super) struct Rule {
     pub line: usize,
     pub glob: FileGlob,
     pub seal: Option<Seal>,
-    pub format: Option<CodecId>,
+    pub format: Option<Format>,
     /// `secret` first, then `public`: within a rule, `public` names the exceptions.
     pub fields: Vec<FieldRule>,
 }
@@ -43,16 +43,16 @@ pub(super) struct FieldRule {
 }
 
 impl Rule {
-    /// What this rule makes of a file that it matches and that `codec` reads by its name.
+    /// What this rule makes of a file that it matches and that is read as `format` by its name.
     /// `None` when it only adds fields to be public and nobody knows how to read the file.
-    pub fn class(&self, codec: Option<CodecId>) -> Option<Class> {
-        let codec = self.format.or(codec);
+    pub fn class(&self, format: Option<&Format>) -> Option<Class> {
+        let format = self.format.as_ref().or(format).cloned();
         match self.seal {
             Some(Seal::None) => Some(Class::Plain),
             Some(Seal::Whole) => Some(Class::Whole),
             // Secrets are said to be inside, but not where.
-            Some(Seal::Fields) => Some(codec.map_or(Class::Whole, Class::Fields)),
-            None if codec.is_some() => codec.map(Class::Fields),
+            Some(Seal::Fields) => Some(format.map_or(Class::Whole, Class::Fields)),
+            None if format.is_some() => format.map(Class::Fields),
             None => self.fields.iter().any(|field| field.secret).then_some(Class::Whole),
         }
     }

@@ -3,10 +3,14 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::format::{FieldPath, Segment};
+use crate::format::{CodecId, FieldPath, Segment};
 
 fn file(path: &str) -> RelPath {
     RelPath::new(path).unwrap()
+}
+
+fn fields(codec: CodecId) -> Class {
+    Class::Fields(Format::Codec(codec))
 }
 
 fn policy(rules: &str) -> Policy {
@@ -271,21 +275,21 @@ fn files_have_their_class_by_rule_then_by_name() {
          [[file]]\npath = \"conf.d/*.toml\"\n\
          [[file]]\npath = \"odd.cfg\"\nformat = \"json\"\n\
          [[file]]\npath = \"logo.key\"\nseal = \"none\"\n\
-         [[file]]\npath = \"strange.cfg\"\nsecret = [\"a\"]\n\
-         [[file]]\npath = \"plain.cfg\"\npublic = [\"a\"]\n\
-         [[file]]\npath = \"vague.cfg\"\nseal = \"fields\"\n",
+         [[file]]\npath = \"strange.dat\"\nsecret = [\"a\"]\n\
+         [[file]]\npath = \"plain.dat\"\npublic = [\"a\"]\n\
+         [[file]]\npath = \"vague.dat\"\nseal = \"fields\"\n",
     );
     for (name, class, line) in [
         ("conf.d/x", Class::Whole, Some(3)),
-        ("conf.d/x.toml", Class::Fields(CodecId::Toml), Some(6)),
+        ("conf.d/x.toml", fields(CodecId::Toml), Some(6)),
         ("conf.d/d/x.toml", Class::Whole, Some(3)),
-        ("odd.cfg", Class::Fields(CodecId::Json), Some(8)),
+        ("odd.cfg", fields(CodecId::Json), Some(8)),
         ("logo.key", Class::Plain, Some(11)),
-        ("strange.cfg", Class::Whole, Some(14)),
-        ("plain.cfg", Class::Unknown, None),
-        ("vague.cfg", Class::Whole, Some(20)),
-        ("x.toml", Class::Fields(CodecId::Toml), None),
-        (".env.local", Class::Fields(CodecId::Dotenv), None),
+        ("strange.dat", Class::Whole, Some(14)),
+        ("plain.dat", Class::Unknown, None),
+        ("vague.dat", Class::Whole, Some(20)),
+        ("x.toml", fields(CodecId::Toml), None),
+        (".env.local", fields(CodecId::Dotenv), None),
         ("server.key", Class::Whole, None),
         ("ssh/id_ed25519", Class::Whole, None),
         ("ssh/id_ed25519.pub", Class::Unknown, None),
@@ -295,10 +299,10 @@ fn files_have_their_class_by_rule_then_by_name() {
         ("sedAbC123", Class::Unknown, None),
         (".confseal/policy.toml", Class::Plain, None),
         (".confseal/kept/x.toml", Class::Plain, None),
-        ("sub/.confseal/x.toml", Class::Fields(CodecId::Toml), None),
+        ("sub/.confseal/x.toml", fields(CodecId::Toml), None),
     ] {
         let found = policy.classify(&file(name));
-        assert_eq!((found.class, &found.base), (class, &file(name)), "{name}");
+        assert_eq!((&found.class, &found.base), (&class, &file(name)), "{name}");
         let of_rule = match found.reason {
             ClassReason::Rule { line, .. } => Some(line),
             ClassReason::Name => None,
@@ -320,11 +324,11 @@ fn a_derived_name_follows_its_origin() {
          [[file]]\npath = \".env\"\nsecret = [\"FOO\"]\n",
     );
     for (name, class, base) in [
-        ("d/app.toml~", Class::Fields(CodecId::Toml), "d/app.toml"),
-        ("app.toml.bak~", Class::Fields(CodecId::Toml), "app.toml"),
-        (".ansible_tmpk3j2_x9qapp.toml", Class::Fields(CodecId::Toml), "app.toml"),
-        (".env.bak", Class::Fields(CodecId::Dotenv), ".env"),
-        (".env.swp", Class::Fields(CodecId::Dotenv), ".env"),
+        ("d/app.toml~", fields(CodecId::Toml), "d/app.toml"),
+        ("app.toml.bak~", fields(CodecId::Toml), "app.toml"),
+        (".ansible_tmpk3j2_x9qapp.toml", fields(CodecId::Toml), "app.toml"),
+        (".env.bak", fields(CodecId::Dotenv), ".env"),
+        (".env.swp", fields(CodecId::Dotenv), ".env"),
         ("app.toml.orig", Class::Whole, "app.toml.orig"),
         ("x.bak", Class::Plain, "x"),
         (".id_rsa.swp", Class::Plain, "id_rsa"),

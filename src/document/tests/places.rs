@@ -5,6 +5,7 @@ use proptest::sample::select;
 
 use super::*;
 use crate::document::{Cause, ValueError, field_value};
+use crate::format::{Format, Scanned};
 use crate::token::TokenError;
 
 /// A document with one token in it, and the same with harmless neighbours changed to nothing.
@@ -20,10 +21,14 @@ const PLACES: [(&str, &str); 9] = [
     ("x.env", "A=1\n# f=T0\nB='2'\n"),
 ];
 
+/// A text that can be read as what its name says.
+fn scan(file: &str, text: &[u8]) -> Scanned {
+    Format::by_file_name(file.as_bytes()).unwrap().scan(text).expect("it can be read")
+}
+
 /// What a program sees but for the one field.
 fn others(file: &str, view: &[u8]) -> Vec<(String, u8, Vec<u8>)> {
-    let codec = CodecId::by_file_name(file.as_bytes()).unwrap().codec();
-    let sites = codec.scan(view).expect("an opened view can be read");
+    let sites = scan(file, view).sites;
     let others = sites.iter().filter(|site| site.path != field("f"));
     others
         .map(|site| (site.path.to_string(), site.context.0, site.span.of(view).to_vec()))
@@ -128,9 +133,8 @@ proptest! {
     fn a_token_moved_to_another_place_is_the_same_value_there(value in hostile()) {
         let sealing = ruled("[[file]]\npath = \"*\"\nsecret = [\"f\"]\n");
         for (from, text) in PLACES {
-            let id = CodecId::by_file_name(from.as_bytes()).unwrap();
-            let context = id.codec().scan(text.as_bytes()).unwrap();
-            let context = context.iter().find(|site| site.path == field("f")).unwrap().context;
+            let Scanned { id, sites } = scan(from, text.as_bytes());
+            let context = sites.iter().find(|site| site.path == field("f")).unwrap().context;
             let Some(source) = id.codec().encode(value.as_bytes(), context, 0) else { continue };
             let source = std::str::from_utf8(&source).unwrap();
             let view = text.replace("\"T0\"", source).replace("T0", source);

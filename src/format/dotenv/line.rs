@@ -64,6 +64,7 @@ fn site(text: &[u8], name: &Name, value: Span, context: Context) -> Site {
         context,
         column: 0,
         naming: false,
+        also: Box::default(),
     }
 }
 

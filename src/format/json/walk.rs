@@ -180,7 +180,14 @@ impl<'t> Walk<'t> {
         }
         let naming = self.top().name.as_ref().is_some_and(|(naming, _)| *naming == n);
         let path = self.path(n);
-        self.sites.push(Site { span, path, context: self.context, column: 0, naming });
+        self.sites.push(Site {
+            span,
+            path,
+            context: self.context,
+            column: 0,
+            naming,
+            also: Box::default(),
+        });
     }
 }
 

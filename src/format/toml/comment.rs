@@ -197,6 +197,7 @@ fn rest(body: &str, equals: usize, at: usize, path: &FieldPath) -> Option<Site> 
         context: Context::COMMENT,
         column: 0,
         naming: false,
+        also: Box::default(),
     })
 }
 

@@ -111,6 +111,7 @@ impl Tree {
                     context: self.context,
                     column: 0,
                     naming,
+                    also: Box::default(),
                 });
                 Ok(())
             }

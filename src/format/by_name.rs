@@ -1,0 +1,78 @@
+//! How a file is read by its name: by its whole name, else by its extension.
+
+use super::{CodecId, Format};
+
+/// Files known by their whole names, in lower case.
+const NAMES: &[(&str, Format)] = &[
+    (".npmrc", Format::Codec(CodecId::Ini)),
+    (".pypirc", Format::Codec(CodecId::Configparser)),
+    (".my.cnf", Format::Codec(CodecId::Mysql)),
+    (".mylogin.cnf", Format::ByContent(&[CodecId::Mysql])),
+    ("my.cnf", Format::Codec(CodecId::Mysql)),
+    ("mysqld.cnf", Format::Codec(CodecId::Mysql)),
+    (".gitconfig", Format::Codec(CodecId::Git)),
+    ("gitconfig", Format::Codec(CodecId::Git)),
+    ("php.ini", Format::Codec(CodecId::Php)),
+    ("grafana.ini", Format::Codec(CodecId::Grafana)),
+    ("redis.conf", Format::Codec(CodecId::Redis)),
+    ("sentinel.conf", Format::Codec(CodecId::Redis)),
+    ("ssh_config", Format::Codec(CodecId::Sshd)),
+    ("sshd_config", Format::Codec(CodecId::Sshd)),
+    ("postgresql.conf", Format::Codec(CodecId::Postgresql)),
+    ("postgresql.auto.conf", Format::Codec(CodecId::Postgresql)),
+    ("recovery.conf", Format::Codec(CodecId::Postgresql)),
+    ("nginx.conf", Format::Codec(CodecId::Nginx)),
+];
+
+/// Files known by their extensions, in lower case.
+const EXTENSIONS: &[(&str, Format)] = &[
+    ("toml", Format::Codec(CodecId::Toml)),
+    ("json", Format::Codec(CodecId::Json)),
+    ("jsonc", Format::Codec(CodecId::Json)),
+    ("json5", Format::Codec(CodecId::Json)),
+    ("env", Format::Codec(CodecId::Dotenv)),
+    ("yaml", Format::Codec(CodecId::Yaml)),
+    ("yml", Format::Codec(CodecId::Yaml)),
+    ("xml", Format::Codec(CodecId::Xml)),
+    ("csproj", Format::Codec(CodecId::Xml)),
+    ("config", Format::ByContent(&[CodecId::Xml, CodecId::Ini])),
+    ("properties", Format::Codec(CodecId::Properties)),
+    ("hcl", Format::Codec(CodecId::Hcl)),
+    ("tf", Format::Codec(CodecId::Hcl)),
+    ("tfvars", Format::Codec(CodecId::Hcl)),
+    ("gitconfig", Format::Codec(CodecId::Git)),
+    ("desktop", Format::Codec(CodecId::Systemd)),
+    ("service", Format::Codec(CodecId::Systemd)),
+    ("socket", Format::Codec(CodecId::Systemd)),
+    ("timer", Format::Codec(CodecId::Systemd)),
+    ("mount", Format::Codec(CodecId::Systemd)),
+    ("netdev", Format::Codec(CodecId::Systemd)),
+    ("network", Format::Codec(CodecId::Systemd)),
+    ("nspawn", Format::Codec(CodecId::Systemd)),
+    ("ini", Format::ByContent(INI)),
+    ("cfg", Format::ByContent(INI)),
+    ("cnf", Format::ByContent(&[CodecId::Mysql, CodecId::Ini])),
+    ("conf", Format::ByContent(CONF)),
+];
+
+/// What an `.ini` may be, the dialect that knows least about its reader first.
+const INI: &[CodecId] = &[CodecId::Ini, CodecId::Configparser, CodecId::Php];
+
+/// What a `.conf` may be: a stricter grammar first.
+const CONF: &[CodecId] =
+    &[CodecId::Nginx, CodecId::Ini, CodecId::Configparser, CodecId::Xml, CodecId::Directives];
+
+/// How a file of this name is read; `None` when its name tells nothing.
+pub(super) fn look_up(name: &[u8]) -> Option<Format> {
+    let lower = name.to_ascii_lowercase();
+    let known = |list: &[(&str, Format)], text: &[u8]| {
+        list.iter().find(|(known, _)| known.as_bytes() == text).map(|(_, format)| format.clone())
+    };
+    if lower.starts_with(b".env.") {
+        return Some(Format::Codec(CodecId::Dotenv));
+    }
+    known(NAMES, &lower).or_else(|| {
+        let dot = lower.iter().rposition(|b| *b == b'.')?;
+        known(EXTENSIONS, &lower[dot + 1..])
+    })
+}

@@ -1,0 +1,29 @@
+//! Java's .properties.
+
+use super::{Codec, CodecId, Context, ParseError, Site};
+use crate::secret::SecretBytes;
+
+/// The codec of Java's .properties files.
+pub(super) struct Properties;
+
+impl Codec for Properties {
+    fn id(&self) -> CodecId {
+        CodecId::Properties
+    }
+
+    fn scan(&self, text: &[u8]) -> Result<Vec<Site>, ParseError> {
+        Err(ParseError::at(text, 0, "this format is not read yet"))
+    }
+
+    fn decode(&self, _source: &[u8], _context: Context) -> Option<SecretBytes> {
+        None
+    }
+
+    fn encode(&self, _value: &[u8], _context: Context, _column: u16) -> Option<SecretBytes> {
+        None
+    }
+
+    fn token(&self, token: &str, _context: Context) -> String {
+        token.to_owned()
+    }
+}
