@@ -7,7 +7,7 @@ use crate::keyring::KeyId;
 use crate::path::RelPath;
 use crate::policy::{Class, Classified, FieldRules, Ledger, Policy, Secret, Verdict};
 use crate::secret::SecretBytes;
-use crate::span::{Edit, splice};
+use crate::span::{Edit, Span, splice};
 use crate::token::{PREFIX, Token};
 
 /// How a field stands in a text.
@@ -30,6 +30,8 @@ pub struct Finding {
     pub path: FieldPath,
     /// Its line, 1-based.
     pub line: usize,
+    /// Where its source stands in the text, quotes included.
+    pub span: Span,
     /// Whether it stands in a comment.
     pub commented: bool,
     /// How it stands.
@@ -171,7 +173,8 @@ fn fields(
             _ => judge(&rules, id, &site, b"sealed value"),
         };
         let commented = site.context != Context::ORDINARY;
-        findings.push(Finding { path: site.path, line, commented, standing, verdict });
+        let span = site.span;
+        findings.push(Finding { path: site.path, line, span, commented, standing, verdict });
     }
     findings
 }
