@@ -85,6 +85,8 @@ pub enum ClassReason {
     },
     /// Its name or extension is known.
     Name,
+    /// Its content is that of one of the formats that its extension may stand for.
+    Content,
     /// Nothing.
     Unruled,
 }
@@ -105,6 +107,7 @@ impl fmt::Display for ClassReason {
                 write!(f, "the rule for `{pattern}` (policy line {line})")
             }
             ClassReason::Name => f.write_str("its name"),
+            ClassReason::Content => f.write_str("its name and content"),
             ClassReason::Unruled => f.write_str("no rule"),
         }
     }
@@ -166,7 +169,7 @@ impl Policy {
         let own = self.fields(file, ledger);
         match self.classify(file).reason {
             ClassReason::Rule { .. } => own,
-            ClassReason::Name | ClassReason::Unruled => {
+            ClassReason::Name | ClassReason::Content | ClassReason::Unruled => {
                 let all = self.0.rules.iter().flat_map(|rule| &rule.fields);
                 own.with(all.filter(|field| field.secret))
             }

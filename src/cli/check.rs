@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
-use super::offline::{Found, places};
+use super::offline::{Found, is_unread_configuration, places};
 use super::open::rules;
 use super::output::{count, say, say_json};
 use super::trouble::{Trouble, Troubles};
 use super::{Outcome, Result};
-use crate::document::{Form, Inspection, Standing, inspect, is_whole};
+use crate::document::{Form, Inspection, Standing, inspect};
 use crate::policy::{Class, Ledger, Policy};
 
 /// Tell whether a secret stands in the clear: exit code 1, and a list, if one does
@@ -47,7 +47,7 @@ impl Check {
                 match found.read() {
                     Ok(text) => {
                         exposed.extend(exposed_in(&policy, &ledger, found, &text));
-                        if found.is_unread_configuration(&policy) && !is_whole(&text) {
+                        if is_unread_configuration(&policy, found.file, &text) {
                             unread.push(found.shown.to_string_lossy().into_owned());
                         }
                     }
@@ -68,7 +68,9 @@ impl Check {
         } else {
             exposed.iter().try_for_each(Exposed::say)?;
             for path in &unread {
-                eprintln!("not looked into: {path}: no rule names it, nor is its format read");
+                eprintln!(
+                    "not looked into: {path}: no rule names it, and its content is of no known format"
+                );
             }
             if !exposed.is_empty() {
                 eprintln!(

@@ -40,10 +40,15 @@ impl Explain {
         for place in places(std::slice::from_ref(&self.path))? {
             let (policy, ledger) = rules(&place.store)?;
             place.each_file(&mut |found| {
-                let class = policy.classify(found.file);
-                let form = match found.read() {
-                    Ok(text) => form(&inspect(&policy, &ledger, found.file, &text)),
-                    Err(Trouble::TooLarge) => "too large to look at".to_owned(),
+                let (class, form) = match found.read() {
+                    Ok(text) => {
+                        let seen = inspect(&policy, &ledger, found.file, &text);
+                        let form = form(&seen);
+                        (seen.class, form)
+                    }
+                    Err(Trouble::TooLarge) => {
+                        (policy.classify(found.file), "too large to look at".to_owned())
+                    }
                     Err(trouble) => {
                         troubles.note(&found.shown, &trouble);
                         return Ok(());
@@ -168,7 +173,7 @@ fn reason(field: &Finding) -> String {
 fn file_json(file: &str, class: &Classified, form: &str) -> Value {
     let line = match &class.reason {
         ClassReason::Rule { line, .. } => Some(line),
-        ClassReason::Name | ClassReason::Unruled => None,
+        ClassReason::Name | ClassReason::Content | ClassReason::Unruled => None,
     };
     json!({
         "file": file,

@@ -13,7 +13,7 @@ use super::Result;
 use super::error::Failure;
 use super::open::{self, KeyArguments, is_mount, locate, open_store};
 use super::trouble::Trouble;
-use crate::document::Sealing;
+use crate::document::{Sealing, is_whole};
 use crate::path::RelPath;
 use crate::policy::{Class, Policy};
 use crate::store::{
@@ -24,25 +24,6 @@ use crate::sys;
 
 /// The largest file that is looked at, in bytes: what a mount allows when nothing else is said.
 pub(super) const LARGEST: u64 = 64 << 20;
-
-/// Extensions of configuration formats that have no codec yet.
-const UNREAD: &[&str] = &[
-    "yaml",
-    "yml",
-    "xml",
-    "ini",
-    "conf",
-    "cfg",
-    "cnf",
-    "config",
-    "properties",
-    "hcl",
-    "tf",
-    "tfvars",
-    "json5",
-    "plist",
-    "desktop",
-];
 
 /// How often a file is tried that other programs write meanwhile.
 const ATTEMPTS: usize = 8;
@@ -185,6 +166,18 @@ pub(super) fn keep_secrets_in_memory() {
     }
 }
 
+/// Whether `text`, the content of `file`, is configuration by its name, of a format that is not
+/// known, and no rule speaks of it: whatever secrets it holds stay in it.
+pub(super) fn is_unread_configuration(policy: &Policy, file: &RelPath, text: &[u8]) -> bool {
+    let classified = policy.classify(file);
+    match &classified.class {
+        Class::Fields(format) if classified.is_by_content() => {
+            !text.is_empty() && !is_whole(text) && format.scan(text).is_err()
+        }
+        _ => false,
+    }
+}
+
 impl Part {
     fn shown(&self, file: &RelPath) -> PathBuf {
         let rest = &file.as_bytes()[self.below.as_bytes().len()..];
@@ -215,15 +208,6 @@ impl Found<'_> {
     /// The content in the store.
     pub(super) fn read(&self) -> Result<Vec<u8>, Trouble> {
         read_in(self.dir, self.file.name())
-    }
-
-    /// Whether it looks like configuration, and neither a rule nor a codec of this version knows
-    /// it: whatever secrets it holds stay in it.
-    pub(super) fn is_unread_configuration(&self, policy: &Policy) -> bool {
-        let name = self.file.name().as_encoded_bytes().to_ascii_lowercase();
-        let extension = name.rsplit(|b| *b == b'.').next().unwrap_or_default();
-        let known = UNREAD.iter().any(|unread| unread.as_bytes() == extension);
-        known && name.len() > extension.len() && policy.classify(self.file).class == Class::Unknown
     }
 
     /// Whether no rule asks for the file to be sealed; then it may be too large for us.

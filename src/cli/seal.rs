@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::Result;
 use super::error::Failure;
-use super::offline::{Change, Found, Place, places};
+use super::offline::{Change, Found, Place, is_unread_configuration, places};
 use super::open::{KeyArguments, remember_key};
 use super::output::{count, say};
 use super::trouble::{Trouble, Troubles};
@@ -44,7 +44,8 @@ struct Done {
     whole: Option<WholeBecause>,
     /// Fields for the ledger.
     ledger: Vec<FieldPath>,
-    left_plain: bool,
+    /// Left plain, since nobody knows how to read it.
+    unread: bool,
 }
 
 #[derive(Default)]
@@ -144,7 +145,8 @@ fn seal_file(sealing: &Sealing, file: &RelPath, stored: &[u8]) -> Result<Change<
         changed: sealed.stored != stored,
         form: sealed.form,
         fresh: sealed.stock.tokens().map(ToString::to_string).filter(is_fresh).count(),
-        left_plain: sealed.form == Form::Plain && !stored.is_empty(),
+        unread: sealed.form == Form::Plain
+            && is_unread_configuration(&sealing.policy, file, stored),
         whole: sealed.whole,
         ledger: [opened.unruled, sealed.ledger].concat(),
     };
@@ -180,7 +182,7 @@ impl Totals {
     /// Counts a file, and says what was done to it.
     fn add(&mut self, sealing: &Sealing, found: &Found<'_>, done: Done) -> Result<()> {
         let class = sealing.policy.classify(found.file);
-        if done.left_plain && found.is_unread_configuration(&sealing.policy) {
+        if done.unread {
             self.unread.push(found.shown.clone());
         }
         match (done.changed, done.form) {
@@ -212,7 +214,7 @@ impl Totals {
             return Ok(());
         }
         say(format_args!(
-            "left plain: no rule names them, and this version does not read their format:"
+            "left plain: no rule names them, and their content is of no known format:"
         ))?;
         for path in &self.unread {
             say(format_args!("  {}", path.display()))?;

@@ -2,10 +2,10 @@
 
 use super::judge::judge;
 use super::{Form, is_whole, parts};
-use crate::format::{CodecId, Context, FieldPath, ParseError, Scanned, Site};
+use crate::format::{CodecId, Context, FieldPath, Format, ParseError, Scanned, Site};
 use crate::keyring::KeyId;
 use crate::path::RelPath;
-use crate::policy::{Class, Classified, FieldRules, Ledger, Policy, Secret, Verdict};
+use crate::policy::{Class, ClassReason, Classified, FieldRules, Ledger, Policy, Secret, Verdict};
 use crate::secret::SecretBytes;
 use crate::span::{Edit, Span, splice};
 use crate::token::{PREFIX, Token};
@@ -104,6 +104,10 @@ pub fn inspect(policy: &Policy, ledger: &Ledger, file: &RelPath, text: &[u8]) ->
         Class::Unknown => seen.exposed_whole = holds_secret(policy, ledger, file, text),
         Class::Fields(format) => match format.scan(text) {
             Ok(Scanned { id, sites }) => {
+                if class.is_by_content() {
+                    seen.class.class = Class::Fields(Format::Codec(id));
+                    seen.class.reason = ClassReason::Content;
+                }
                 let fields = fields(policy, ledger, file, text, id, sites);
                 if fields.iter().any(|field| field.standing != Standing::Clear) {
                     seen.form = Form::Fields(id);
@@ -111,6 +115,8 @@ pub fn inspect(policy: &Policy, ledger: &Ledger, file: &RelPath, text: &[u8]) ->
                 seen.fields = fields;
             }
             Err(_) if class.is_by_content() => {
+                seen.class.class = Class::Unknown;
+                seen.class.reason = ClassReason::Unruled;
                 seen.exposed_whole = holds_secret(policy, ledger, file, text);
             }
             Err(error) => {

@@ -385,8 +385,8 @@ mod tests {
     #[test]
     fn errors_within_a_rule_tell_their_place_too() {
         let rule = |rest: &str| format!("version = 1\n[[file]]\npath = \"a\"\n{rest}\n");
-        check(&rule("format = \"yaml\""), 4, 10, "does not read the format `yaml` yet", "whole");
-        check(&rule("format = \"regex\"\npattern = 'x'"), 4, 10, "`regex` yet", "whole");
+        check(&rule("format = \"regex\""), 4, 10, "needs a `pattern`", "for example");
+        check(&rule("format = \"regex\"\npattern = 'x'"), 5, 11, "no group", "(?P<value>");
         check(&rule("format = \"tmol\""), 4, 10, "no format is called", "did you mean `toml`");
         check(&rule("format = \"cobol\""), 4, 10, "no format", "known are `toml`, `json`");
         check(&rule("pattern = 'x'"), 4, 11, "belongs to `format = \"regex\"`", "");

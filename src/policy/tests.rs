@@ -305,7 +305,7 @@ fn files_have_their_class_by_rule_then_by_name() {
         assert_eq!((&found.class, &found.base), (&class, &file(name)), "{name}");
         let of_rule = match found.reason {
             ClassReason::Rule { line, .. } => Some(line),
-            ClassReason::Name => None,
+            ClassReason::Name | ClassReason::Content => None,
             ClassReason::Unruled => {
                 assert_eq!(class, Class::Unknown, "{name}");
                 None

@@ -103,16 +103,16 @@ fn a_half_written_file_is_found_by_check_and_sealed_whole() {
 #[test]
 fn configuration_that_is_not_read_is_named_until_a_rule_knows_it() {
     let scene = Scene::empty();
-    scene.put("deploy.yaml", "password: canary\n");
+    scene.put("deploy.conf", "cluster {\n  pin = canary\n}\n");
     let hint = "seal = \"whole\"";
     let said = scene.run(SEAL).code(0);
-    said.says(&["does not read their format:\n  store/deploy.yaml\n"]).complains(&[hint]);
-    scene.run(&["check", "store"]).code(0).complains(&["not looked into: store/deploy.yaml"]);
-    let rule = "version = 1\n[[file]]\npath = '*.yaml'\nseal = 'whole'\n";
+    said.says(&["their content is of no known format:\n  store/deploy.conf\n"]).complains(&[hint]);
+    scene.run(&["check", "store"]).code(0).complains(&["not looked into: store/deploy.conf"]);
+    let rule = "version = 1\n[[file]]\npath = '*.conf'\nseal = 'whole'\n";
     scene.put(".confseal/policy.toml", rule);
     scene.run(&["check", "store"]).code(1);
     let said = scene.run(SEAL).code(0);
-    said.says(&["store/deploy.yaml: sealed whole, by the rule for `*.yaml` (policy line 3)\n"]);
+    said.says(&["store/deploy.conf: sealed whole, by the rule for `*.conf` (policy line 3)\n"]);
     assert!(scene.holding(CANARY).is_empty());
     scene.run(&["check", "store"]).code(0);
 }
