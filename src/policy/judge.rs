@@ -109,9 +109,13 @@ impl<'a> FieldRules<'a> {
     /// With a `credential` found in it, a locator holds no other.
     fn by_name(&self, path: &FieldPath, value: &[u8], credential: bool) -> Verdict {
         let mut verdict = Verdict { secret: Secret::No, reason: Reason::Unruled };
-        let mut innermost = true;
+        let mut inner: Option<&[u8]> = None;
         for key in path.inwards().filter_map(Segment::key) {
-            match self.names.look_at(key, innermost) {
+            let found = match inner {
+                None => self.names.look_at(key, true),
+                Some(inner) => self.names.look_at_table(key, inner),
+            };
+            match found {
                 Found::Nothing => {}
                 Found::Excepted { word, except } => {
                     if verdict.reason == Reason::Unruled {
@@ -128,19 +132,65 @@ impl<'a> FieldRules<'a> {
                     }
                 },
             }
-            innermost = false;
+            inner = Some(key);
         }
-        match path.inwards().next() {
-            // What else could a scalar in a list be assigned to?
-            Some(Segment::Element | Segment::Repeated(_)) => {
-                self.by_assignment(value).unwrap_or(verdict)
-            }
-            _ => verdict,
+        if verdict.reason == Reason::Unruled
+            && let Some(named) = self.by_key_of_table(path, value)
+        {
+            return named;
+        }
+        self.by_assignment(path, value).unwrap_or(verdict)
+    }
+
+    /// `key` says little by itself; in a table it is that table's: `jwt: {key: x}`.
+    fn by_key_of_table(&self, path: &FieldPath, value: &[u8]) -> Option<Verdict> {
+        let mut keys = path.inwards().map_while(Segment::key);
+        let key = keys.next().filter(|key| key.eq_ignore_ascii_case(b"key"))?;
+        let joined = [keys.next()?, key].join(&b'.');
+        match self.names.look_at(&joined, true) {
+            Found::Name { word, kind: Kind::Secret } => match Harmless::of(value) {
+                None => Some(secret(word, &joined, Secret::All)),
+                Some(why) => {
+                    let reason = Reason::Harmless { name: word, segment: shown(&joined), why };
+                    Some(Verdict { secret: Secret::No, reason })
+                }
+            },
+            _ => None,
         }
     }
 
-    /// A list element `NAME=VALUE` is judged by NAME.
-    fn by_assignment(&self, value: &[u8]) -> Option<Verdict> {
+    /// `NAME=VALUE` is judged by NAME: as an element of a list, what else could it be; elsewhere
+    /// where it reads like a variable or an option.
+    fn by_assignment(&self, path: &FieldPath, value: &[u8]) -> Option<Verdict> {
+        let is_element =
+            matches!(path.inwards().next(), Some(Segment::Element | Segment::Repeated(_)));
+        if is_element && let Some(verdict) = self.by_whole_assignment(value) {
+            return Some(verdict);
+        }
+        if !value.contains(&b'=') && !value.windows(2).any(|two| two == b"--") {
+            return None;
+        }
+        let mut parts = Vec::new();
+        let mut reason = None;
+        for found in value::assignments(value) {
+            let (name, assigned) = (found.name.of(value), found.value.of(value));
+            // What a shell fills in; a default in it is a value.
+            let is_filled_in = assigned.starts_with(b"`")
+                || (assigned.starts_with(b"$") && !assigned.starts_with(b"${"));
+            if is_filled_in || assigned.starts_with(b"-") {
+                continue;
+            }
+            if let Found::Name { word, kind: kind @ Kind::Secret } = self.names.look_at(name, true)
+                && harmless(kind, name, assigned).is_none()
+            {
+                parts.push(found.value);
+                reason.get_or_insert(Reason::Name { name: word, segment: shown(name) });
+            }
+        }
+        Some(Verdict { secret: value::within(value, parts), reason: reason? })
+    }
+
+    fn by_whole_assignment(&self, value: &[u8]) -> Option<Verdict> {
         let name_len = value.iter().position(|b| *b == b'=')?;
         let (name, assigned) = (&value[..name_len], &value[name_len + 1..]);
         let is_name = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');

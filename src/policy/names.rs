@@ -114,6 +114,22 @@ impl Names {
         with_words(key, |words| self.look_at_words(key, words, innermost))
     }
 
+    /// What `key` says when `inner` stands directly below it. A table that is named like one secret
+    /// has keys that say something about it (`password.min_length`); one that is named like many
+    /// (`tokens`) has the names of those.
+    pub fn look_at_table(&self, key: &[u8], inner: &[u8]) -> Found {
+        let found = self.look_at(key, false);
+        match &found {
+            Found::Name { word, .. } if word.line.is_none() && is_singular(key) => {
+                match Builtin::get().attribute(inner) {
+                    Some(except) => Found::Excepted { word: word.clone(), except },
+                    None => found,
+                }
+            }
+            _ => found,
+        }
+    }
+
     fn look_at_words(&self, key: &[u8], words: &[&[u8]], innermost: bool) -> Found {
         let own = self.names.iter().find(|word| word.matches(key, words));
         let found = match own {
@@ -128,6 +144,11 @@ impl Names {
             None => found,
         }
     }
+}
+
+fn is_singular(key: &[u8]) -> bool {
+    let lower = key.to_ascii_lowercase();
+    !lower.ends_with(b"s") || lower.ends_with(b"pass")
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! it never begins at offset 0, it is not empty, and the byte behind it is outside
 //! `[A-Za-z0-9_:-]` or there is none. What cannot obey is sealed whole.
 
+mod assignment;
 mod connection;
 mod harmless;
 mod token;
@@ -12,6 +13,7 @@ mod url;
 
 use std::fmt;
 
+pub(super) use assignment::assignments;
 pub use harmless::Harmless;
 pub(super) use harmless::{is_location, is_user_and_password};
 

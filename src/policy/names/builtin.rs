@@ -8,6 +8,7 @@ use super::phrase::{Phrase, is_word};
 use super::{Found, Named};
 use crate::policy::defaults::{self, Kind};
 use crate::policy::pattern::{star_match, star_pieces};
+use crate::policy::words::with_words;
 
 /// The built-in lists, made ready.
 pub(super) struct Builtin {
@@ -16,6 +17,7 @@ pub(super) struct Builtin {
     tails: Vec<Phrase>,
     after: Vec<Phrase>,
     cancel: Vec<Phrase>,
+    attributes: Vec<Phrase>,
 }
 
 fn phrase(text: &str, kind: Kind) -> Phrase {
@@ -42,6 +44,7 @@ impl Builtin {
             tails: list(defaults::TAILS),
             after: defaults::AFTER.iter().map(|text| about(text)).collect(),
             cancel: list(defaults::CANCEL),
+            attributes: list(defaults::ATTRIBUTES),
         }
     }
 
@@ -71,6 +74,17 @@ impl Builtin {
             }
         }
         found
+    }
+
+    /// What `key`, in a table that is named like a secret, is if it says something about it: its
+    /// last word tells, as in `min_length`.
+    pub fn attribute(&self, key: &[u8]) -> Option<Named> {
+        with_words(key, |words| {
+            let last = words.last()?;
+            let is = |attribute: &&Phrase| is_word(last, attribute.together());
+            let attribute = self.attributes.iter().find(is)?;
+            Some(Named { text: attribute.text.clone(), line: None })
+        })
     }
 
     /// The names that begin at `words[at]`, each with the word behind it.

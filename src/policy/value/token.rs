@@ -45,7 +45,15 @@ const TOKENS: &[(&str, &str)] = &[
     ),
     ("age key", r"AGE-SECRET-KEY-(?:PQ-)?1[0-9A-Z]{20}"),
     ("confseal key", r"confseal_key_v1_[A-Za-z0-9_-]{10}"),
+    ("Telegram token", r"[0-9]{8,12}:[A-Za-z0-9_-]{35}"),
+    ("SonarQube token", r"sq[apu]_[a-f0-9]{40}"),
+    ("password hash", r"SCRAM-SHA-(?:1|256|512)\$[0-9]{1,8}:[A-Za-z0-9+/=]{8}"),
+    ("password hash", r"pbkdf2_sha(?:1|256|512)\$[0-9]{1,8}\$[A-Za-z0-9+/=]{4}"),
 ];
+
+/// Forms that begin with no letter: crypt(3) and its kin, also with the `$` doubled, as compose
+/// files have it; the hashes of directories.
+const HASHES: &str = r"\$\$?(?:1|5|6|7|y|gy|2[abxy]|apr1|argon2(?:id|i|d)|scrypt|pbkdf2-sha[0-9]{1,3})\$[A-Za-z0-9./$=,+-]{16}|\{S?SHA(?:256|384|512)?\}[A-Za-z0-9+/=]{24}";
 
 /// What begins a private key.
 const ARMOUR: &str = r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|---- BEGIN SSH2 ENCRYPTED PRIVATE KEY|-----BEGIN OpenVPN Static key|PuTTY-User-Key-File-[0-9]";
@@ -62,6 +70,7 @@ struct Forms {
     /// Any of them, in one pass.
     any: Regex,
     tokens: Vec<Regex>,
+    hashes: Regex,
     armour: Regex,
     armour_base64: Regex,
     header: Regex,
@@ -75,8 +84,9 @@ static FORMS: LazyLock<Forms> = LazyLock::new(|| {
     let mut all: Vec<&str> = TOKENS.iter().map(|(_, token)| *token).collect();
     all.push("LS0tLS1CRUdJTi");
     Forms {
-        any: regex(&format!("{}|{ARMOUR}", bounded(&all.join("|")))),
+        any: regex(&format!("{}|{ARMOUR}|{HASHES}", bounded(&all.join("|")))),
         tokens: TOKENS.iter().map(|(_, token)| regex(&bounded(token))).collect(),
+        hashes: regex(HASHES),
         armour: regex(ARMOUR),
         armour_base64: regex(ARMOUR_BASE64),
         header: regex(HEADER),
@@ -98,6 +108,9 @@ pub(super) fn find(text: &[u8]) -> Option<Credential> {
         || FORMS.armour_base64.find_iter(text).any(|m| is_key(m.as_bytes()))
     {
         return Some(Credential::PrivateKey);
+    }
+    if FORMS.hashes.is_match(text) {
+        return Some(Credential::Token("password hash"));
     }
     let form = FORMS.tokens.iter().position(|token| token.is_match(text))?;
     Some(Credential::Token(TOKENS[form].0))
