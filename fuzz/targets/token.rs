@@ -1,0 +1,29 @@
+//! Any text, opened: an error or a view, never a panic; what parses as a token prints as the same
+//! bytes; and nothing that we did not seal opens as if we had.
+
+#![no_main]
+
+#[path = "common.rs"]
+mod common;
+
+use common::{FILE, SEALING};
+use confseal::document::Form;
+use confseal::format::FieldPath;
+use confseal::token::Token;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &[u8]| {
+    if let Ok(token) = Token::parse(text) {
+        assert_eq!(token.to_string().as_bytes(), text, "a second spelling");
+    }
+    if let Ok(token) = Token::parse_whole(text) {
+        assert_eq!(token.to_whole_text(), text, "a second spelling of a whole file");
+    }
+    let field = FieldPath::root().key("password");
+    assert!(SEALING.open_value(&FILE, &field, text).is_err(), "a forged value opens");
+    assert!(SEALING.open_kept(text).is_err(), "a forged version opens");
+    if let Ok(opened) = SEALING.open(&FILE, text) {
+        assert_eq!(opened.form, Form::Plain, "a forged file opens");
+        assert_eq!(&opened.view[..], text, "a plain file is seen otherwise");
+    }
+});

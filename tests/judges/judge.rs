@@ -1,0 +1,154 @@
+//! What a judge says of a text, and whether that is what it has to say.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use confseal::document::{Binding, Existing, Form, Sealing, sealer};
+use confseal::format::{CodecId, Context};
+use confseal::keyring::{Key, Keyring};
+use confseal::path::RelPath;
+use confseal::policy::Policy;
+use serde_json::Value;
+
+/// A scalar as a judge sees it: under which keys, and its value. Anything but a string is what
+/// the format makes of an unquoted word.
+type Leaf = (Vec<String>, Value);
+
+/// Everything in every file is sealed, but for `names`: those tell list elements apart.
+fn sealing(codec: CodecId, names: &[String]) -> Sealing {
+    let rule = format!(
+        "version = 1\n[[file]]\npath = \"*\"\nformat = \"{}\"\nsecret = [\"**\"]\npublic = {:?}\n",
+        codec.name(),
+        names
+    );
+    let key = Key::parse(format!("{:064x}", 257).as_bytes()).expect("a key");
+    Sealing {
+        sealer: sealer(Keyring::new(key, vec![]).expect("a keyring")),
+        policy: Policy::parse(&rule).expect("a policy"),
+        ledger: Arc::default(),
+        binding: Binding::Field,
+        keep_legacy_tokens: true,
+    }
+}
+
+/// Seals every value of `text`, and has `judge`, one of those that `judge.py` knows, read both.
+/// Panics, saying where, unless it sees tokens in place of the values that confseal decodes, and
+/// nothing else changed. Returns how many values it saw sealed.
+///
+/// `in_the_clear` are the values that the judge sees and confseal takes for none: an option
+/// without a value, say.
+pub fn agrees(judge: &str, codec: CodecId, text: &str, in_the_clear: &[&str]) -> usize {
+    let (stored, decoded) = sealed(codec, text.as_bytes());
+    let plain = leaves(judge, text.as_bytes());
+    let sealed = leaves(judge, &stored);
+    match compare(&plain, &sealed, &decoded, in_the_clear) {
+        Ok(count) => count,
+        Err(what) => panic!(
+            "{judge} on {}: {what}\n--- plain\n{text}\n--- sealed\n{}",
+            codec.name(),
+            String::from_utf8_lossy(&stored)
+        ),
+    }
+}
+
+/// The sealed text, which opens to `text`; and for each token in it what confseal takes the value
+/// for.
+fn sealed(codec: CodecId, text: &[u8]) -> (Vec<u8>, HashMap<String, String>) {
+    let id = codec;
+    let codec = id.codec();
+    let before = codec.scan(text).expect("sites");
+    let names = before.iter().filter(|site| site.naming).map(|site| site.path.to_string());
+    let sealing = sealing(id, &names.collect::<Vec<_>>());
+    let file = RelPath::new("sample").expect("a name");
+    let sealed = sealing.seal(&file, text, &[], Existing::Sealed);
+    assert_eq!(sealed.form, Form::Fields(id), "{:?}", sealed.whole);
+    let opened = sealing.open(&file, &sealed.stored).expect("it opens");
+    assert_eq!(&opened.view[..], text);
+
+    let after = codec.scan(&sealed.stored).expect("sites");
+    let decode = |text: &[u8], site: &confseal::format::Site| {
+        let value = codec.decode(site.span.of(text), site.context).expect("a scalar");
+        String::from_utf8_lossy(&value).into_owned()
+    };
+    let pairs = before.iter().zip(&after).filter(|(site, _)| site.context != Context::COMMENT);
+    let decoded =
+        pairs.map(|(plain, token)| (decode(&sealed.stored, token), decode(text, plain))).collect();
+    (sealed.stored, decoded)
+}
+
+/// What `judge` sees in `text`.
+fn leaves(judge: &str, text: &[u8]) -> Vec<Leaf> {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("sample");
+    std::fs::write(&path, text).expect("a sample");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/judges/judge.py");
+    let output = Command::new("python3").arg(script).arg(judge).arg(&path).output();
+    let output = output.expect("python3");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{judge}: {said}\n{}", String::from_utf8_lossy(text));
+    serde_json::from_slice(&output.stdout).expect("what judge.py prints")
+}
+
+fn compare(
+    plain: &[Leaf],
+    sealed: &[Leaf],
+    decoded: &HashMap<String, String>,
+    in_the_clear: &[&str],
+) -> Result<usize, String> {
+    if plain.len() != sealed.len() {
+        return Err(format!("{} values became {}", plain.len(), sealed.len()));
+    }
+    let mut count = 0;
+    for ((path, value), (sealed_path, token)) in plain.iter().zip(sealed) {
+        let shown = path.join(" / ");
+        if path != sealed_path {
+            return Err(format!("{shown} became {}", sealed_path.join(" / ")));
+        }
+        let Some(token) = token.as_str().filter(|token| token.starts_with("ENC:")) else {
+            let expected = value.as_str().is_some_and(|value| in_the_clear.contains(&value))
+                || value.is_null();
+            match expected && value == token {
+                true => continue,
+                false => return Err(format!("{shown}: {value} is not sealed but {token}")),
+            }
+        };
+        match decoded.get(token) {
+            None => return Err(format!("{shown}: another token than was put there")),
+            Some(ours) if value.as_str().is_some_and(|theirs| !is_same(theirs, ours)) => {
+                return Err(format!("{shown}: the judge reads {value}, confseal {ours:?}"));
+            }
+            Some(_) => count += 1,
+        }
+    }
+    Ok(count)
+}
+
+/// Whether two readers take a value for the same, line breaks within it aside: many formats leave
+/// it to the reader whether CR LF is one.
+fn is_same(theirs: &str, ours: &str) -> bool {
+    theirs == ours || theirs == ours.replace("\r\n", "\n")
+}
+
+/// The control: none of these passes.
+#[test]
+fn the_judge_can_say_no() {
+    let leaf = |path: &str, value: &str| (vec![path.to_owned()], Value::from(value));
+    let plain = [leaf("a", "one"), leaf("b", "two")];
+    let sealed = [leaf("a", "ENC:1"), leaf("b", "ENC:2")];
+    let ours = |pairs: [(&str, &str); 2]| pairs.map(|(t, v)| (t.to_owned(), v.to_owned())).into();
+    let right: HashMap<String, String> = ours([("ENC:1", "one"), ("ENC:2", "two")]);
+    assert_eq!(compare(&plain, &sealed, &right, &[]), Ok(2));
+
+    let misread = ours([("ENC:1", "one"), ("ENC:2", "\"two\"")]);
+    assert!(compare(&plain, &sealed, &misread, &[]).is_err());
+    let swapped = [leaf("a", "ENC:2"), leaf("b", "ENC:1")];
+    assert!(compare(&plain, &swapped, &right, &[]).is_err());
+    let renamed = [leaf("a", "ENC:1"), leaf("c", "ENC:2")];
+    assert!(compare(&plain, &renamed, &right, &[]).is_err());
+    let in_part = [leaf("a", "ENC:1"), leaf("b", "two")];
+    assert!(compare(&plain, &in_part, &right, &[]).is_err());
+    assert_eq!(compare(&plain, &in_part, &right, &["two"]), Ok(1));
+    assert!(compare(&plain, &sealed[..1], &right, &[]).is_err());
+}
