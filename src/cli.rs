@@ -7,14 +7,17 @@ mod control;
 mod demo;
 mod error;
 mod explain;
+mod init;
 mod key;
 mod mount;
 mod offline;
 mod open;
 mod output;
 mod rewrap;
+mod scan;
 mod seal;
 mod status;
+mod survey;
 mod trouble;
 mod umount;
 mod value;
@@ -45,6 +48,8 @@ enum Verb {
     Genkey(key::New),
     #[command(hide = true)]
     Fingerprint(key::Fingerprint),
+    Scan(scan::Scan),
+    Init(init::Init),
     Seal(seal::Seal),
     Check(check::Check),
     #[command(alias = "reveal")]
@@ -80,6 +85,8 @@ pub fn main() -> ExitCode {
         Verb::Key(verb) => verb.run(),
         Verb::Genkey(verb) => verb.run(),
         Verb::Fingerprint(verb) => verb.run(),
+        Verb::Scan(verb) => verb.run(),
+        Verb::Init(verb) => verb.run(),
         Verb::Seal(verb) => verb.run(),
         Verb::Check(verb) => verb.run(),
         Verb::View(verb) => verb.run(),

@@ -8,6 +8,7 @@
 //!   again and each opened field must be found exactly where it was spliced in.
 
 mod error;
+mod guess;
 mod inspect;
 mod judge;
 mod open;
@@ -28,6 +29,7 @@ mod tests;
 use std::sync::Arc;
 
 pub use error::{Cause, OpenError};
+pub use guess::{Guess, guess};
 pub use inspect::{Finding, Inspection, Standing, field_value, holds_secret, inspect};
 pub use open::Opened;
 pub use rewrap::Rewrapped;

@@ -83,9 +83,8 @@ impl Figures {
             self.add_field(labelled, field);
         }
         let unseen = |label: &&Span| {
-            let inside = |field: &Finding| {
-                field.span.start <= label.start && label.end <= field.span.end
-            };
+            let inside =
+                |field: &Finding| field.span.start <= label.start && label.end <= field.span.end;
             !seen.fields.iter().any(inside)
         };
         for label in labelled.secrets.iter().filter(unseen) {

@@ -102,7 +102,7 @@ fn exposed_in(policy: &Policy, ledger: &Ledger, found: &Found<'_>, text: &[u8]) 
 }
 
 /// Why the file should be sealed whole, if it should be and is not.
-fn whole_reason(policy: &Policy, seen: &Inspection, text: &[u8]) -> Option<String> {
+pub(super) fn whole_reason(policy: &Policy, seen: &Inspection, text: &[u8]) -> Option<String> {
     if seen.form == Form::Whole {
         return seen.whole_key.is_none().then(|| "begins like a sealed file and is none".into());
     }
@@ -116,7 +116,9 @@ fn whole_reason(policy: &Policy, seen: &Inspection, text: &[u8]) -> Option<Strin
     match seen.class.class {
         Class::Whole => Some(format!("sealed whole by {}, and in the clear", seen.class.reason)),
         Class::Fields(_) | Class::Plain | Class::Unknown => {
-            Some(policy.credential_in_text(text)?.to_string())
+            let credential = policy.credential_in_text(text).map(|reason| reason.to_string());
+            let named = || "it reads as configuration in which a secret is named".to_owned();
+            Some(credential.unwrap_or_else(named))
         }
     }
 }

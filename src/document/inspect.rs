@@ -5,7 +5,9 @@ use super::{Form, is_whole, parts};
 use crate::format::{CodecId, Context, FieldPath, Format, ParseError, Scanned, Site};
 use crate::keyring::KeyId;
 use crate::path::RelPath;
-use crate::policy::{Class, ClassReason, Classified, FieldRules, Ledger, Policy, Secret, Verdict};
+use crate::policy::{
+    Class, ClassReason, Classified, FieldRules, Ledger, Policy, Reason, Secret, Verdict,
+};
 use crate::secret::SecretBytes;
 use crate::span::{Edit, Span, splice};
 use crate::token::{PREFIX, Token};
@@ -39,6 +41,8 @@ pub struct Finding {
     /// What the rules say. For a field sealed as a whole, by its path alone: its value is not known
     /// here.
     pub verdict: Verdict,
+    /// Whether nothing says that it is secret, but it looks random: worth a look.
+    pub suspect: bool,
 }
 
 impl Finding {
@@ -147,7 +151,7 @@ pub fn holds_secret(policy: &Policy, ledger: &Ledger, file: &RelPath, text: &[u8
     policy.credential_in_text(text).is_some() || CodecId::ALL.into_iter().any(secret_field)
 }
 
-fn fields(
+pub(super) fn fields(
     policy: &Policy,
     ledger: &Ledger,
     file: &RelPath,
@@ -178,9 +182,13 @@ fn fields(
             // Any ordinary value: it is the path that is judged.
             _ => judge(&rules, id, &site, b"sealed value"),
         };
+        let suspect = standing == Standing::Clear
+            && verdict.reason == Reason::Unruled
+            && !site.naming
+            && rules.looks_random(&site.path, value);
         let commented = site.context != Context::ORDINARY;
-        let span = site.span;
-        findings.push(Finding { path: site.path, line, span, commented, standing, verdict });
+        let Site { path, span, .. } = site;
+        findings.push(Finding { path, line, span, commented, standing, verdict, suspect });
     }
     findings
 }

@@ -86,6 +86,12 @@ impl<'a> FieldRules<'a> {
         }
     }
 
+    /// Whether `value`, by which nothing is said to be secret, looks as if it were drawn at random
+    /// under a key that explains it by nothing else. For somebody to look at: it decides nothing.
+    pub fn looks_random(&self, path: &FieldPath, value: &[u8]) -> bool {
+        value::looks_random(path, value)
+    }
+
     fn by_path(&self, path: &FieldPath, value: &[u8], credential: bool) -> Verdict {
         if let Some(rule) = self.fields.iter().rev().find(|rule| rule.pattern.covers(path)) {
             return Verdict {

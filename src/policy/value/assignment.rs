@@ -108,7 +108,10 @@ mod tests {
     fn variables_and_options_are_told_apart() {
         for (text, expected) in [
             ("API_TOKEN=abc", &["API_TOKEN=abc"][..]),
-            ("\"DB_PASSWORD=quite right\" \"DB_USER=x\"", &["DB_PASSWORD=quite right", "DB_USER=x"]),
+            (
+                "\"DB_PASSWORD=quite right\" \"DB_USER=x\"",
+                &["DB_PASSWORD=quite right", "DB_USER=x"],
+            ),
             ("HOME=\"/srv\",API_TOKEN=\"a b\",X=1", &["HOME=/srv", "API_TOKEN=a b", "X=1"]),
             ("A=1,2,B=3", &["A=1,2", "B=3"]),
             ("run --requirepass fast --appendonly yes", &["requirepass=fast", "appendonly=yes"]),

@@ -89,7 +89,11 @@ pub(in crate::policy) fn is_placeholder(value: &[u8]) -> bool {
             let braced = inner(b"${", b"}").is_some_and(|inner| !has_default(inner));
             // Grafana: `$__file{/run/secrets/x}`, `$__env{X}`.
             let provided = value.starts_with(b"$__") && inner(b"$__", b"}").is_some();
-            braced || provided || inner(b"$(", b")").is_some() || inner(b"${{", b"}}").is_some() || name(rest)
+            braced
+                || provided
+                || inner(b"$(", b")").is_some()
+                || inner(b"${{", b"}}").is_some()
+                || name(rest)
         }
         b'{' => {
             let template = |inner: &[u8]| !inner.windows(7).any(|part| part == b"default");
@@ -149,7 +153,8 @@ fn is_reference(value: &[u8]) -> bool {
     ];
     // `env:NAME`, `env.NAME`: capitals, or it is a password.
     let variable = |rest: &[u8]| {
-        !rest.is_empty() && rest.iter().all(|b| b.is_ascii_uppercase() || b"_0123456789".contains(b))
+        !rest.is_empty()
+            && rest.iter().all(|b| b.is_ascii_uppercase() || b"_0123456789".contains(b))
     };
     let environment = value.strip_prefix(b"env").and_then(|rest| match rest {
         [b':' | b'.', name @ ..] => Some(variable(name)),
