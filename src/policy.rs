@@ -30,7 +30,7 @@ pub use derived::derived_from;
 pub use judge::{FieldRules, Secret, Verdict};
 pub use ledger::{Ledger, LedgerError};
 pub use names::Named;
-pub use parse::PolicyError;
+pub use parse::{PolicyError, closest};
 pub use reason::Reason;
 pub use value::{Credential, Harmless};
 

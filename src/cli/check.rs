@@ -24,6 +24,9 @@ pub(super) struct Check {
     /// For scripts: what was found as JSON.
     #[arg(long)]
     json: bool,
+    /// Print nothing about secrets: the exit code tells.
+    #[arg(short, long, conflicts_with = "json")]
+    quiet: bool,
 }
 
 /// A secret in the clear.
@@ -65,7 +68,7 @@ impl Check {
                 "not_looked_into": unread,
                 "exposed": exposed.iter().map(Exposed::to_json).collect::<Vec<_>>(),
             }))?;
-        } else {
+        } else if !self.quiet {
             exposed.iter().try_for_each(Exposed::say)?;
             for path in &unread {
                 eprintln!(

@@ -12,7 +12,7 @@ use clap::Args;
 use super::error::Failure;
 use super::offline::{Place, places};
 use super::open::{lock, rules};
-use super::output::{count, say};
+use super::output::{count, on_one_line, say};
 use super::survey::{Kind, Read, Survey, Surveyed};
 use super::{Outcome, Result};
 use crate::policy::{Class, Policy};
@@ -146,14 +146,18 @@ impl Surveyed {
         if exposed.is_empty() && self.whole.is_none() && !self.needs_a_rule() {
             return String::new();
         }
-        let mut text = format!("\n# {}: {}\n", comment(&self.file.to_string()), self.read);
+        let mut text = format!("\n# {}: {}\n", on_one_line(&self.file.to_string()), self.read);
         if let Some(reason) = &self.whole {
-            text += &format!("#   {}\n", comment(reason));
+            text += &format!("#   {}\n", on_one_line(reason));
         }
         for row in &exposed {
-            let path = comment(&row.field.to_string());
-            text +=
-                &format!("#   {:>4}  {path}  {}{}\n", row.line, row.marks(), comment(&row.reason));
+            let path = on_one_line(&row.field.to_string());
+            text += &format!(
+                "#   {:>4}  {path}  {}{}\n",
+                row.line,
+                row.marks(),
+                on_one_line(&row.reason)
+            );
         }
         if self.needs_a_rule() {
             text += &self.rule();
@@ -162,13 +166,14 @@ impl Surveyed {
     }
 
     fn rule(&self) -> String {
-        let mut text = format!("[[file]]\npath = {}\n", toml_string(&glob(&self.file.to_string())));
+        let path = String::from_utf8_lossy(self.file.as_bytes());
+        let mut text = format!("[[file]]\npath = {}\n", toml_string(&glob(&path)));
         match &self.read {
             Read::Guessed(id) => {
                 text += &format!("format = \"{id}\"            # its name does not tell\n");
             }
             Read::Not(..) => text += "seal = \"whole\"           # nobody knows how to read it\n",
-            Read::Fields(..) => {}
+            Read::Fields(..) | Read::Sealed => {}
         }
         // A path that several values share is named once.
         let mut named: Vec<String> = Vec::new();
@@ -206,9 +211,4 @@ fn glob(path: &str) -> String {
 
 fn toml_string(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
-}
-
-/// On one line, whatever stands in it.
-fn comment(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }

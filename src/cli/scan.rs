@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::offline::places;
 use super::open::rules;
-use super::output::{count, say, say_json};
+use super::output::{count, on_one_line, say, say_json};
 use super::survey::{Kind, Read, Row, Survey, Surveyed};
 use super::{Outcome, Result};
 
@@ -80,7 +80,7 @@ impl Survey {
             count(self.looked_at, "file"),
             count(self.exposed(), "secret"),
             number(Kind::Suspect),
-            number(Kind::Sealed),
+            self.sealed(),
             number(Kind::LeftAlone),
         )
     }
@@ -94,7 +94,7 @@ impl Survey {
                 "unreadable": self.troubles.count,
                 "exposed": self.exposed(),
                 "suspects": number(Kind::Suspect),
-                "sealed": number(Kind::Sealed),
+                "sealed": self.sealed(),
                 "left_alone": number(Kind::LeftAlone),
             },
         })
@@ -104,11 +104,12 @@ impl Survey {
 impl Surveyed {
     fn has_something(&self) -> bool {
         let quiet = |row: &Row| matches!(row.kind, Kind::Sealed | Kind::LeftAlone);
-        self.whole.is_some() || self.rows.is_empty() || !self.rows.iter().all(quiet)
+        let unread = self.rows.is_empty() && !matches!(self.read, Read::Sealed);
+        self.whole.is_some() || unread || !self.rows.iter().all(quiet)
     }
 
     fn say(&self, all: bool) -> Result<()> {
-        say(format_args!("{}: {}", self.shown.display(), self.read))?;
+        say(format_args!("{}: {}", on_one_line(&self.shown.to_string_lossy()), self.read))?;
         if let Some(reason) = &self.whole {
             say(format_args!("  {reason}; `confseal seal` seals the file whole"))?;
         }
@@ -183,6 +184,7 @@ impl std::fmt::Display for Read {
                     "no rule and no known name; reads as {id}, which a rule would have to say"
                 )
             }
+            Read::Sealed => f.write_str("sealed as a whole"),
             Read::Not(Class::Whole, by) => write!(f, "a whole, by {by}"),
             Read::Not(Class::Fields(format), by) => write!(f, "{format}, by {by}"),
             Read::Not(_, ClassReason::Unruled) => f.write_str(

@@ -45,7 +45,9 @@ pub(super) enum Read {
     Fields(String, ClassReason),
     /// No rule and no name tells; it reads as this.
     Guessed(CodecId),
-    /// Not at all: sealed as a whole, or not.
+    /// Not at all: it stands sealed as a whole.
+    Sealed,
+    /// Not at all: to be sealed as a whole, or not.
     Not(Class, ClassReason),
 }
 
@@ -105,6 +107,12 @@ impl Survey {
         self.files.iter().flat_map(|file| &file.rows).filter(|row| is(row)).count()
     }
 
+    /// How many stand sealed: fields, and whole files.
+    pub(super) fn sealed(&self) -> usize {
+        let whole = self.files.iter().filter(|file| matches!(file.read, Read::Sealed)).count();
+        whole + self.count(|row| row.kind == Kind::Sealed)
+    }
+
     /// How many secrets stand in the clear, files that should be sealed as a whole among them.
     pub(super) fn exposed(&self) -> usize {
         let whole = self.files.iter().filter(|file| file.counts_as_one()).count();
@@ -136,10 +144,12 @@ fn look(policy: &Policy, ledger: &Ledger, found: &Found<'_>, text: &[u8]) -> Opt
                 None => (not_read(&seen), &seen.fields),
             }
         }
+        _ if seen.form == Form::Whole => (Read::Sealed, &seen.fields),
         _ => (not_read(&seen), &seen.fields),
     };
     let surveyed = surveyed(found, read, whole, fields);
-    let something = !surveyed.rows.is_empty() || surveyed.whole.is_some() || unread;
+    let sealed = matches!(surveyed.read, Read::Sealed);
+    let something = sealed || !surveyed.rows.is_empty() || surveyed.whole.is_some() || unread;
     something.then_some(surveyed)
 }
 

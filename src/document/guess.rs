@@ -2,7 +2,7 @@
 //! somebody. It decides nothing by itself; such a file is sealed whole or stays plain.
 
 use super::inspect::{Finding, fields};
-use crate::format::CodecId;
+use crate::format::{CodecId, Segment};
 use crate::path::RelPath;
 use crate::policy::{Ledger, Policy};
 
@@ -37,10 +37,22 @@ pub fn guess(policy: &Policy, ledger: &Ledger, file: &RelPath, text: &[u8]) -> O
     CANDIDATES.into_iter().find_map(|id| {
         let sites = id.codec().scan(text).ok()?;
         let fields = fields(policy, ledger, file, text, id, sites);
+        // `NAME='value'` is TOML, too, but nobody's.
+        if id == CodecId::Toml && fields.iter().all(is_variable) {
+            return None;
+        }
         let understood =
             !fields.iter().any(|field| field.path.is_root()) && says_much(text, &fields);
         (understood && fields.iter().any(Finding::is_exposed)).then_some(Guess { id, fields })
     })
+}
+
+/// Whether the field is named as variables of the environment are.
+fn is_variable(field: &Finding) -> bool {
+    let mut keys = field.path.inwards();
+    let name = keys.next().and_then(Segment::key).unwrap_or_default();
+    let capital = |b: &u8| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_';
+    keys.next().is_none() && name.iter().all(capital)
 }
 
 /// Whether at least half of the lines that are no comment and no heading hold a field.
@@ -70,6 +82,7 @@ mod tests {
         for (text, id) in [
             ("{\"db\": {\"password\": \"hunter2\"}}", CodecId::Json),
             ("[db]\nhost = \"x\"\npassword = \"hunter2\"\n", CodecId::Toml),
+            ("DB_PASSWORD='hunter2'\nDB_HOST='x'\n", CodecId::Dotenv),
             ("# for the unit\nDB_PASSWORD=hunter2\nDB_HOST=x\n", CodecId::Dotenv),
         ] {
             assert_eq!(guessed(text), Some(id), "{text}");

@@ -7,7 +7,7 @@ use std::fmt;
 
 use toml_edit::{Document, Item, TableLike, Value};
 
-use self::suggest::closest;
+pub use self::suggest::closest;
 use super::names::{Names, Word};
 use super::pattern::FieldPattern;
 use super::rules::{FieldRule, FileGlob, Rule, Seal};
