@@ -13,6 +13,8 @@ mod mount;
 mod offline;
 mod open;
 mod output;
+mod pinned;
+mod policy;
 mod rewrap;
 mod scan;
 mod seal;
@@ -23,6 +25,7 @@ mod umount;
 mod value;
 mod verify;
 mod view;
+mod waiting;
 mod with_store;
 
 use std::process::ExitCode;
@@ -55,6 +58,7 @@ enum Verb {
     #[command(alias = "reveal")]
     View(view::View),
     Explain(explain::Explain),
+    Policy(policy::PolicyVerb),
     Rewrap(rewrap::Rewrap),
     #[command(alias = "fsck")]
     Verify(verify::Verify),
@@ -91,6 +95,7 @@ pub fn main() -> ExitCode {
         Verb::Check(verb) => verb.run(),
         Verb::View(verb) => verb.run(),
         Verb::Explain(verb) => verb.run(),
+        Verb::Policy(verb) => verb.run(),
         Verb::Rewrap(verb) => verb.run(),
         Verb::Verify(verb) => verb.run(),
         Verb::EncryptValue(verb) => verb.run(),

@@ -21,6 +21,7 @@ mod seal;
 mod shape;
 mod stock;
 mod value;
+mod weigh;
 mod whole;
 
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub use rewrap::Rewrapped;
 pub use seal::{Existing, Sealed, WholeBecause};
 pub use stock::Stock;
 pub use value::ValueError;
+pub use weigh::{Because, RuleSet, Shift, weigh};
 
 pub use crate::format::{CodecId, FieldPath, Format};
 pub use crate::token::{Binding, TokenError};

@@ -8,6 +8,7 @@ use crate::fuse::mount::MountError;
 use crate::instance::InstanceError;
 use crate::keyring::{Fingerprint, KeyError, SourceError};
 use crate::path::RelPath;
+use crate::pins::PinsError;
 use crate::policy::{LedgerError, PolicyError};
 use crate::store::LockError;
 
@@ -35,12 +36,32 @@ pub(super) enum Failure {
         sealed: Fingerprint,
         /// The key that was given.
         given: Fingerprint,
+        /// Whether this machine knows the store under the key that was given.
+        is_pinned: bool,
     },
+    /// This machine knows the store under another key.
+    #[error(
+        "{store}: known on this machine under the key {}, but the master key given is {}",
+        .pinned.id(), .given.id()
+    )]
+    PinnedKey {
+        /// The store.
+        store: PathBuf,
+        /// The key it was last sealed under from here.
+        pinned: Fingerprint,
+        /// The key that was given.
+        given: Fingerprint,
+        /// The file that says so.
+        pins: PathBuf,
+    },
+    /// What this machine remembers of a store.
+    #[error("what was accepted of this store cannot be relied on: {0}")]
+    Pins(#[from] PinsError),
     /// An instance file.
     #[error(transparent)]
     Instance(#[from] InstanceError),
     /// The policy of a store.
-    #[error("{path}: {error}")]
+    #[error("{path}: {error}\n  {}", .error.excerpt.to_string().replace('\n', "\n  "))]
     Policy {
         /// The policy file.
         path: PathBuf,
@@ -123,7 +144,7 @@ impl Failure {
         match self {
             Failure::Usage(_) => 2,
             Failure::Source(_) | Failure::Key(_) => 3,
-            Failure::WrongKey { .. } => 4,
+            Failure::WrongKey { .. } | Failure::PinnedKey { .. } => 4,
             Failure::Instance(_) => 5,
             Failure::Policy { .. } | Failure::PolicyExists { .. } | Failure::Ledger { .. } => 6,
             Failure::Io { .. } => 7,
@@ -132,6 +153,7 @@ impl Failure {
             Failure::Mount(_) => 10,
             Failure::Held { .. } => 11,
             Failure::Refused(_) => 12,
+            Failure::Pins(_) => 13,
         }
     }
 
@@ -142,13 +164,37 @@ impl Failure {
                 "give the key with --key SOURCE (credential:NAME, file:PATH or env:NAME); \
                  `confseal key new FILE` makes one"
             }
-            Failure::WrongKey { sealed, given, .. } => {
+            Failure::WrongKey { sealed, given, is_pinned: true, .. } => {
+                return Some(format!(
+                    "it is the key that this machine knows the store under, so the store was \
+                     rotated elsewhere, or somebody changed its .confseal/fingerprint: if it was \
+                     rotated, give the key {} as --key and {} as --legacy; if not, write {given} \
+                     back into that file",
+                    sealed.id(),
+                    given.id()
+                ));
+            }
+            Failure::WrongKey { sealed, given, is_pinned: false, .. } => {
                 return Some(format!(
                     "give the key {0} as --key; or, to rotate to {1}, give {1} as --key and {0} as \
                      --legacy, then rewrap",
                     sealed.id(),
                     given.id()
                 ));
+            }
+            Failure::PinnedKey { pinned, given, pins, .. } => {
+                return Some(format!(
+                    "to go over to {1}, give it as --key and {0} as --legacy once; if {0} is gone, \
+                     because the store was rotated elsewhere, remove {2}: the next use accepts the \
+                     key that is given then",
+                    pinned.id(),
+                    given.id(),
+                    pins.display()
+                ));
+            }
+            Failure::Pins(_) => {
+                "the directory must be yours or root's, and nobody else's to write; \
+                 CONFSEAL_STATE_DIRECTORY names another place for all of them"
             }
             Failure::Locked { .. } => {
                 "while it is mounted, work through the mount: `confseal with-store`, or the file \

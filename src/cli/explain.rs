@@ -15,7 +15,7 @@ use super::view::parse_field;
 use super::{Outcome, Result, control};
 use crate::document::{FieldPath, Finding, Form, Guess, Inspection, Standing, guess, inspect};
 use crate::path::RelPath;
-use crate::policy::{self, Class, ClassReason, Classified, Ledger, Secret};
+use crate::policy::{self, Class, ClassReason, Classified, Secret};
 
 /// Say which values are secret and why: of a file each field, of a directory each file
 ///
@@ -85,10 +85,10 @@ impl Explain {
         let store = open_store(&root)?;
         let (policy, ledger) = if is_mount(&root) {
             eprintln!(
-                "seen through a mount: all stands in the clear here, and what only the ledger \
-                 names counts as public"
+                "seen through a mount: all stands in the clear here, and what only the ledger of \
+                 the store names counts as public"
             );
-            (control::rules(&root)?, Ledger::new())
+            control::rules(&root)?
         } else {
             rules(&store)?
         };
@@ -221,7 +221,11 @@ fn reason(field: &Finding) -> String {
 fn file_json(file: &str, class: &Classified, form: &str) -> Value {
     let line = match &class.reason {
         ClassReason::Rule { line, .. } => Some(line),
-        ClassReason::Name | ClassReason::Content | ClassReason::Unruled => None,
+        ClassReason::Name
+        | ClassReason::Content
+        | ClassReason::Unruled
+        | ClassReason::Accepted { .. }
+        | ClassReason::Apart { .. } => None,
     };
     json!({
         "file": file,

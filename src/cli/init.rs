@@ -4,8 +4,8 @@
 //! What must stay true: no value stands in the policy; it parses, and under it a scan finds what
 //! it says; an existing policy is never touched.
 
-use std::io::{self, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -13,8 +13,9 @@ use super::error::Failure;
 use super::offline::{Place, places};
 use super::open::{lock, rules};
 use super::output::{count, on_one_line, say};
+use super::policy::confirmed;
 use super::survey::{Kind, Read, Survey, Surveyed};
-use super::{Outcome, Result};
+use super::{Outcome, Result, pinned};
 use crate::policy::{Class, Policy};
 use crate::store::CONTROL_DIR;
 
@@ -44,10 +45,8 @@ impl Init {
         survey.add(&place, &builtin, &ledger)?;
         let text = policy_text(&survey);
         // It is refused here rather than by every verb afterwards.
-        let policy = Policy::parse(&text)
+        Policy::parse(&text)
             .map_err(|error| Failure::Policy { path: self.policy_path(&place), error })?;
-        let mut again = Survey::default();
-        again.add(&place, &policy, &ledger)?;
         if self.dry_run || !self.yes {
             print(&text)?;
         }
@@ -55,7 +54,8 @@ impl Init {
             eprintln!("dry run: nothing was written");
             return Ok(survey.troubles.outcome());
         }
-        if !self.yes && !consents(&self.policy_path(&place))? {
+        let question = format!("write this to {}?", self.policy_path(&place).display());
+        if !self.yes && !confirmed(&question)? {
             eprintln!("nothing was written");
             return Ok(Outcome::NotClean);
         }
@@ -65,7 +65,11 @@ impl Init {
         self.refuse_what_is_none(&place)?;
         place.store.write_state("policy.toml", text.as_bytes()).map_err(Failure::io(&path))?;
         say(format_args!("wrote {}: {}", path.display(), count(rule_count(&survey), "rule")))?;
+        let (policy, ledger) = rules(&place.store)?;
+        let mut again = Survey::default();
+        again.add(&place, &policy, &ledger)?;
         say(format_args!("{}", again.summary()))?;
+        pinned::tell(&place.store, &policy);
         Ok(survey.troubles.outcome())
     }
 
@@ -89,18 +93,6 @@ impl Init {
 
 fn print(text: &str) -> Result<()> {
     io::stdout().lock().write_all(text.as_bytes()).map_err(Failure::io("standard output"))
-}
-
-/// Asks on the terminal; without one there is nobody to ask.
-fn consents(path: &Path) -> Result<bool> {
-    if !io::stdin().is_terminal() {
-        let why = "there is no terminal to ask on: say --yes to write it, or --dry-run to look";
-        return Err(Failure::Usage(format!("{}: not written; {why}", path.display())));
-    }
-    eprint!("Write this to {}? [y/N] ", path.display());
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer).map_err(Failure::io("standard input"))?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 fn rule_count(survey: &Survey) -> usize {

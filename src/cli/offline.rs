@@ -7,11 +7,12 @@
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Result;
 use super::error::Failure;
 use super::open::{self, KeyArguments, is_mount, locate, open_store};
+use super::pinned;
 use super::trouble::Trouble;
 use crate::document::{Sealing, is_whole};
 use crate::path::RelPath;
@@ -93,32 +94,10 @@ impl Place {
         self.store.path().join(CONTROL_DIR).join("kept").join(name)
     }
 
-    /// Calls `visit` for every regular file, in the order of their names. Left out are
-    /// version-control directories, control directories, temporaries and symlinks. An error of
-    /// `visit` ends the walk.
+    /// See [`each_file`]; of what was given.
     pub(super) fn each_file(&self, visit: &mut dyn FnMut(&Found<'_>) -> Result<()>) -> Result<()> {
         for part in &self.parts {
-            let mut failure = None;
-            let mut step = |dir: &Dir, file: &RelPath, entry: &crate::store::Entry| {
-                let own = is_version_control(&entry.name) || entry.name == CONTROL_DIR;
-                match entry.kind {
-                    FileKind::Dir if own => return Ok(Walk::Skip),
-                    FileKind::File => {}
-                    _ => return Ok(Walk::Continue),
-                }
-                let found = Found { dir, file, shown: part.shown(file) };
-                match visit(&found) {
-                    Ok(()) => Ok(Walk::Continue),
-                    Err(error) => {
-                        failure = Some(error);
-                        Ok(Walk::Stop)
-                    }
-                }
-            };
-            self.store.walk(&part.below, &mut step).map_err(Failure::io(&part.given))?;
-            if let Some(failure) = failure {
-                return Err(failure);
-            }
+            each_file(&self.store, &part.below, &part.given, visit)?;
         }
         Ok(())
     }
@@ -131,6 +110,7 @@ impl Place {
         dry_run: bool,
     ) -> Result<(Sealing, Option<StoreLock>)> {
         let mut sealing = self.sealing(keys)?;
+        pinned::tell(&self.store, &sealing.policy);
         if dry_run {
             return Ok((sealing, None));
         }
@@ -139,6 +119,7 @@ impl Place {
         let (policy, ledger) = open::rules(&self.store)?;
         sealing.policy = policy;
         sealing.ledger = ledger.into();
+        pinned::keep(&self.store, &sealing)?;
         let seal_kept = |_: &RelPath, displaced: &[u8]| Ok(sealing.seal_kept(displaced));
         let recovery = self.store.recover(&seal_kept).map_err(Failure::io(self.store.path()))?;
         for kept in recovery.kept {
@@ -178,14 +159,43 @@ pub(super) fn is_unread_configuration(policy: &Policy, file: &RelPath, text: &[u
     }
 }
 
-impl Part {
-    fn shown(&self, file: &RelPath) -> PathBuf {
-        let rest = &file.as_bytes()[self.below.as_bytes().len()..];
-        let rest = rest.strip_prefix(b"/").unwrap_or(rest);
-        match rest.is_empty() {
-            true => self.given.clone(),
-            false => self.given.join(OsStr::from_bytes(rest)),
+/// Calls `visit` for every regular file of `store` in `below`, which the user calls `given`, in the
+/// order of their names. Left out are version-control directories, control directories, temporaries
+/// and symlinks. An error of `visit` ends the walk.
+pub(super) fn each_file(
+    store: &Store,
+    below: &RelPath,
+    given: &Path,
+    visit: &mut dyn FnMut(&Found<'_>) -> Result<()>,
+) -> Result<()> {
+    let mut failure = None;
+    let mut step = |dir: &Dir, file: &RelPath, entry: &crate::store::Entry| {
+        let own = is_version_control(&entry.name) || entry.name == CONTROL_DIR;
+        match entry.kind {
+            FileKind::Dir if own => return Ok(Walk::Skip),
+            FileKind::File => {}
+            _ => return Ok(Walk::Continue),
         }
+        let found = Found { dir, file, shown: shown(given, below, file) };
+        match visit(&found) {
+            Ok(()) => Ok(Walk::Continue),
+            Err(error) => {
+                failure = Some(error);
+                Ok(Walk::Stop)
+            }
+        }
+    };
+    store.walk(below, &mut step).map_err(Failure::io(given))?;
+    failure.map_or(Ok(()), Err)
+}
+
+/// `file`, which lies in `below`, as somebody would write it who calls that `given`.
+fn shown(given: &Path, below: &RelPath, file: &RelPath) -> PathBuf {
+    let rest = &file.as_bytes()[below.as_bytes().len()..];
+    let rest = rest.strip_prefix(b"/").unwrap_or(rest);
+    match rest.is_empty() {
+        true => given.to_owned(),
+        false => given.join(OsStr::from_bytes(rest)),
     }
 }
 
@@ -249,8 +259,6 @@ impl Found<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     #[test]
@@ -276,9 +284,9 @@ mod tests {
     #[test]
     fn paths_are_shown_as_they_were_given() {
         let path = |text: &str| RelPath::new(text).unwrap();
-        let part = Part { given: "conf/sub".into(), below: path("sub") };
-        assert_eq!(part.shown(&path("sub/x/app.toml")), Path::new("conf/sub/x/app.toml"));
-        let part = Part { given: "conf/a.toml".into(), below: path("a.toml") };
-        assert_eq!(part.shown(&path("a.toml")), Path::new("conf/a.toml"));
+        let in_sub = shown(Path::new("conf/sub"), &path("sub"), &path("sub/x/app.toml"));
+        assert_eq!(in_sub, Path::new("conf/sub/x/app.toml"));
+        let itself = shown(Path::new("conf/a.toml"), &path("a.toml"), &path("a.toml"));
+        assert_eq!(itself, Path::new("conf/a.toml"));
     }
 }

@@ -4,16 +4,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use sha2::{Digest, Sha256};
 
 use super::Result;
 use super::error::Failure;
+use super::pinned;
 use crate::document::{Binding, Sealing, sealer};
 use crate::instance::{self, Instance};
 use crate::keyring::{Fingerprint, Key, KeySource, Keyring, SourceError, first_present};
 use crate::path::RelPath;
 use crate::policy::{Ledger, Policy};
 use crate::store::{CONTROL_DIR, Store, StoreLock};
+
+/// No policy that a person wrote is longer, in bytes.
+const LARGEST_POLICY: usize = 1 << 20;
 
 /// Where the keys come from.
 #[derive(Args, Clone, Debug, Default)]
@@ -170,18 +173,24 @@ pub(super) fn lock(store: &Store) -> Result<StoreLock> {
     store.lock().map_err(|error| Failure::Locked { store: store.path().to_owned(), error })
 }
 
-/// The rules that travel with a store; the built-in lists where it has none.
+/// The rules of a store: those that travel with it, together with those that were accepted here.
 pub(super) fn rules(store: &Store) -> Result<(Policy, Ledger)> {
+    let (policy, ledger) = written_rules(store)?;
+    pinned::together(store.path(), policy, ledger)
+}
+
+/// The rules that travel with a store; the built-in lists where it has none.
+pub(super) fn written_rules(store: &Store) -> Result<(Policy, Ledger)> {
     let path = |name: &str| store.path().join(CONTROL_DIR).join(name);
     let read = |name: &str| -> Result<Option<String>> {
         let bytes = store.read_state(name).map_err(Failure::io(path(name)))?;
         let text = bytes.map(String::from_utf8).transpose();
-        text.map_err(|_| Failure::Io {
-            path: path(name),
-            error: std::io::Error::new(std::io::ErrorKind::InvalidData, "not UTF-8"),
-        })
+        text.map_err(|_| invalid(path(name), "not UTF-8"))
     };
     let policy = match read("policy.toml")? {
+        Some(text) if text.len() > LARGEST_POLICY => {
+            return Err(invalid(path("policy.toml"), "larger than 1 MiB"));
+        }
         Some(text) => Policy::parse(&text)
             .map_err(|error| Failure::Policy { path: path("policy.toml"), error })?,
         None => Policy::builtin(),
@@ -193,6 +202,10 @@ pub(super) fn rules(store: &Store) -> Result<(Policy, Ledger)> {
         None => Ledger::new(),
     };
     Ok((policy, ledger))
+}
+
+fn invalid(path: PathBuf, what: &str) -> Failure {
+    Failure::Io { path, error: std::io::Error::new(std::io::ErrorKind::InvalidData, what) }
 }
 
 /// Keys and rules together, with the store's word that these are its keys.
@@ -213,28 +226,34 @@ pub(super) fn sealing_with(store: &Store, keyring: Keyring, binding: Binding) ->
     })
 }
 
-/// Checks the master key against the fingerprint that the store remembers. A store that remembers
-/// none is new; one that remembers a legacy key has got a new master.
-fn admit(store: &Store, keyring: &Keyring) -> Result<()> {
-    let path = store.path().join(CONTROL_DIR).join("fingerprint");
-    let known = store.read_state("fingerprint").map_err(Failure::io(&path))?;
+/// Checks the master key against the fingerprint that the store remembers, and the one that this
+/// machine does. A store that remembers none is new; one that remembers a legacy key has got a new
+/// master.
+pub(super) fn admit(store: &Store, keyring: &Keyring) -> Result<()> {
     let given = keyring.master().fingerprint();
-    let Some(known) = known else { return Ok(()) };
-    let sealed: Fingerprint = std::str::from_utf8(&known)
-        .ok()
-        .and_then(|text| text.trim().parse().ok())
-        .ok_or_else(|| Failure::Io {
-            path,
-            error: std::io::Error::new(std::io::ErrorKind::InvalidData, "not a fingerprint"),
-        })?;
-    if sealed == given || keyring.by_fingerprint(&sealed).is_some() {
-        return Ok(());
+    let path = store.path().join(CONTROL_DIR).join("fingerprint");
+    if let Some(known) = store.read_state("fingerprint").map_err(Failure::io(&path))? {
+        let sealed: Fingerprint = std::str::from_utf8(&known)
+            .ok()
+            .and_then(|text| text.trim().parse().ok())
+            .ok_or_else(|| invalid(path, "not a fingerprint"))?;
+        if keyring.by_fingerprint(&sealed).is_none() {
+            let is_pinned = pinned::key(store)?.is_some_and(|(pinned, _)| pinned == given);
+            let store = store.path().to_owned();
+            return Err(Failure::WrongKey { store, sealed, given, is_pinned });
+        }
     }
-    Err(Failure::WrongKey { store: store.path().to_owned(), sealed, given })
+    match pinned::key(store)? {
+        Some((pinned, pins)) if keyring.by_fingerprint(&pinned).is_none() => {
+            Err(Failure::PinnedKey { store: store.path().to_owned(), pinned, given, pins })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Writes down under which key the store is sealed from now on.
 pub(super) fn remember_key(store: &Store, sealing: &Sealing) -> Result<()> {
+    pinned::keep_key(store, sealing.sealer.keyring())?;
     let path = store.path().join(CONTROL_DIR).join("fingerprint");
     let text = format!("{}\n", sealing.sealer.keyring().master().fingerprint());
     let known = store.read_state("fingerprint").map_err(Failure::io(&path))?;
@@ -242,12 +261,6 @@ pub(super) fn remember_key(store: &Store, sealing: &Sealing) -> Result<()> {
         return Ok(());
     }
     store.write_state("fingerprint", text.as_bytes()).map_err(Failure::io(path))
-}
-
-/// The name of a store without an instance: the first 16 hex digits of SHA-256 of its path.
-pub(super) fn unnamed(store: &Path) -> String {
-    let digest = Sha256::digest(store.as_os_str().as_encoded_bytes());
-    digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// How many entries are looked at before a store counts as one with files of others.

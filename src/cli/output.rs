@@ -11,6 +11,14 @@ pub(super) fn say(line: fmt::Arguments<'_>) -> Result<()> {
     writeln!(io::stdout().lock(), "{line}").map_err(Failure::io("standard output"))
 }
 
+/// Warns: in the log of a daemon, on standard error of a verb.
+pub(super) fn warn(text: fmt::Arguments<'_>) {
+    match log::log_enabled!(log::Level::Warn) {
+        true => log::warn!("{text}"),
+        false => eprintln!("confseal: {text}"),
+    }
+}
+
 /// Prints `value` as JSON.
 pub(super) fn say_json(value: &serde_json::Value) -> Result<()> {
     say(format_args!("{value:#}"))

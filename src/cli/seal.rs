@@ -10,13 +10,13 @@ use super::error::Failure;
 use super::offline::{Change, Found, Place, is_unread_configuration, places};
 use super::open::{KeyArguments, remember_key};
 use super::output::{count, say};
+use super::pinned;
 use super::trouble::{Trouble, Troubles};
 use crate::document::{
     Cause, Existing, FieldPath, Form, Opened, Sealed, Sealing, Standing, TokenError, WholeBecause,
     inspect,
 };
 use crate::path::RelPath;
-use crate::policy::Ledger;
 use crate::store::CONTROL_DIR;
 
 /// Seal the secrets of a store, or of some of its files
@@ -100,7 +100,7 @@ impl Seal {
         // Also when the walk ended early: what was sealed until then is sealed.
         if !self.dry_run {
             if ledger != *sealing.ledger {
-                write_ledger(place, &ledger)?;
+                pinned::write_ledger(&place.store, &ledger)?;
             }
             if any_sealed {
                 remember_key(&place.store, &sealing)?;
@@ -126,11 +126,6 @@ fn refuse_a_strange_key(place: &Place, sealing: &Sealing) -> Result<()> {
             _ => Ok(()),
         }
     })
-}
-
-fn write_ledger(place: &Place, ledger: &Ledger) -> Result<()> {
-    let path = place.store.path().join(CONTROL_DIR).join("sealed");
-    place.store.write_state("sealed", ledger.to_string().as_bytes()).map_err(Failure::io(path))
 }
 
 /// Opened first, so that what is sealed stays as it is.

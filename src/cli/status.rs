@@ -48,6 +48,10 @@ impl Status {
         for key in list("legacy_keys") {
             println!("legacy key    {}", key.as_str().unwrap_or("-"));
         }
+        println!("policy        {}", text("policy"));
+        if let Some(why) = status["reload_refused"].as_str() {
+            println!("last reload   refused: {}", why.replace('\n', "\n              "));
+        }
         for (key, count) in status["tokens"].as_object().into_iter().flatten() {
             println!("tokens        {count} under {key}");
         }

@@ -7,6 +7,7 @@ use crate::keyring::KeyId;
 use crate::path::RelPath;
 use crate::policy::{
     Class, ClassReason, Classified, FieldRules, Ledger, Policy, Reason, Secret, Verdict,
+    looks_random,
 };
 use crate::secret::SecretBytes;
 use crate::span::{Edit, Span, splice};
@@ -185,7 +186,7 @@ pub(super) fn fields(
         let suspect = standing == Standing::Clear
             && verdict.reason == Reason::Unruled
             && !site.naming
-            && rules.looks_random(&site.path, value);
+            && looks_random(&site.path, value);
         let commented = site.context != Context::ORDINARY;
         let Site { path, span, .. } = site;
         findings.push(Finding { path, line, span, commented, standing, verdict, suspect });

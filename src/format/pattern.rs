@@ -37,6 +37,11 @@ impl Pattern {
         }
     }
 
+    /// The regular expression.
+    pub fn text(&self) -> &str {
+        self.regex.as_str()
+    }
+
     /// The values in `text`: every match's group `value` that took part and is not empty.
     pub fn scan(&self, text: &[u8]) -> Result<Vec<Site>, ParseError> {
         let matches = self.regex.captures_iter(text);

@@ -13,9 +13,9 @@ use super::value::{self, Harmless};
 use crate::format::{FieldPath, Segment};
 use crate::span::Span;
 
-/// The rules for the fields of one file, see [`super::Policy::fields`].
+/// The rules of one policy text for the fields of one file.
 #[derive(Debug, Clone)]
-pub struct FieldRules<'a> {
+pub(super) struct RulesOfOne<'a> {
     names: &'a Names,
     /// In the order of the policy: the last that covers a path counts.
     fields: Vec<&'a FieldRule>,
@@ -43,7 +43,7 @@ pub enum Secret {
     Parts(Vec<Span>),
 }
 
-impl<'a> FieldRules<'a> {
+impl<'a> RulesOfOne<'a> {
     pub(super) fn new(
         names: &'a Names,
         fields: Vec<&'a FieldRule>,
@@ -84,12 +84,6 @@ impl<'a> FieldRules<'a> {
                 (secret, _) => Verdict { secret, reason: Reason::Value(credential) },
             },
         }
-    }
-
-    /// Whether `value`, by which nothing is said to be secret, looks as if it were drawn at random
-    /// under a key that explains it by nothing else. For somebody to look at: it decides nothing.
-    pub fn looks_random(&self, path: &FieldPath, value: &[u8]) -> bool {
-        value::looks_random(path, value)
     }
 
     fn by_path(&self, path: &FieldPath, value: &[u8], credential: bool) -> Verdict {

@@ -90,7 +90,8 @@ impl Word {
         }
     }
 
-    fn named(&self) -> Named {
+    /// The word with its line.
+    pub fn named(&self) -> Named {
         Named { text: self.text.clone(), line: Some(self.line) }
     }
 }

@@ -310,6 +310,7 @@ fn files_have_their_class_by_rule_then_by_name() {
                 assert_eq!(class, Class::Unknown, "{name}");
                 None
             }
+            together => panic!("{together:?}: there is one policy"),
         };
         assert_eq!(of_rule, line, "{name}");
     }

@@ -1,6 +1,7 @@
 //! The verbs that work on a store without a mount, by the real program. Each test is a story in a
 //! fresh directory.
 
+mod accepting;
 mod keys;
 mod looking;
 mod manual;

@@ -66,6 +66,7 @@ fn the_examples_of_the_manual_are_true() {
             .args(["-c", &format!("exec 2>&1; {command}")])
             .current_dir(scene.path(""))
             .env("PATH", &path)
+            .env("CONFSEAL_STATE_DIRECTORY", scene.path("state"))
             .output()
             .unwrap();
         let mut said = String::from_utf8(output.stdout).unwrap();

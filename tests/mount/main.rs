@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod accepting;
 mod alike;
 mod basics;
 mod behind;

@@ -49,6 +49,11 @@ impl Filesystem {
             .iter()
             .map(|(file, field)| json!({ "file": file.to_string(), "field": field }))
             .collect();
+        let policy = match (&self.options.pins, rules.sealing.policy.accepted()) {
+            (_, Some(_)) => "waits for acceptance",
+            (Some(_), None) => "accepted",
+            (None, None) => "believed",
+        };
         let status = json!({
             "version": env!("CARGO_PKG_VERSION"),
             "store": self.store.path().display().to_string(),
@@ -56,6 +61,8 @@ impl Filesystem {
             "uptime_seconds": self.started.elapsed().as_secs(),
             "master_key": keyring.master().id().to_string(),
             "legacy_keys": legacy,
+            "policy": policy,
+            "reload_refused": *self.refusal.lock(),
             "fingerprint": keyring.master().fingerprint().to_string(),
             "tokens": totals.keys.iter().map(|(key, n)| (key.to_string(), json!(n)))
                 .collect::<serde_json::Map<_, _>>(),

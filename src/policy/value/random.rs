@@ -74,8 +74,9 @@ const ORDINARY: &[&str] = &[
     "zone",
 ];
 
-/// Whether `value`, which nothing names, looks like a key or token that was drawn at random.
-pub(in crate::policy) fn looks_random(path: &FieldPath, value: &[u8]) -> bool {
+/// Whether `value`, of which nothing says what it is, looks like a key or token that was drawn at
+/// random. For somebody to look at.
+pub fn looks_random(path: &FieldPath, value: &[u8]) -> bool {
     LENGTHS.contains(&value.len())
         && value.iter().all(|b| b.is_ascii_alphanumeric() || b"+/=_-.~".contains(b))
         && !is_public_form(value)
