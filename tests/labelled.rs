@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use confseal::document::{Finding, Inspection, inspect};
+use confseal::format::Scanned;
 use confseal::path::RelPath;
 use confseal::policy::{Class, Ledger, Policy, Secret};
 use confseal::span::Span;
@@ -77,10 +78,14 @@ impl Figures {
         if seen.fields.is_empty() {
             return self.add_whole(labelled, &seen);
         }
-        for field in &seen.fields {
+        let Class::Fields(format) = &seen.class.class else { unreachable!("it has fields") };
+        let Scanned { id, sites } = format.scan(&labelled.text).unwrap();
+        for (field, site) in seen.fields.iter().zip(sites) {
             self.fields += 1;
             self.commented += usize::from(field.commented);
-            self.add_field(labelled, field);
+            let value = id.codec().decode(site.span.of(&labelled.text), site.context);
+            let value = value.expect("a value that its codec has found");
+            self.add_field(labelled, field, &value);
         }
         let unseen = |label: &&Span| {
             let inside =
@@ -105,7 +110,8 @@ impl Figures {
         }
     }
 
-    fn add_field(&mut self, labelled: &Labelled, field: &Finding) {
+    /// `value` is the decoded value of the field.
+    fn add_field(&mut self, labelled: &Labelled, field: &Finding, value: &[u8]) {
         let shown = || {
             let reason = &field.verdict.reason;
             format!("{}:{}: {}: {reason}", labelled.file, field.line, field.path)
@@ -124,13 +130,12 @@ impl Figures {
                 self.coarse += usize::from(is_part);
             }
             (Secret::Parts(parts), false) => {
-                // Spans of the decoded value. None of these files has an escape in such a value,
-                // so source and value differ by the quotes in front.
-                let quotes = usize::from(matches!(source.first(), Some(b'"' | b'\'')));
                 let sealed = |label: &Span| {
-                    let start = label.start - field.span.start - quotes;
-                    let end = start + label.len();
-                    parts.iter().any(|part| part.start <= start && end <= part.end)
+                    let label = label.of(&labelled.text);
+                    parts.iter().any(|part| {
+                        let part = part.of(value);
+                        part.windows(label.len()).any(|text| text == label)
+                    })
                 };
                 match labels.iter().all(sealed) {
                     true => self.found += 1,

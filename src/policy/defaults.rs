@@ -6,7 +6,7 @@
 
 mod exceptions;
 
-pub(super) use exceptions::{AFTER, ATTRIBUTES, CANCEL};
+pub(super) use exceptions::{AFTER, ATTRIBUTES, CANCEL, REFERENCES};
 
 /// How a name's value is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,8 +64,14 @@ pub(super) const NAMES: &[(Kind, &[&str])] = &[
             "sim pin",
             "card pin",
             "user pin",
+            "admin pin",
             "so pin",
             "erlang cookie",
+            // Composer keeps a token under the name of its host.
+            "github oauth",
+            "gitlab oauth",
+            // Redis: the new name of a command, to be known to nobody.
+            "rename command",
             "snmp community",
             "community string",
             "ro community",
@@ -92,6 +98,7 @@ pub(super) const NAMES: &[(Kind, &[&str])] = &[
             "deploy key",
             "encrypt key",
             "encryption key",
+            "fernet key",
             "gossip key",
             "gossip encryption",
             "hash key",
@@ -106,6 +113,7 @@ pub(super) const NAMES: &[(Kind, &[&str])] = &[
             "machine key",
             "master key",
             "master auth",
+            "primary auth",
             "pre shared key",
             "preshared key",
             "priv key",

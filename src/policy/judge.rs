@@ -10,6 +10,7 @@ use super::names::{Found, Named, Names};
 use super::reason::Reason;
 use super::rules::FieldRule;
 use super::value::{self, Harmless};
+use super::words::with_words;
 use crate::format::{FieldPath, Segment};
 use crate::span::Span;
 
@@ -110,10 +111,19 @@ impl<'a> RulesOfOne<'a> {
     fn by_name(&self, path: &FieldPath, value: &[u8], credential: bool) -> Verdict {
         let mut verdict = Verdict { secret: Secret::No, reason: Reason::Unruled };
         let mut inner: Option<&[u8]> = None;
-        for key in path.inwards().filter_map(Segment::key) {
+        for (depth, key) in path.inwards().filter_map(Segment::key).enumerate() {
             let found = match inner {
                 None => self.names.look_at(key, true),
                 Some(inner) => self.names.look_at_table(key, inner),
+            };
+            let found = match found {
+                Found::Name { word, kind } if word.line.is_none() => {
+                    match self.reference(path, depth) {
+                        Some(except) => Found::Excepted { word, except },
+                        None => Found::Name { word, kind },
+                    }
+                }
+                found => found,
             };
             match found {
                 Found::Nothing => {}
@@ -124,7 +134,7 @@ impl<'a> RulesOfOne<'a> {
                     }
                 }
                 Found::Name { kind: Kind::Locator, .. } if credential => {}
-                Found::Name { word, kind } => match harmless(kind, key, value) {
+                Found::Name { word, kind } => match self.harmless(kind, path, key, value) {
                     None => return secret(word, key, Secret::All),
                     Some(why) => {
                         let segment = shown(key);
@@ -140,6 +150,31 @@ impl<'a> RulesOfOne<'a> {
             return named;
         }
         self.by_assignment(path, value).unwrap_or(verdict)
+    }
+
+    /// By which of the innermost `depth` keys the value only tells where another is to be found.
+    fn reference(&self, path: &FieldPath, depth: usize) -> Option<Named> {
+        let mut inner = path.inwards().filter_map(Segment::key).take(depth);
+        inner.find_map(|key| self.names.reference(key))
+    }
+
+    /// Why `value` is no secret under `key`, which names one of this kind, if it is none.
+    fn harmless(&self, kind: Kind, path: &FieldPath, key: &[u8], value: &[u8]) -> Option<Harmless> {
+        // `userPassword="userPassword"` maps one name to another; a default that works is one word.
+        if value == key && with_words(key, |words| words.len() > 1) {
+            return Some(Harmless::Placeholder);
+        }
+        // `secrets: [db_password]` names one that is defined elsewhere.
+        let is_name = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(b);
+        let is_list = path.inwards().next() == Some(&Segment::Element);
+        if is_list
+            && key.eq_ignore_ascii_case(b"secrets")
+            && value.iter().all(is_name)
+            && matches!(self.names.look_at(value, true), Found::Name { .. })
+        {
+            return Some(Harmless::Reference);
+        }
+        harmless(kind, key, value)
     }
 
     /// `key` says little by itself; in a table it is that table's: `jwt: {key: x}`.

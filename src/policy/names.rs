@@ -131,6 +131,11 @@ impl Names {
         }
     }
 
+    /// By what the value below `key` is only a reference to another, if it is.
+    pub fn reference(&self, key: &[u8]) -> Option<Named> {
+        Builtin::get().reference(key)
+    }
+
     fn look_at_words(&self, key: &[u8], words: &[&[u8]], innermost: bool) -> Found {
         let own = self.names.iter().find(|word| word.matches(key, words));
         let found = match own {

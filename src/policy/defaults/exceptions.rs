@@ -172,18 +172,24 @@ pub(in crate::policy) const ATTRIBUTES: &[&str] = &[
     "alg",
     "algo",
     "algorithm",
+    "backend",
+    "class",
     "count",
+    "date",
     "mode",
     "description",
+    "driver",
     "duration",
     "enabled",
     "encoder",
     "encoding",
     "expiration",
+    "expires",
     "expiry",
     "file",
     "format",
     "header",
+    "helper",
     "in",
     "iteration",
     "kind",
@@ -196,6 +202,7 @@ pub(in crate::policy) const ATTRIBUTES: &[&str] = &[
     "pattern",
     "policy",
     "prefix",
+    "provider",
     "required",
     "scope",
     "timeout",
@@ -207,6 +214,10 @@ pub(in crate::policy) const ATTRIBUTES: &[&str] = &[
     "validation",
     "version",
 ];
+
+/// What stands below such a key says where a value is to be found: `DB_PASSWORD: {value_from: …}`,
+/// `secretKeyRef: {name: …, key: …}`. By the last words of the key.
+pub(in crate::policy) const REFERENCES: &[&str] = &["ref", "value from"];
 
 /// Names that mean something else, as words: they cancel a name that lies within them.
 pub(in crate::policy) const CANCEL: &[&str] = &[
@@ -278,6 +289,7 @@ pub(in crate::policy) const CANCEL: &[&str] = &[
     "load credential encrypted",
     "import credential",
     // Programs and protocols of that name.
+    "chpasswd",
     "salt master",
     "salt minion",
     "salt api",

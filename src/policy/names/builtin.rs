@@ -18,6 +18,7 @@ pub(super) struct Builtin {
     after: Vec<Phrase>,
     cancel: Vec<Phrase>,
     attributes: Vec<Phrase>,
+    references: Vec<Phrase>,
 }
 
 fn phrase(text: &str, kind: Kind) -> Phrase {
@@ -45,6 +46,7 @@ impl Builtin {
             after: defaults::AFTER.iter().map(|text| about(text)).collect(),
             cancel: list(defaults::CANCEL),
             attributes: list(defaults::ATTRIBUTES),
+            references: list(defaults::REFERENCES),
         }
     }
 
@@ -55,7 +57,8 @@ impl Builtin {
         let last = words.iter().rposition(|word| !word.iter().all(u8::is_ascii_digit));
         for at in 0..words.len() {
             for (name, end) in self.names_at(words, at) {
-                let whole = at == 0 && end == words.len();
+                // `flower_basic_auth`; but `auth` alone says too little behind other words.
+                let whole = end == words.len() && (at == 0 || end - at > 1);
                 if name.kind == Kind::UserAndPassword && !(whole && innermost) {
                     continue;
                 }
@@ -84,6 +87,17 @@ impl Builtin {
             let is = |attribute: &&Phrase| is_word(last, attribute.together());
             let attribute = self.attributes.iter().find(is)?;
             Some(Named { text: attribute.text.clone(), line: None })
+        })
+    }
+
+    /// Whether what stands below `key` says where a value is to be found, and by what.
+    pub fn reference(&self, key: &[u8]) -> Option<Named> {
+        with_words(key, |words| {
+            let ends = |phrase: &&Phrase| {
+                (0..words.len()).rev().take(2).any(|at| phrase.at(words, at) == Some(words.len()))
+            };
+            let reference = self.references.iter().find(ends)?;
+            Some(Named { text: reference.text.clone(), line: None })
         })
     }
 

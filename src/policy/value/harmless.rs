@@ -18,6 +18,8 @@ pub enum Harmless {
     Switch,
     /// A variable, a template, a masked value, a reference into some secret store.
     Placeholder,
+    /// The name of a secret that is kept elsewhere.
+    Reference,
     /// The path of a file.
     FilePath,
     /// A public key or a certificate.
@@ -36,6 +38,7 @@ impl fmt::Display for Harmless {
             Harmless::Empty => "its value is empty",
             Harmless::Switch => "its value is a switch",
             Harmless::Placeholder => "its value is a placeholder",
+            Harmless::Reference => "its value is the name of one that is defined elsewhere",
             Harmless::FilePath => "its value is a path",
             Harmless::Version => "its value is a version",
             Harmless::Encrypted => "another tool has encrypted its value",
@@ -262,6 +265,15 @@ fn is_file_path(value: &[u8]) -> bool {
     let is_path = |byte: &u8| {
         !byte.is_ascii() || byte.is_ascii_alphanumeric() || b"/._-@~:%${} ".contains(byte)
     };
+    // `server.key`, `tls/ca.pem`: no password ends so.
+    const KEY_FILES: [&[u8]; 9] =
+        [b".pem", b".key", b".crt", b".cer", b".p12", b".pfx", b".jks", b".pub", b".asc"];
+    let is_file = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-".contains(byte);
+    if KEY_FILES.iter().any(|end| value.len() > end.len() && value.ends_with(end))
+        && value.iter().all(is_file)
+    {
+        return true;
+    }
     let rooted = |root: &&[u8]| value.len() > root.len() && value.starts_with(root);
     // `${user.home}/.ssh/id_ed25519`
     let variable = value.strip_prefix(b"${").and_then(|rest| {
@@ -286,7 +298,11 @@ fn is_public_key(value: &[u8]) -> bool {
         b"-----BEGIN RSA PUBLIC KEY",
         b"-----BEGIN PGP PUBLIC KEY",
     ];
-    FRONTS.iter().any(|front| value.starts_with(front))
+    // The id of an OpenPGP key, short, long, or its fingerprint.
+    let pgp = value.strip_prefix(b"0x").is_some_and(|hex| {
+        matches!(hex.len(), 8 | 16 | 40) && hex.iter().all(u8::is_ascii_hexdigit)
+    });
+    pgp || FRONTS.iter().any(|front| value.starts_with(front))
 }
 
 /// Whether `value`, in which no password was found, is a URL or a list of `name=value` pairs:

@@ -61,7 +61,7 @@ const ARMOUR: &str = r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|---
 /// `-----BEGIN` in Base64, and as much behind it as tells of what.
 const ARMOUR_BASE64: &str = r"LS0tLS1CRUdJTi[A-Za-z0-9+/]{2,62}";
 
-const HEADER: &str = r"^(?i:bearer|basic|token) +(?P<value>[A-Za-z0-9+/=._~-]{12,})\s*$";
+const HEADER: &str = r"^(?i:(?:proxy-)?authorization: *)?(?i:bearer|basic|token) +(?P<value>[A-Za-z0-9+/=._~-]{12,})\s*$";
 
 /// A credential is at least this long.
 const SHORTEST: usize = 15;
@@ -127,7 +127,7 @@ fn is_key(base64: &[u8]) -> bool {
 /// `Bearer …`, `Basic …`: the whole value. Words have no digits or `=`, credentials nearly
 /// always do.
 fn is_header(text: &[u8]) -> bool {
-    if !matches!(text[0], b'B' | b'b' | b'T' | b't') || text.len() > 1 << 16 {
+    if !b"BbTtAaPp".contains(&text[0]) || text.len() > 1 << 16 {
         return false;
     }
     let value = FORMS.header.captures(text).and_then(|captures| captures.name("value"));
