@@ -7,6 +7,7 @@ mod control;
 mod demo;
 mod error;
 mod explain;
+mod import;
 mod init;
 mod key;
 mod mount;

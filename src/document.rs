@@ -9,6 +9,7 @@
 
 mod error;
 mod guess;
+mod import;
 mod inspect;
 mod judge;
 mod open;
@@ -31,7 +32,10 @@ use std::sync::Arc;
 
 pub use error::{Cause, OpenError};
 pub use guess::{Guess, guess};
-pub use inspect::{Finding, Inspection, Standing, field_value, holds_secret, inspect};
+pub use import::{Import, ImportError, Imports};
+pub use inspect::{
+    Finding, Inspection, Standing, field_value, holds_secret, inspect, inspect_with,
+};
 pub use open::Opened;
 pub use rewrap::Rewrapped;
 pub use seal::{Existing, Sealed, WholeBecause};
@@ -40,6 +44,7 @@ pub use value::ValueError;
 pub use weigh::{Because, RuleSet, Shift, weigh};
 
 pub use crate::format::{CodecId, FieldPath, Format};
+pub use crate::token::foreign::{Encoding, ForeignError, ForeignKey, ForeignKeyError, Scheme};
 pub use crate::token::{Binding, TokenError};
 
 use crate::policy::{Ledger, Policy};
@@ -66,6 +71,8 @@ pub struct Sealing {
     pub policy: Policy,
     /// Fields that are sealed though no rule names them.
     pub ledger: Arc<Ledger>,
+    /// The tokens of other systems that are opened where they stand.
+    pub imports: Imports,
     /// What new tokens are bound to, and the least that a token must be bound to.
     pub binding: Binding,
     /// Whether an unchanged value may keep a token under a legacy key. Off once a rewrap has

@@ -12,6 +12,7 @@ mod field_path;
 mod hcl;
 mod ini;
 mod json;
+mod line;
 mod pattern;
 mod properties;
 mod sibling;
@@ -174,8 +175,9 @@ impl fmt::Display for CodecId {
 pub enum Format {
     /// By one codec, as a rule or the file's name says.
     Codec(CodecId),
-    /// By the first of these that understands its content. Its name alone tells too little to be
-    /// held against it: a text that none understands is one of which nothing is known.
+    /// By the first of these that finds a value in its content, or else understands it. Its name
+    /// alone tells too little to be held against it: a text that none understands is one of which
+    /// nothing is known.
     ByContent(&'static [CodecId]),
     /// By the pattern of a rule.
     Pattern(Arc<Pattern>),
@@ -205,14 +207,18 @@ impl Format {
                 Ok(Scanned { id: CodecId::Pattern, sites: pattern.scan(text)? })
             }
             Format::ByContent(candidates) => {
-                let mut first = None;
+                let (mut without_values, mut first) = (None, None);
                 for id in *candidates {
                     match id.codec().scan(text) {
+                        Ok(sites) if sites.is_empty() => _ = without_values.get_or_insert(*id),
                         Ok(sites) => return Ok(Scanned { id: *id, sites }),
                         Err(error) => _ = first.get_or_insert(error),
                     }
                 }
-                Err(first.unwrap_or_else(|| ParseError::at(text, 0, "of no known format")))
+                let unknown = || ParseError::at(text, 0, "of no known format");
+                without_values
+                    .map(|id| Scanned { id, sites: Vec::new() })
+                    .ok_or_else(|| first.unwrap_or_else(unknown))
             }
         }
     }
@@ -249,6 +255,11 @@ impl Context {
     pub const COMMENT: Context = Context(1);
     /// Inside a block comment, which the value must not end.
     pub const BLOCK_COMMENT: Context = Context(2);
+
+    /// Whether a value here is commented out.
+    pub fn is_comment(self) -> bool {
+        matches!(self, Self::COMMENT | Self::BLOCK_COMMENT)
+    }
 }
 
 /// One scalar of a document.

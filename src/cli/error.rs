@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::import::{EntryError, ImportKeyError};
 use crate::document::OpenError;
 use crate::fuse::mount::MountError;
 use crate::instance::InstanceError;
@@ -60,6 +61,22 @@ pub(super) enum Failure {
     /// An instance file.
     #[error(transparent)]
     Instance(#[from] InstanceError),
+    /// An entry that names tokens of another system.
+    #[error("{entry}: {error}")]
+    Import {
+        /// Which entry.
+        entry: String,
+        /// What is wrong with it.
+        error: EntryError,
+    },
+    /// The key of another system could not be had.
+    #[error("{entry}: {error}")]
+    ImportKey {
+        /// Which entry.
+        entry: String,
+        /// Why.
+        error: ImportKeyError,
+    },
     /// The policy of a store.
     #[error("{path}: {error}\n  {}", .error.excerpt.to_string().replace('\n', "\n  "))]
     Policy {
@@ -143,9 +160,9 @@ impl Failure {
     pub(super) fn exit_code(&self) -> u8 {
         match self {
             Failure::Usage(_) => 2,
-            Failure::Source(_) | Failure::Key(_) => 3,
+            Failure::Source(_) | Failure::Key(_) | Failure::ImportKey { .. } => 3,
             Failure::WrongKey { .. } | Failure::PinnedKey { .. } => 4,
-            Failure::Instance(_) => 5,
+            Failure::Instance(_) | Failure::Import { .. } => 5,
             Failure::Policy { .. } | Failure::PolicyExists { .. } | Failure::Ledger { .. } => 6,
             Failure::Io { .. } => 7,
             Failure::Locked { .. } | Failure::Mounted { .. } => 8,
@@ -213,6 +230,8 @@ impl Failure {
             Failure::Usage(_)
             | Failure::Key(_)
             | Failure::Instance(_)
+            | Failure::Import { .. }
+            | Failure::ImportKey { .. }
             | Failure::Policy { .. }
             | Failure::Ledger { .. }
             | Failure::Io { .. }

@@ -7,13 +7,16 @@ use serde_json::{Value, json};
 
 use super::check::whole_reason;
 use super::error::Failure;
+use super::import::LookArguments;
 use super::offline::{places, read};
 use super::open::{is_mount, locate, open_store, rules};
 use super::output::{say, say_json};
 use super::trouble::{Trouble, Troubles};
 use super::view::parse_field;
 use super::{Outcome, Result, control};
-use crate::document::{FieldPath, Finding, Form, Guess, Inspection, Standing, guess, inspect};
+use crate::document::{
+    FieldPath, Finding, Form, Guess, Imports, Inspection, Standing, guess, inspect_with,
+};
 use crate::path::RelPath;
 use crate::policy::{self, Class, ClassReason, Classified, Secret};
 
@@ -29,6 +32,8 @@ pub(super) struct Explain {
     /// For scripts: the same as JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    look: LookArguments,
 }
 
 impl Explain {
@@ -50,10 +55,11 @@ impl Explain {
         let mut troubles = Troubles::default();
         for place in places(std::slice::from_ref(&self.path))? {
             let (policy, ledger) = rules(&place.store)?;
+            let imports = self.look.imports(place.store.path())?;
             place.each_file(&mut |found| {
                 let (class, form) = match found.read() {
                     Ok(text) => {
-                        let seen = inspect(&policy, &ledger, found.file, &text);
+                        let seen = inspect_with(&policy, &ledger, &imports, found.file, &text);
                         let form = form(&seen);
                         (seen.class, form)
                     }
@@ -93,7 +99,12 @@ impl Explain {
             rules(&store)?
         };
         let text = read(&store, &file).map_err(|trouble| trouble.into_failure(&self.path))?;
-        let mut seen = inspect(&policy, &ledger, &file, &text);
+        // Through a mount nothing of theirs is to be seen.
+        let imports = match is_mount(&root) {
+            true => Imports::default(),
+            false => self.look.imports(store.path())?,
+        };
+        let mut seen = inspect_with(&policy, &ledger, &imports, &file, &text);
         if let Some(field) = &field {
             seen.fields = self.only(field, std::mem::take(&mut seen.fields))?;
         }
@@ -203,6 +214,8 @@ fn standing(field: &Finding) -> String {
         Standing::Clear => "clear".into(),
         Standing::Sealed(key) => format!("sealed (key {key})"),
         Standing::PartsSealed(key) => format!("part sealed (key {key})"),
+        Standing::Foreign(scheme) => format!("foreign, scheme {scheme}"),
+        Standing::Unimported(scheme) => format!("not imported, perhaps {scheme}"),
         Standing::Malformed => "damaged token".into(),
     };
     if field.commented { form + ", in a comment" } else { form }

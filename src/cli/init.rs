@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::error::Failure;
+use super::import::LookArguments;
 use super::offline::{Place, places};
 use super::open::{lock, rules};
 use super::output::{count, on_one_line, say};
@@ -33,6 +34,8 @@ pub(super) struct Init {
     /// Show what would be written, and write nothing.
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    look: LookArguments,
 }
 
 impl Init {
@@ -42,7 +45,8 @@ impl Init {
         self.refuse_what_is_none(&place)?;
         let (builtin, ledger) = rules(&place.store)?;
         let mut survey = Survey::default();
-        survey.add(&place, &builtin, &ledger)?;
+        let imports = self.look.imports(place.store.path())?;
+        survey.add(&place, &builtin, &ledger, &imports)?;
         let text = policy_text(&survey);
         // It is refused here rather than by every verb afterwards.
         Policy::parse(&text)
@@ -67,7 +71,7 @@ impl Init {
         say(format_args!("wrote {}: {}", path.display(), count(rule_count(&survey), "rule")))?;
         let (policy, ledger) = rules(&place.store)?;
         let mut again = Survey::default();
-        again.add(&place, &policy, &ledger)?;
+        again.add(&place, &policy, &ledger, &imports)?;
         say(format_args!("{}", again.summary()))?;
         pinned::tell(&place.store, &policy);
         Ok(survey.troubles.outcome())

@@ -144,8 +144,8 @@ impl Plan {
             log::warn!("only keys are locked into memory, views are not ({error})");
         }
         let sources = self.keys.sources(&self.store)?;
-        let mut known = KeysRead::new();
-        let keyring = sources.read_again(&mut known)?;
+        let mut known = KeysRead::default();
+        let keys = sources.read_again(&mut known)?;
         wipe_environment(&sources.all())
             .map_err(|error| Failure::Refused(format!("variables that hold keys: {error}")))?;
 
@@ -154,7 +154,7 @@ impl Plan {
             self.look_for_holders(&store)?;
         }
         let lock = open::lock(&store)?;
-        let sealing = open::sealing_with(&store, keyring, sources.binding)?;
+        let sealing = open::sealing_with(&store, keys, sources.binding)?;
         pinned::tell(&store, &sealing.policy);
         let is_new = pinned::find(&store)?.is_none();
         let pins = pinned::keep(&store, &sealing)?;
@@ -283,18 +283,24 @@ impl Plan {
         Box::new(move |store, acceptance| {
             let read = || -> Result<Reloaded> {
                 let sources: Sources = arguments.sources(&path)?;
-                let keyring = sources.read_again(&mut known.lock())?;
-                open::admit(store, &keyring)?;
+                let keys = sources.read_again(&mut known.lock())?;
+                open::admit(store, &keys.keyring)?;
                 let waiting = pinned::waiting(store, acceptance)?;
-                let sealing = open::sealing_with(store, keyring, sources.binding)?;
+                let sealing = open::sealing_with(store, keys, sources.binding)?;
                 pinned::keep(store, &sealing)?;
                 pinned::keep_key(store, sealing.sealer.keyring())?;
                 let keyring = sealing.sealer.keyring();
                 let legacy: Vec<_> =
                     keyring.legacy().iter().map(|key| key.id().to_string()).collect();
                 let legacy = if legacy.is_empty() { "none".into() } else { legacy.join(", ") };
-                let mut summary =
-                    format!("master key {}, legacy keys: {legacy}", keyring.master().id());
+                let imports: Vec<_> =
+                    sealing.imports.schemes().map(|scheme| scheme.name()).collect();
+                let imports = match imports.is_empty() {
+                    true => String::new(),
+                    false => format!(", opened of other systems: {}", imports.join(", ")),
+                };
+                let master = keyring.master().id();
+                let mut summary = format!("master key {master}, legacy keys: {legacy}{imports}");
                 if let Some(waiting) = waiting {
                     summary += &format!("\n{}", waiting_text(&waiting));
                 }

@@ -7,8 +7,9 @@ use clap::Args;
 
 use super::Result;
 use super::error::Failure;
+use super::import::{self, ForeignKeysRead, ImportSource};
 use super::pinned;
-use crate::document::{Binding, Sealing, sealer};
+use crate::document::{Binding, Imports, Sealing, sealer};
 use crate::instance::{self, Instance};
 use crate::keyring::{Fingerprint, Key, KeySource, Keyring, SourceError, first_present};
 use crate::path::RelPath;
@@ -28,8 +29,12 @@ pub(super) struct KeyArguments {
     /// A key that only opens; may be repeated.
     #[arg(long, value_name = "SOURCE")]
     pub legacy: Vec<KeySource>,
+    /// Open the tokens of another system where they stand, to be turned into ours by `rewrap`:
+    /// scheme=SCHEME,key=SOURCE, where needed with path=GLOB,field=PATTERN; may be repeated.
+    #[arg(long, value_name = "IMPORT")]
+    pub import: Vec<ImportSource>,
     /// Take store, keys and options from this instance: a name in /etc/confseal, or a file.
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["key", "legacy"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["key", "legacy", "import"])]
     pub instance: Option<String>,
 }
 
@@ -38,6 +43,7 @@ pub(super) struct KeyArguments {
 pub(super) struct Sources {
     master: Vec<KeySource>,
     legacy: Vec<KeySource>,
+    imports: Vec<ImportSource>,
     pub binding: Binding,
 }
 
@@ -60,7 +66,8 @@ impl KeyArguments {
 
     /// Makes the paths among the sources absolute.
     pub(super) fn make_absolute(&mut self) {
-        for source in self.key.iter_mut().chain(&mut self.legacy) {
+        let imports = self.import.iter_mut().filter_map(ImportSource::key_mut);
+        for source in self.key.iter_mut().chain(&mut self.legacy).chain(imports) {
             if let KeySource::File(path) = source
                 && let Ok(whole) = std::path::absolute(&*path)
             {
@@ -77,8 +84,10 @@ impl KeyArguments {
     /// Where to read the keys for what lies at `path`.
     pub(super) fn sources(&self, path: &Path) -> Result<Sources> {
         let parse = |text: &String| text.parse::<KeySource>().map_err(Failure::from);
+        let mut imports = self.import.clone();
         let (master, legacy, binding) = match (self.instance_for(path)?, &self.key) {
             (Some(instance), _) => {
+                imports.extend(ImportSource::all_of(&instance)?);
                 let legacy: Result<Vec<_>> = instance.keys.legacy.iter().map(parse).collect();
                 let binding = match instance.keys.binding {
                     instance::Binding::None => Binding::None,
@@ -90,22 +99,39 @@ impl KeyArguments {
             (None, Some(key)) => (vec![key.clone()], self.legacy.clone(), Binding::Field),
             (None, None) => (KeySource::defaults().to_vec(), self.legacy.clone(), Binding::Field),
         };
-        Ok(Sources { master, legacy, binding })
+        Ok(Sources { master, legacy, imports, binding })
     }
 }
 
 /// Keys that were read, each with its source: what came from a variable is not there a second time.
-pub(super) type KeysRead = Vec<(KeySource, Arc<Key>)>;
+#[derive(Default)]
+pub(super) struct KeysRead {
+    own: Vec<(KeySource, Arc<Key>)>,
+    foreign: ForeignKeysRead,
+}
+
+/// What the sources gave.
+pub(super) struct Keys {
+    /// The store's keys.
+    pub keyring: Keyring,
+    /// The tokens of other systems, with their keys.
+    pub imports: Imports,
+}
 
 impl Sources {
-    /// Reads the keys.
+    /// Reads the keys of the store alone.
     pub(super) fn read(&self) -> Result<Keyring> {
-        self.read_again(&mut Vec::new())
+        self.read_keyring(&mut Vec::new())
     }
 
     /// Reads the keys; those that come from the environment are taken from `known`. A legacy key
     /// that is not there is reported and done without: what needs it says so.
-    pub(super) fn read_again(&self, known: &mut KeysRead) -> Result<Keyring> {
+    pub(super) fn read_again(&self, known: &mut KeysRead) -> Result<Keys> {
+        let keyring = self.read_keyring(&mut known.own)?;
+        Ok(Keys { keyring, imports: import::read(&self.imports, &mut known.foreign)? })
+    }
+
+    fn read_keyring(&self, known: &mut Vec<(KeySource, Arc<Key>)>) -> Result<Keyring> {
         let before = std::mem::take(known);
         let mut get = |source: &KeySource| -> Result<Arc<Key>, SourceError> {
             let wiped = matches!(source, KeySource::Env(_));
@@ -141,7 +167,8 @@ impl Sources {
 
     /// All of them, for wiping the variables among them.
     pub(super) fn all(&self) -> Vec<KeySource> {
-        self.master.iter().chain(&self.legacy).cloned().collect()
+        let imports = self.imports.iter().filter_map(ImportSource::key);
+        self.master.iter().chain(&self.legacy).chain(imports).cloned().collect()
     }
 }
 
@@ -210,17 +237,19 @@ fn invalid(path: PathBuf, what: &str) -> Failure {
 
 /// Keys and rules together, with the store's word that these are its keys.
 pub(super) fn sealing(store: &Store, sources: &Sources) -> Result<Sealing> {
-    sealing_with(store, sources.read()?, sources.binding)
+    sealing_with(store, sources.read_again(&mut KeysRead::default())?, sources.binding)
 }
 
 /// The same with keys that have been read.
-pub(super) fn sealing_with(store: &Store, keyring: Keyring, binding: Binding) -> Result<Sealing> {
+pub(super) fn sealing_with(store: &Store, keys: Keys, binding: Binding) -> Result<Sealing> {
+    let Keys { keyring, imports } = keys;
     admit(store, &keyring)?;
     let (policy, ledger) = rules(store)?;
     Ok(Sealing {
         sealer: sealer(keyring),
         policy,
         ledger: Arc::new(ledger),
+        imports,
         binding,
         keep_legacy_tokens: true,
     })

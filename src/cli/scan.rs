@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::import::LookArguments;
 use super::offline::places;
 use super::open::rules;
 use super::output::{count, on_one_line, say, say_json};
@@ -26,6 +27,8 @@ pub(super) struct Scan {
     /// For scripts: everything, as JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    look: LookArguments,
 }
 
 impl Scan {
@@ -33,7 +36,8 @@ impl Scan {
         let mut survey = Survey::default();
         for place in places(&self.paths)? {
             let (policy, ledger) = rules(&place.store)?;
-            survey.add(&place, &policy, &ledger)?;
+            let imports = self.look.imports(place.store.path())?;
+            survey.add(&place, &policy, &ledger, &imports)?;
         }
         match self.json {
             true => say_json(&survey.to_json())?,

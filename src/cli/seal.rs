@@ -14,7 +14,7 @@ use super::pinned;
 use super::trouble::{Trouble, Troubles};
 use crate::document::{
     Cause, Existing, FieldPath, Form, Opened, Sealed, Sealing, Standing, TokenError, WholeBecause,
-    inspect,
+    inspect_with,
 };
 use crate::path::RelPath;
 use crate::store::CONTROL_DIR;
@@ -160,7 +160,8 @@ fn refuse_to_lay_open(
     let laid_open: Vec<FieldPath> = match (opened.form, sealed.form) {
         (Form::Whole, Form::Plain) => return Err(Trouble::LaidOpen(Vec::new())),
         (Form::Fields(_), Form::Fields(_) | Form::Plain) if sealed.stored != stored => {
-            let fields = |text| inspect(&sealing.policy, &sealing.ledger, file, text).fields;
+            let Sealing { policy, ledger, imports, .. } = sealing;
+            let fields = |text| inspect_with(policy, ledger, imports, file, text).fields;
             // The same fields in the same order: both texts have the shape of the view.
             let pairs = fields(stored).into_iter().zip(fields(&sealed.stored));
             let opens = pairs.filter(|(before, after)| {

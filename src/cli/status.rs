@@ -55,6 +55,9 @@ impl Status {
         for (key, count) in status["tokens"].as_object().into_iter().flatten() {
             println!("tokens        {count} under {key}");
         }
+        for (scheme, count) in status["foreign"].as_object().into_iter().flatten() {
+            println!("foreign       {count} of scheme {scheme}");
+        }
         for (form, count) in status["files"].as_object().into_iter().flatten() {
             println!("files         {count} {form}");
         }

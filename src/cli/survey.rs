@@ -9,7 +9,7 @@ use super::check::whole_reason;
 use super::offline::{Found, Place, is_unread_configuration};
 use super::trouble::{Trouble, Troubles};
 use crate::document::{
-    CodecId, FieldPath, Finding, Form, Guess, Inspection, Standing, guess, inspect,
+    CodecId, FieldPath, Finding, Form, Guess, Imports, Inspection, Standing, guess, inspect_with,
 };
 use crate::path::RelPath;
 use crate::policy::{Class, ClassReason, Ledger, Policy, Reason, Secret};
@@ -90,11 +90,17 @@ const RANDOM: &str = "it looks random (entropy), and nothing says what it is";
 
 impl Survey {
     /// Looks at every file of `place`.
-    pub(super) fn add(&mut self, place: &Place, policy: &Policy, ledger: &Ledger) -> Result<()> {
+    pub(super) fn add(
+        &mut self,
+        place: &Place,
+        policy: &Policy,
+        ledger: &Ledger,
+        imports: &Imports,
+    ) -> Result<()> {
         place.each_file(&mut |found| {
             self.looked_at += 1;
             match found.read() {
-                Ok(text) => self.files.extend(look(policy, ledger, found, &text)),
+                Ok(text) => self.files.extend(look(policy, ledger, imports, found, &text)),
                 Err(Trouble::TooLarge) if found.may_be_large(policy) => {}
                 Err(trouble) => self.troubles.note(&found.shown, &trouble),
             }
@@ -128,8 +134,14 @@ impl Surveyed {
     }
 }
 
-fn look(policy: &Policy, ledger: &Ledger, found: &Found<'_>, text: &[u8]) -> Option<Surveyed> {
-    let seen = inspect(policy, ledger, found.file, text);
+fn look(
+    policy: &Policy,
+    ledger: &Ledger,
+    imports: &Imports,
+    found: &Found<'_>,
+    text: &[u8],
+) -> Option<Surveyed> {
+    let seen = inspect_with(policy, ledger, imports, found.file, text);
     let whole = whole_reason(policy, &seen, text);
     let unread = is_unread_configuration(policy, found.file, text);
     let (read, fields) = match seen.class.class.clone() {
@@ -169,6 +181,10 @@ fn surveyed(found: &Found<'_>, read: Read, whole: Option<String>, fields: &[Find
 fn row(field: &Finding, suspects: &HashSet<String>) -> Option<Row> {
     let reason = &field.verdict.reason;
     let (kind, reason) = match (&field.standing, &field.verdict.secret) {
+        (Standing::Unimported(scheme), _) => {
+            (Kind::Malformed, format!("perhaps a token of `{scheme}`, which no import names"))
+        }
+        (Standing::Foreign(scheme), _) => (Kind::Sealed, format!("a token of `{scheme}`")),
         (Standing::Malformed, _) => {
             (Kind::Malformed, "it begins like a sealed value and is none".to_owned())
         }
@@ -182,7 +198,7 @@ fn row(field: &Finding, suspects: &HashSet<String>) -> Option<Row> {
             Reason::Unruled => return None,
             _ => (Kind::LeftAlone, reason.to_string()),
         },
-        _ => (Kind::Sealed, reason.to_string()),
+        (Standing::Sealed(_) | Standing::PartsSealed(_), _) => (Kind::Sealed, reason.to_string()),
     };
     let Finding { path, line, commented, .. } = field;
     Some(Row { line: *line, field: path.clone(), commented: *commented, kind, reason })

@@ -1,6 +1,7 @@
 //! What a file may be that no rule, no name and no extension tells: for proposing a rule to
 //! somebody. It decides nothing by itself; such a file is sealed whole or stays plain.
 
+use super::import::Imports;
 use super::inspect::{Finding, fields};
 use crate::format::{CodecId, Segment};
 use crate::path::RelPath;
@@ -34,9 +35,10 @@ pub fn guess(policy: &Policy, ledger: &Ledger, file: &RelPath, text: &[u8]) -> O
     if text.contains(&0) {
         return None;
     }
+    let rules = policy.fields(file, ledger);
     CANDIDATES.into_iter().find_map(|id| {
         let sites = id.codec().scan(text).ok()?;
-        let fields = fields(policy, ledger, file, text, id, sites);
+        let fields = fields(&rules, &Imports::default().in_file(file), text, id, sites);
         // `NAME='value'` is TOML, too, but nobody's.
         if id == CodecId::Toml && fields.iter().all(is_variable) {
             return None;

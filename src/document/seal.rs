@@ -149,7 +149,7 @@ impl Sealing {
             Existing::Nothing => self.policy.fields_of_newcomer(file, &self.ledger),
             Existing::Sealed | Existing::Plain => self.policy.fields(file, &self.ledger),
         };
-        let mut plan = Plan::make(view, id.codec(), sites, &rules);
+        let mut plan = Plan::make(view, id.codec(), sites, &rules, &self.imports);
         plan.close_leaks(view)?;
         let (kept, ledger) = plan.keep_sealed(view, &rules, stocks);
         if kept {
@@ -243,8 +243,19 @@ impl Sealing {
         }
         let aad = site.path.to_aad();
         let place = Place { purpose, file: file.as_bytes(), path: &aad };
+        self.seal_fitting(&place, inner, site, codec)
+    }
+
+    /// A fresh token that may stand at `site`.
+    pub(super) fn seal_fitting(
+        &self,
+        place: &Place<'_>,
+        inner: &Inner,
+        site: &Site,
+        codec: &dyn Codec,
+    ) -> Option<Token> {
         let takes = |token: &str| codec.takes(token, site.context);
-        self.sealer.seal_avoiding(&place, inner, self.binding, self.policy.bucket(), takes)
+        self.sealer.seal_avoiding(place, inner, self.binding, self.policy.bucket(), takes)
     }
 
     fn seal_whole(
@@ -280,6 +291,8 @@ impl Sealing {
     fn remember(&self, file: &RelPath, stock: &Stock) -> Vec<Item> {
         let mut items = stock.items.clone();
         for item in &mut items {
+            // Its token is about to stand there.
+            item.imported = None;
             if self.may_keep(&item.token) && item.belongs_to(&stock.file, file) {
                 continue;
             }

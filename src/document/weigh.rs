@@ -124,7 +124,10 @@ fn amount(field: &Finding) -> u8 {
     };
     let standing = match field.standing {
         _ if field.verdict.reason.is_rule() => 0,
-        Standing::Sealed(_) | Standing::Malformed => 2,
+        Standing::Sealed(_)
+        | Standing::Foreign(_)
+        | Standing::Unimported(_)
+        | Standing::Malformed => 2,
         Standing::PartsSealed(_) => 1,
         Standing::Clear => 0,
     };

@@ -5,15 +5,55 @@ use super::{CodecId, Format};
 /// Files known by their whole names, in lower case.
 const NAMES: &[(&str, Format)] = &[
     (".npmrc", Format::Codec(CodecId::Ini)),
+    (".editorconfig", Format::Codec(CodecId::Ini)),
+    (".smbcredentials", Format::Codec(CodecId::Ini)),
+    ("pg_service.conf", Format::Codec(CodecId::Ini)),
+    (".pg_service.conf", Format::Codec(CodecId::Ini)),
+    ("rclone.conf", Format::Codec(CodecId::Ini)),
+    // Those of AWS.
+    ("credentials", Format::ByContent(&[CodecId::Ini, CodecId::Configparser])),
     (".pypirc", Format::Codec(CodecId::Configparser)),
+    ("pip.conf", Format::Codec(CodecId::Configparser)),
+    ("pip.ini", Format::Codec(CodecId::Configparser)),
+    ("setup.cfg", Format::Codec(CodecId::Configparser)),
+    ("tox.ini", Format::Codec(CodecId::Configparser)),
+    ("alembic.ini", Format::Codec(CodecId::Configparser)),
+    ("airflow.cfg", Format::Codec(CodecId::Configparser)),
+    ("ansible.cfg", Format::Codec(CodecId::Configparser)),
+    ("supervisord.conf", Format::Codec(CodecId::Configparser)),
+    ("odoo.conf", Format::Codec(CodecId::Configparser)),
+    (".odoorc", Format::Codec(CodecId::Configparser)),
+    ("mopidy.conf", Format::Codec(CodecId::Configparser)),
+    ("jail.conf", Format::Codec(CodecId::Configparser)),
+    ("jail.local", Format::Codec(CodecId::Configparser)),
+    ("fail2ban.conf", Format::Codec(CodecId::Configparser)),
+    ("fail2ban.local", Format::Codec(CodecId::Configparser)),
+    (".boto", Format::Codec(CodecId::Configparser)),
+    (".s3cfg", Format::Codec(CodecId::Configparser)),
+    (".offlineimaprc", Format::Codec(CodecId::Configparser)),
+    (".hgrc", Format::Codec(CodecId::Configparser)),
+    ("hgrc", Format::Codec(CodecId::Configparser)),
     (".my.cnf", Format::Codec(CodecId::Mysql)),
     (".mylogin.cnf", Format::ByContent(&[CodecId::Mysql])),
     ("my.cnf", Format::Codec(CodecId::Mysql)),
     ("mysqld.cnf", Format::Codec(CodecId::Mysql)),
     (".gitconfig", Format::Codec(CodecId::Git)),
     ("gitconfig", Format::Codec(CodecId::Git)),
+    (".gitmodules", Format::Codec(CodecId::Git)),
     ("php.ini", Format::Codec(CodecId::Php)),
+    (".user.ini", Format::Codec(CodecId::Php)),
+    ("php-fpm.conf", Format::Codec(CodecId::Php)),
+    ("www.conf", Format::Codec(CodecId::Php)),
     ("grafana.ini", Format::Codec(CodecId::Grafana)),
+    // Its drop-ins have any name; this is the one that `systemctl edit` gives them.
+    ("override.conf", Format::Codec(CodecId::Systemd)),
+    ("system.conf", Format::ByContent(&[CodecId::Systemd])),
+    ("user.conf", Format::ByContent(&[CodecId::Systemd])),
+    ("journald.conf", Format::Codec(CodecId::Systemd)),
+    ("logind.conf", Format::Codec(CodecId::Systemd)),
+    ("resolved.conf", Format::Codec(CodecId::Systemd)),
+    ("timesyncd.conf", Format::Codec(CodecId::Systemd)),
+    ("networkd.conf", Format::Codec(CodecId::Systemd)),
     ("redis.conf", Format::Codec(CodecId::Redis)),
     ("sentinel.conf", Format::Codec(CodecId::Redis)),
     ("ssh_config", Format::Codec(CodecId::Sshd)),
@@ -49,14 +89,25 @@ const EXTENSIONS: &[(&str, Format)] = &[
     ("netdev", Format::Codec(CodecId::Systemd)),
     ("network", Format::Codec(CodecId::Systemd)),
     ("nspawn", Format::Codec(CodecId::Systemd)),
+    ("automount", Format::Codec(CodecId::Systemd)),
+    ("container", Format::ByContent(&[CodecId::Systemd])),
+    ("link", Format::ByContent(&[CodecId::Systemd])),
+    ("path", Format::ByContent(&[CodecId::Systemd])),
+    ("pod", Format::ByContent(&[CodecId::Systemd])),
+    ("slice", Format::ByContent(&[CodecId::Systemd])),
+    ("swap", Format::ByContent(&[CodecId::Systemd])),
+    ("target", Format::ByContent(&[CodecId::Systemd])),
+    ("nmconnection", Format::Codec(CodecId::Ini)),
     ("ini", Format::ByContent(INI)),
     ("cfg", Format::ByContent(INI)),
     ("cnf", Format::ByContent(&[CodecId::Mysql, CodecId::Ini])),
     ("conf", Format::ByContent(CONF)),
 ];
 
-/// What an `.ini` may be, the dialect that knows least about its reader first.
-const INI: &[CodecId] = &[CodecId::Ini, CodecId::Configparser, CodecId::Php];
+/// What an `.ini` may be, the dialect that knows least about its reader first. It refuses what the
+/// others differ in: continuation lines, then values of several lines in the quotes of go-ini, then
+/// in those of PHP.
+const INI: &[CodecId] = &[CodecId::Ini, CodecId::Configparser, CodecId::Grafana, CodecId::Php];
 
 /// What a `.conf` may be: a stricter grammar first.
 const CONF: &[CodecId] =

@@ -116,7 +116,7 @@ fn builtin_class(file: &RelPath) -> Option<Class> {
 }
 
 /// The paths that `file` may be derived from, best first.
-fn origins(file: &RelPath) -> Vec<RelPath> {
+pub(super) fn origins(file: &RelPath) -> Vec<RelPath> {
     let names = derived_from(file.name().as_bytes());
     let directory = file.parent();
     names.iter().map(|name| directory.join(OsStr::from_bytes(name))).collect()

@@ -4,8 +4,11 @@
 use confseal::format::{Codec, CodecId, Context, Site};
 use proptest::prelude::*;
 use proptest::sample::select;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 
 use super::shape::{check_replacing, check_seals};
+use super::yaml::yaml;
 
 /// Which sites to replace: a bit each, over and over.
 fn chosen(mask: u64) -> impl Fn(usize, &Site) -> bool {
@@ -113,6 +116,14 @@ fn json() -> impl Strategy<Value = String> {
             "\"\u{e9}\u{1f600}\"",
             "\"ENC:x\"",
             "\"tab\there\"",
+            "'it\"s'",
+            "'a\\'b\\x41 // c'",
+            "\"a\\\nb\"",
+            "0xdecaf",
+            "+.5",
+            "-8675309.",
+            "-Infinity",
+            "NaN",
         ])
         .prop_map(str::to_owned)
     };
@@ -124,14 +135,28 @@ fn json() -> impl Strategy<Value = String> {
                 "/**\n * \"a\": 1,\n * \"b\": \"it's\"\n **/", "// prose \"x\"\n", "// \"x\", 5\n",
                 "// { \"name\": \"N\", \"value\": \"v\" },\n", "// \"a\": { \"b\": [1, {\"c\": 2\n", "/**/",
                 "// } ], \"z\": \"y\"\n", "// \"a\": [\"x\", 'y']\n", "// see http://u:p@h/\n",
+                "// a: 'x', b: 0x1f, // c: +1\n", "/* don't: 'x' */", "// 'x', .5,\n",
             ])
             .prop_map(str::to_owned),
-            2 => "[/*\"a:,1 {}\\[\\]\\\\x]{0,16}".prop_map(|text| format!("//{text}\n")),
-            1 => "[\"a:,1 {}\\[\\]\\\\x\n*]{0,16}".prop_map(|text| format!("/*{text}*/")),
+            2 => "[/*\"'a:,1 {}\\[\\]\\\\x]{0,16}".prop_map(|text| format!("//{text}\n")),
+            1 => "[\"'a:,1 {}\\[\\]\\\\x\n*]{0,16}".prop_map(|text| format!("/*{text}*/")),
         ]
     };
     let key = || {
-        select(vec!["\"a\"", "\"b c\"", "\"name\"", "\"key\"", "\"Value\"", "\"\\ud800\"", "\"\""])
+        select(vec![
+            "\"a\"",
+            "\"b c\"",
+            "\"name\"",
+            "\"key\"",
+            "\"Value\"",
+            "\"\\ud800\"",
+            "\"\"",
+            "a ",
+            "$_b\t",
+            "'name'",
+            "true",
+            "0",
+        ])
     };
     let value = scalar().prop_recursive(4, 24, 4, move |inner| {
         let element = (gap(), inner.clone(), gap()).prop_map(|(a, v, b)| format!("{a}{v}{b}"));
@@ -168,12 +193,93 @@ fn dotenv() -> impl Strategy<Value = String> {
     lines(line)
 }
 
+/// The dialects of INI; none of them is sure of a text that another takes.
+const INI: [CodecId; 7] = [
+    CodecId::Ini,
+    CodecId::Configparser,
+    CodecId::Git,
+    CodecId::Systemd,
+    CodecId::Mysql,
+    CodecId::Php,
+    CodecId::Grafana,
+];
+
+fn ini() -> impl Strategy<Value = String> {
+    let value = || {
+        prop_oneof![
+            select(vec![
+                "x",
+                "",
+                "a b ",
+                "\"a # b\"",
+                "'a;b'",
+                "a#b;c",
+                "\"a\\\"b\"",
+                "\"\"\"a\nb\"\"\"",
+                "`a\nb`",
+                "a \\\n  b",
+                "a\\\\",
+                "\n  a\n\n  b = 1\n# c\n  d",
+                "A=1 \"B=2 3\" 'C=4'",
+                "\u{e9}\u{1f600}",
+                "ENC:x",
+                "\"a\nb\"",
+                "E_ALL & ~E",
+                "$__env{X}",
+                "\"a\" 'b'",
+                "=x",
+                "it's",
+                "\\\n#c\n d",
+                "\"",
+            ])
+            .prop_map(str::to_owned),
+            "[ #;'\"`a\\\\=,:]{0,8}",
+        ]
+    };
+    let comment = || {
+        prop_oneof![
+            Just(String::new()),
+            select(vec![
+                " ; password = x",
+                " # a=1 ; b='2' # c",
+                ";a=\"b",
+                "#k = a \\\n# b\n#   c",
+                "# Environment=A=1 'B",
+                "#k=\n#  a\n#  b\n# c = 1",
+                ";k = `a\n;b`",
+                ";k=\"a\n;b\"",
+                "#",
+                "; [s]",
+                "# prose: it is",
+            ])
+            .prop_map(str::to_owned),
+            "[#;][ #;'\"`a\\\\=,:]{0,12}",
+        ]
+    };
+    let key =
+        || select(vec!["k@", "Environment", "a-b", "  deep", "k[]", "k[x]", "a b", "#k", "//r/:t"]);
+    let line = prop_oneof![
+        6 => (key(), select(vec!["=", " = ", ": "]), value(), comment())
+            .prop_map(|(key, equals, value, note)| format!("{key}{equals}{value}{note}")),
+        2 => comment(),
+        1 => (select(vec!["[a]", "[a.b]", "[r \"s\"]", " [ x ]", "[a] k=1"]), comment())
+            .prop_map(|(header, note)| format!("{header}{note}")),
+        1 => select(vec!["flag", "", "  ", "!include x"]).prop_map(str::to_owned),
+    ];
+    lines(line).prop_map(|text| match text.strip_prefix('\u{feff}') {
+        Some(text) => format!("\u{feff}[s]\n{text}"),
+        None => format!("[s]\n{text}"),
+    })
+}
+
 /// A document and its codec.
 fn document() -> impl Strategy<Value = (CodecId, String)> {
     prop_oneof![
         toml().prop_map(|text| (CodecId::Toml, text)),
         json().prop_map(|text| (CodecId::Json, text)),
         dotenv().prop_map(|text| (CodecId::Dotenv, text)),
+        yaml().prop_map(|text| (CodecId::Yaml, text)),
+        (select(INI.to_vec()), ini()),
     ]
 }
 
@@ -192,7 +298,7 @@ fn mutate(text: &str, changes: &[(prop::sample::Index, u8, u8)]) -> Vec<u8> {
 }
 
 fn telling_byte() -> impl Strategy<Value = u8> {
-    prop_oneof![select(b"\"'`#=:,[]{}/*\\\n\r .-\t0a".to_vec()), any::<u8>()]
+    prop_oneof![select(b"\"'`#;=:,[]{}/*\\\n\r .-\t0a|>&!?%".to_vec()), any::<u8>()]
 }
 
 fn sealed(codec: &dyn Codec, text: &[u8], mask: u64) -> Result<Option<usize>, TestCaseError> {
@@ -219,9 +325,21 @@ proptest! {
     }
 
     #[test]
+    fn any_part_of_a_yaml_document_can_be_sealed(text in yaml(), mask: u64) {
+        sealed(CodecId::Yaml.codec(), text.as_bytes(), mask)?;
+    }
+
+    #[test]
     fn names_too_can_be_sealed_though_that_takes_them_out_of_paths((id, text) in document()) {
         let checked = check_seals(id.codec(), text.as_bytes(), |_, _| true);
         prop_assert!(checked.is_ok(), "{checked:?}\n{}", text.escape_debug());
+    }
+
+    #[test]
+    fn any_part_of_a_text_that_a_dialect_of_ini_takes_can_be_sealed(text in ini(), mask: u64) {
+        for id in INI {
+            sealed(id.codec(), text.as_bytes(), mask)?;
+        }
     }
 
     #[test]
@@ -253,16 +371,38 @@ proptest! {
         let Ok(sites) = codec.scan(text.as_bytes()) else { return Ok(()) };
         // A name in a list is another element's path, so it may not change.
         let value = format!("ENC:{value}");
-        let encode = |context| codec.encode(value.as_bytes(), context, 0);
-        for context in [Context::ORDINARY, Context::COMMENT, Context::BLOCK_COMMENT] {
-            if let Some(source) = encode(context) {
+        let encode = |context, column| codec.encode(value.as_bytes(), context, column);
+        for context in (0..=4).map(Context) {
+            if let Some(source) = encode(context, 0) {
                 prop_assert_eq!(&codec.decode(&source, context).unwrap()[..], value.as_bytes());
                 prop_assert!(context == Context::ORDINARY || !source.contains(&b'\n'));
             }
         }
         let checked = check_replacing(codec, text.as_bytes(), &sites, |n, site| {
-            chosen(mask)(n, site).then(|| encode(site.context).map(|source| source.to_vec()))?
+            let source = || encode(site.context, site.column).map(|source| source.to_vec());
+            chosen(mask)(n, site).then(source)?
         });
         prop_assert!(checked.is_ok(), "{checked:?}\n{}", text.escape_debug());
     }
+}
+/// The control: what is generated as YAML mostly is YAML, and what is looked for is in it.
+#[test]
+fn generated_yaml_is_worth_the_test() {
+    let mut runner = TestRunner::deterministic();
+    let (mut read, mut blocks, mut comments, mut shown) = (0, 0, 0, 0);
+    for _ in 0..500 {
+        let text = yaml().new_tree(&mut runner).unwrap().current();
+        let Ok(sites) = CodecId::Yaml.codec().scan(text.as_bytes()) else { continue };
+        read += 1;
+        for site in sites {
+            let source = site.span.of(text.as_bytes());
+            blocks += usize::from(matches!(source[0], b'|' | b'>') && source.contains(&b'\n'));
+            comments += usize::from(site.context == Context::COMMENT);
+            shown += usize::from(!site.also.is_empty());
+        }
+    }
+    assert!(
+        read > 350 && blocks > 200 && comments > 800 && shown > 500,
+        "{read} documents, {blocks} block scalars, {comments} in comments, {shown} shown by aliases"
+    );
 }

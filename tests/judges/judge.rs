@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use confseal::document::{Binding, Existing, Form, Sealing, sealer};
+use confseal::document::{Binding, Existing, Form, Imports, Sealing, sealer};
 use confseal::format::{CodecId, Context};
 use confseal::keyring::{Key, Keyring};
 use confseal::path::RelPath;
@@ -15,6 +15,9 @@ use serde_json::Value;
 /// A scalar as a judge sees it: under which keys, and its value. Anything but a string is what
 /// the format makes of an unquoted word.
 type Leaf = (Vec<String>, Value);
+
+/// Debian's own, which finds the modules that its packages bring.
+const PYTHON: &str = "/usr/bin/python3";
 
 /// Everything in every file is sealed, but for `names`: those tell list elements apart.
 fn sealing(codec: CodecId, names: &[String]) -> Sealing {
@@ -28,6 +31,7 @@ fn sealing(codec: CodecId, names: &[String]) -> Sealing {
         sealer: sealer(Keyring::new(key, vec![]).expect("a keyring")),
         policy: Policy::parse(&rule).expect("a policy"),
         ledger: Arc::default(),
+        imports: Imports::default(),
         binding: Binding::Field,
         keep_legacy_tokens: true,
     }
@@ -84,8 +88,8 @@ fn leaves(judge: &str, text: &[u8]) -> Vec<Leaf> {
     let path = dir.path().join("sample");
     std::fs::write(&path, text).expect("a sample");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/judges/judge.py");
-    let output = Command::new("python3").arg(script).arg(judge).arg(&path).output();
-    let output = output.expect("python3");
+    let output = Command::new(PYTHON).arg(script).arg(judge).arg(&path).output();
+    let output = output.expect(PYTHON);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{judge}: {said}\n{}", String::from_utf8_lossy(text));
     serde_json::from_slice(&output.stdout).expect("what judge.py prints")

@@ -9,6 +9,7 @@ mod basics;
 mod behind;
 mod content;
 mod control;
+mod foreign;
 mod hot;
 mod limits;
 mod operations;

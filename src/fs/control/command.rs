@@ -49,6 +49,8 @@ pub(super) struct Job {
     pub order: Order,
     pub progress: Progress,
     pub started: Instant,
+    /// Whether tokens of other systems are opened here.
+    imports: bool,
     /// How it ended; when early, with which errno and why.
     done: Mutex<Option<Result<(), (i32, String)>>>,
     finished: Condvar,
@@ -79,22 +81,34 @@ impl Job {
         let progress = &self.progress;
         let (files, tokens) = (count(&progress.files), count(&progress.tokens));
         let (legacy, failed) = (count(&progress.legacy), count(&progress.failed));
+        let imported = count(&progress.imported);
+        // Nobody who imports nothing need read of it.
+        let of_others =
+            |line: String| if self.imports || imported > 0 { line } else { String::new() };
         let mut text = match (&*self.done.lock(), &self.order) {
             (None, _) => {
                 let verb = self.verb();
                 return format!("{verb} goes on: {files} files, {tokens} fields so far\n");
             }
             (Some(_), Order::Rewrap(order)) if order.dry_run => {
+                let line = of_others(format!("{imported} would be imported from other systems\n"));
                 format!(
-                    "{tokens} encrypted fields would be re-wrapped with the current master key\n"
+                    "{tokens} encrypted fields would be re-wrapped with the current master key\n\
+                     {line}"
                 )
             }
-            (Some(_), Order::Rewrap(_)) => format!(
-                "{tokens} encrypted fields re-wrapped with the current master key\n\
-                 {legacy} still using legacy keys\n"
-            ),
+            (Some(_), Order::Rewrap(_)) => {
+                let line = of_others(format!("{imported} imported from other systems\n"));
+                format!(
+                    "{tokens} encrypted fields re-wrapped with the current master key\n\
+                     {line}{legacy} still using legacy keys\n"
+                )
+            }
             (Some(_), Order::Verify(_)) => {
-                format!("{files} files, {tokens} encrypted fields, {failed} files in trouble\n")
+                let line = of_others(format!("{imported} encrypted by other systems\n"));
+                format!(
+                    "{files} files, {tokens} encrypted fields, {failed} files in trouble\n{line}"
+                )
             }
         };
         if let Some(Err((_, error))) = &*self.done.lock() {
@@ -197,6 +211,7 @@ impl Filesystem {
             order,
             progress: Progress::default(),
             started: Instant::now(),
+            imports: !self.rules().sealing.imports.is_empty(),
             done: Mutex::new(None),
             finished: Condvar::new(),
         });

@@ -66,6 +66,8 @@ impl Filesystem {
             "fingerprint": keyring.master().fingerprint().to_string(),
             "tokens": totals.keys.iter().map(|(key, n)| (key.to_string(), json!(n)))
                 .collect::<serde_json::Map<_, _>>(),
+            "foreign": totals.foreign.iter().map(|(scheme, n)| (scheme.to_string(), json!(n)))
+                .collect::<serde_json::Map<_, _>>(),
             "files": {
                 "plain": totals.plain,
                 "fields": totals.fields,
@@ -105,6 +107,11 @@ impl Filesystem {
                 (format!("{{key=\"{key}\",role=\"{role}\"}}"), *count)
             })
             .collect();
+        let foreign: Vec<_> = totals
+            .foreign
+            .iter()
+            .map(|(scheme, count)| (format!("{{scheme=\"{scheme}\"}}"), *count))
+            .collect();
         let Totals { plain: as_is, fields, whole, unread, .. } = &totals;
         let forms = [("plain", as_is), ("fields", fields), ("whole", whole), ("unread", unread)]
             .map(|(form, count)| (format!("{{form=\"{form}\"}}"), *count));
@@ -113,6 +120,7 @@ impl Filesystem {
         let g = "gauge";
         metric("uptime_seconds", g, "Seconds since the mount was made.", &plain(uptime));
         metric("tokens", g, "Sealed values in the store, by key.", &keys);
+        metric("foreign_tokens", g, "Tokens of other systems in the store.", &foreign);
         metric("files", g, "Files in the store, by the form they stand in.", &forms);
         let exposed = totals.exposed.len();
         metric("in_the_clear", g, "Secrets that stand in the clear.", &plain(exposed));
