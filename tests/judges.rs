@@ -11,6 +11,8 @@ mod ini;
 mod json;
 #[path = "judges/judge.rs"]
 mod judge;
+#[path = "judges/lines.rs"]
+mod lines;
 #[path = "judges/toml.rs"]
 mod toml;
 #[path = "judges/yaml.rs"]

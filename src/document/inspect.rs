@@ -182,7 +182,10 @@ pub fn holds_secret(policy: &Policy, ledger: &Ledger, file: &RelPath, text: &[u8
             })
         })
     };
-    policy.credential_in_text(text).is_some() || CodecId::ALL.into_iter().any(secret_field)
+    // To Java's properties any text is one, prose too: its first words would be keys.
+    let telling = |id: &CodecId| *id != CodecId::Properties;
+    policy.credential_in_text(text).is_some()
+        || CodecId::ALL.into_iter().filter(telling).any(secret_field)
 }
 
 pub(super) fn fields(

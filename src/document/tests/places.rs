@@ -49,6 +49,17 @@ const PLACES: &[(&str, &str)] = &[
     ("grafana.ini", "a = 1\nf = T0 ; z = 1\nb = 2\n"),
     ("grafana.ini", "a = 1\n;f = T0\nb = `2`\n"),
     (".pypirc", "# f = T0\n[x]\na=1\nb =\n  1\n  2\n"),
+    ("x.properties", "a=1\nf = T0\nb : 2\n"),
+    ("x.properties", "a=1\n#f=T0\nb 2\n"),
+    ("redis.conf", "a 1\nf T0\nb 'x y'\n"),
+    ("redis.conf", "user f on >p1 ~*\nf T0\n"),
+    ("sshd_config", "Port 1\nf T0 # a 1\nUser b\n"),
+    ("postgresql.conf", "a = 1\nf = 'T0' # b = 2\nc 'x'\n"),
+    ("postgresql.conf", "a = 1\n#f = 'T0' # b = 2\nc 'x'\n"),
+    ("nginx.conf", "a 1; f T0; b 'x';# c 2;\n"),
+    ("nginx.conf", "a 1;\n# f T0; b x;\nc 2;"),
+    ("nginx.conf", "a 1; /* f T0; b x; */ c 2;"),
+    ("x.conf", "a 1\nf T0\nb password x\n"),
 ];
 
 /// A text that can be read as what its name says.
@@ -170,7 +181,8 @@ proptest! {
             let context = sites.iter().find(|site| site.path == field("f")).unwrap().context;
             let Some(source) = id.codec().encode(value.as_bytes(), context, 0) else { continue };
             let source = std::str::from_utf8(&source).unwrap();
-            let view = text.replace("\"T0\"", source).replace("T0", source);
+            let view = text.replace("\"T0\"", source).replace("'T0'", source);
+            let view = view.replace("T0", source);
             let sealed = sealing.seal(&path(from), view.as_bytes(), &[], Existing::Sealed);
             if !matches!(sealed.form, Form::Fields(_)) {
                 continue;
