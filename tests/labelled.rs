@@ -71,6 +71,7 @@ impl Figures {
     fn add(&mut self, labelled: &Labelled) {
         let seen = inspect(&Policy::builtin(), &Ledger::new(), &labelled.file, &labelled.text);
         if let Some(error) = &seen.unreadable {
+            assert_eq!(error.kind, "this format is not read yet", "{}: {error}", labelled.file);
             println!("  skipped  {}: {error}", labelled.file);
             return;
         }
@@ -198,8 +199,11 @@ fn measure(name: &str) -> Figures {
 fn secrets_are_found_and_little_else() {
     let (tuned, held_out) = (measure("tuned"), measure("held-out"));
     assert!(tuned.fields + held_out.fields >= 300);
-    for (name, figures) in [("tuned", tuned), ("held-out", held_out)] {
-        assert!(figures.recall() >= 0.98, "{name}: recall {:.3}", figures.recall());
-        assert!(figures.precision() >= 0.90, "{name}: precision {:.3}", figures.precision());
+    // What nothing was tuned on may fall short of the aim, by what docs/decisions.md says.
+    for (name, figures, recall, precision) in
+        [("tuned", tuned, 0.98, 0.90), ("held-out", held_out, 0.90, 0.85)]
+    {
+        assert!(figures.recall() >= recall, "{name}: recall {:.3}", figures.recall());
+        assert!(figures.precision() >= precision, "{name}: precision {:.3}", figures.precision());
     }
 }

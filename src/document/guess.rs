@@ -22,9 +22,9 @@ const CANDIDATES: [CodecId; 9] = [
     CodecId::Xml,
     CodecId::Toml,
     CodecId::Nginx,
+    CodecId::Dotenv,
     CodecId::Ini,
     CodecId::Configparser,
-    CodecId::Dotenv,
     CodecId::Yaml,
     CodecId::Directives,
 ];

@@ -17,6 +17,9 @@ pub(super) enum Kind {
     Locator,
     /// Only as the innermost key, for a value that reads `user:password`, in Base64 or not.
     UserAndPassword,
+    /// Only as the whole innermost key, for a value that looks random: the name may mean many
+    /// things, and the form of the value may, but hardly both.
+    Random,
     /// A password, or the working directory of the shell that wrote the file.
     Pwd,
 }
@@ -171,6 +174,7 @@ pub(super) const NAMES: &[(Kind, &[&str])] = &[
         ],
     ),
     (Kind::UserAndPassword, &["auth", "basic auth", "http auth", "user and password"]),
+    (Kind::Random, &["key", "routing key", "webhook id"]),
     (Kind::Pwd, &["pwd", "old pwd"]),
 ];
 

@@ -134,8 +134,10 @@ impl<'a> RulesOfOne<'a> {
                     }
                 }
                 Found::Name { kind: Kind::Locator, .. } if credential => {}
+                Found::Name { kind: Kind::Random, .. } if !value::is_random(value) => {}
                 Found::Name { word, kind } => match self.harmless(kind, path, key, value) {
                     None => return secret(word, key, Secret::All),
+                    // An outer key may say more.
                     Some(why) => {
                         let segment = shown(key);
                         verdict.reason = Reason::Harmless { name: word, segment, why };
@@ -181,7 +183,8 @@ impl<'a> RulesOfOne<'a> {
     fn by_key_of_table(&self, path: &FieldPath, value: &[u8]) -> Option<Verdict> {
         let mut keys = path.inwards().map_while(Segment::key);
         let key = keys.next().filter(|key| key.eq_ignore_ascii_case(b"key"))?;
-        let joined = [keys.next()?, key].join(&b'.');
+        let table = keys.next().filter(|table| self.names.reference(table).is_none())?;
+        let joined = [table, key].join(&b'.');
         match self.names.look_at(&joined, true) {
             Found::Name { word, kind: Kind::Secret } => match Harmless::of(value) {
                 None => Some(secret(word, &joined, Secret::All)),
@@ -265,7 +268,7 @@ fn shown(key: &[u8]) -> String {
 /// Why `value` under a name of this kind is no secret, if it is none.
 fn harmless(kind: Kind, key: &[u8], value: &[u8]) -> Option<Harmless> {
     let why = match kind {
-        Kind::Secret => None,
+        Kind::Secret | Kind::Random => None,
         Kind::Locator => value::is_location(value).then_some(Harmless::NoPassword),
         Kind::UserAndPassword => {
             (!value::is_user_and_password(value)).then_some(Harmless::NoPassword)

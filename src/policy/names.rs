@@ -275,7 +275,6 @@ mod tests {
             "secretary",
             "tokens_per_minute",
             "authorized_keys",
-            "key",
             "auth_method",
             "authentication",
             "author",

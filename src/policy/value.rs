@@ -17,6 +17,7 @@ use std::fmt;
 pub(super) use assignment::assignments;
 pub use harmless::Harmless;
 pub(super) use harmless::{is_location, is_user_and_password};
+pub(super) use random::is_random;
 pub use random::looks_random;
 
 use super::Secret;

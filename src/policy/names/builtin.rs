@@ -62,6 +62,9 @@ impl Builtin {
                 if name.kind == Kind::UserAndPassword && !(whole && innermost) {
                     continue;
                 }
+                if name.kind == Kind::Random && !(at == 0 && end == words.len() && innermost) {
+                    continue;
+                }
                 let word = Named { text: name.text.clone(), line: None };
                 match self.exception(words, at, end, last) {
                     None if name.kind == Kind::Secret => {

@@ -77,12 +77,16 @@ const ORDINARY: &[&str] = &[
 /// Whether `value`, of which nothing says what it is, looks like a key or token that was drawn at
 /// random. For somebody to look at.
 pub fn looks_random(path: &FieldPath, value: &[u8]) -> bool {
+    is_random(value) && !is_told_by_key(path)
+}
+
+/// The same by the value alone.
+pub(in crate::policy) fn is_random(value: &[u8]) -> bool {
     LENGTHS.contains(&value.len())
         && value.iter().all(|b| b.is_ascii_alphanumeric() || b"+/=_-.~".contains(b))
         && !is_public_form(value)
         && is_jumbled(value)
         && entropy(value) >= LEAST_ENTROPY
-        && !is_told_by_key(path)
 }
 
 /// Forms of ids, digests, certificates and pictures.
