@@ -16,8 +16,8 @@ pub struct Guess {
     pub fields: Vec<Finding>,
 }
 
-/// A stricter grammar first: what it takes, it understands.
-const CANDIDATES: [CodecId; 9] = [
+/// A stricter grammar first: what it takes, it understands. Properties and directives take prose.
+const CANDIDATES: [CodecId; 8] = [
     CodecId::Json,
     CodecId::Xml,
     CodecId::Toml,
@@ -26,7 +26,6 @@ const CANDIDATES: [CodecId; 9] = [
     CodecId::Ini,
     CodecId::Configparser,
     CodecId::Yaml,
-    CodecId::Directives,
 ];
 
 /// The format that `text`, the content of `file`, most likely is of, if it is configuration at

@@ -182,8 +182,17 @@ pub fn holds_secret(policy: &Policy, ledger: &Ledger, file: &RelPath, text: &[u8
             })
         })
     };
-    // To Java's properties any text is one, prose too: its first words would be keys.
-    let telling = |id: &CodecId| *id != CodecId::Properties;
+    // To these any text is one, prose too: "Passwords are kept in the vault." would have a key.
+    let telling = |id: &CodecId| {
+        !matches!(
+            id,
+            CodecId::Properties
+                | CodecId::Directives
+                | CodecId::Redis
+                | CodecId::Sshd
+                | CodecId::Postgresql
+        )
+    };
     policy.credential_in_text(text).is_some()
         || CodecId::ALL.into_iter().filter(telling).any(secret_field)
 }
