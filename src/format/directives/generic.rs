@@ -138,7 +138,7 @@ fn value(
         return super::redis::acl(text, &path, &words, Context::ORDINARY, sites);
     }
     let is = |known: &&str| known.as_bytes().eq_ignore_ascii_case(name);
-    if let ([first, second, ..], true) = (&words[..], SETTERS.iter().any(|known| is(known))) {
+    if let ([first, second, ..], true) = (&words[..], SETTERS.iter().any(is)) {
         let path = path.key(first.of(text));
         let value = Span::new(second.start, keyword.value.end);
         sites.push(site(&path, value, Context::ORDINARY));
