@@ -58,9 +58,9 @@ fn is_variable(field: &Finding) -> bool {
 
 /// Whether at least half of the lines that are no comment and no heading hold a field.
 fn says_much(text: &[u8], fields: &[Finding]) -> bool {
-    let speaks = |line: &&[u8]| match line.trim_ascii() {
-        [] | [b'#' | b';' | b'[' | b'{' | b'}' | b']' | b'<', ..] => false,
-        _ => true,
+    let speaks = |line: &&[u8]| {
+        let line = line.trim_ascii();
+        !matches!(line, [] | [b'#' | b';' | b'[' | b'{' | b'}' | b']' | b'<', ..])
     };
     let lines = text.split(|b| *b == b'\n').filter(speaks).count();
     let mut held: Vec<usize> =
