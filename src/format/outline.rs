@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::{Context, FieldPath, Segment, Site};
+use super::{Context, FieldPath, Name, Segment, Site};
 use crate::span::Span;
 
 /// A place that was entered: a table, a list element, an element of XML.
@@ -35,7 +35,7 @@ impl Step<'_> {
 
     fn segment(&self) -> Segment {
         match self {
-            Step::Key(key) => Segment::Key(Box::from(&**key)),
+            Step::Key(key) => Segment::Key(Name::from(key)),
             Step::Element => Segment::Element,
         }
     }
@@ -44,7 +44,7 @@ impl Step<'_> {
 struct Place<'t> {
     parent: PlaceId,
     step: Option<Step<'t>>,
-    name: Option<Box<[u8]>>,
+    name: Option<Name>,
 }
 
 struct Found<'t> {

@@ -3,6 +3,7 @@
 //! What must stay true: a token's part in this (key, value, or nothing) does not depend on
 //! whether a value is a string or a literal, because sealing makes strings of literals.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::comment;
@@ -87,7 +88,7 @@ struct Walk<'t> {
     /// Never empty: a comment may close what it did not open.
     stack: Vec<Frame>,
     base: Frame,
-    key: Option<Box<[u8]>>,
+    key: Option<Cow<'t, [u8]>>,
     context: Context,
     sites: Vec<Site>,
 }
@@ -102,7 +103,8 @@ impl<'t> Walk<'t> {
             base,
             key: None,
             context,
-            sites: Vec::new(),
+            // Most values have a key, a colon and a comma beside them.
+            sites: Vec::with_capacity(toks.len() / 4),
         }
     }
 
@@ -201,11 +203,14 @@ fn is_key(toks: &[Tok], n: usize) -> bool {
     next == Some(TokKind::Colon)
 }
 
-fn key_text(text: &[u8], tok: Tok) -> Box<[u8]> {
+fn key_text(text: &[u8], tok: Tok) -> Cow<'_, [u8]> {
     let source = tok.span.of(text);
-    match tok.kind {
+    match (tok.kind, source) {
+        (TokKind::String, [_, inner @ .., _]) if !inner.contains(&b'\\') => inner.into(),
         // What the parser took for a string decodes.
-        TokKind::String => scalar::decode(source).map_or(source.into(), |key| key[..].into()),
+        (TokKind::String, _) => {
+            scalar::decode(source).map_or(source.into(), |key| key.to_vec().into())
+        }
         _ => source.into(),
     }
 }
