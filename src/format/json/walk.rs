@@ -1,4 +1,4 @@
-//! From tokens to sites, for a document and (more tolerantly) for the line of a comment.
+//! From tokens to sites, tolerantly, for the line of a comment.
 //!
 //! What must stay true: a token's part in this (key, value, or nothing) does not depend on
 //! whether a value is a string or a literal, because sealing makes strings of literals.
@@ -6,7 +6,6 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::comment;
 use super::scalar;
 use crate::format::sibling::{Naming, Role};
 use crate::format::{Context, FieldPath, Site};
@@ -32,15 +31,11 @@ pub(super) enum TokKind {
     Word,
     /// A number or a word; may be a key.
     Literal,
-    LineComment,
-    BlockComment,
 }
 
 /// What surrounds a token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Around {
-    /// Nothing: a value here is the document.
-    Root,
     /// An object: values have keys.
     Object,
     /// An array.
@@ -60,12 +55,6 @@ impl Frame {
     pub(super) fn new(around: Around, path: FieldPath) -> Self {
         Self { around, path, name: None }
     }
-}
-
-/// The sites of a parsed document.
-pub(super) fn document(text: &[u8], toks: &[Tok]) -> Vec<Site> {
-    let root = Frame::new(Around::Root, FieldPath::root());
-    Walk::new(text, toks, root, Context::ORDINARY).run(true)
 }
 
 /// The sites of a line of a comment that stands in `base`. Values without a key count only with
@@ -103,8 +92,7 @@ impl<'t> Walk<'t> {
             base,
             key: None,
             context,
-            // Most values have a key, a colon and a comma beside them.
-            sites: Vec::with_capacity(toks.len() / 4),
+            sites: Vec::new(),
         }
     }
 
@@ -120,11 +108,6 @@ impl<'t> Walk<'t> {
                 }
                 TokKind::OpenObject => self.open(Around::Object, n),
                 TokKind::OpenArray => self.open(Around::Array, n),
-                TokKind::LineComment | TokKind::BlockComment => {
-                    let block = kind == TokKind::BlockComment;
-                    let base = Frame { name: None, ..self.top().clone() };
-                    comment::scan(self.text, span, block, &base, &mut self.sites);
-                }
                 TokKind::String | TokKind::Word | TokKind::Literal => {
                     if (self.key.is_none() || kind == TokKind::Word) && is_key(self.toks, n) {
                         self.key = Some(key_text(self.text, self.toks[n]));
@@ -168,11 +151,9 @@ impl<'t> Walk<'t> {
     fn value(&mut self, n: usize, span: Span, elements: bool) {
         if self.key.is_none() {
             let comes_alone = match self.top().around {
-                Around::Root => true,
                 Around::Array => {
                     let next = self.toks.get(n + 1).map(|tok| tok.kind);
-                    self.context == Context::ORDINARY
-                        || matches!(next, None | Some(TokKind::Comma | TokKind::Close))
+                    matches!(next, None | Some(TokKind::Comma | TokKind::Close))
                 }
                 Around::Object => false,
             };
@@ -193,17 +174,14 @@ impl<'t> Walk<'t> {
     }
 }
 
-/// Whether token `n` is a key if it stands where a key may stand. In an array of a document none
-/// is; in a comment there, the line of an object may stand.
+/// Whether token `n` is a key if it stands where a key may stand; in an array too, where the line
+/// of an object may stand.
 fn is_key(toks: &[Tok], n: usize) -> bool {
-    let next = toks[n + 1..]
-        .iter()
-        .map(|tok| tok.kind)
-        .find(|kind| !matches!(kind, TokKind::LineComment | TokKind::BlockComment));
-    next == Some(TokKind::Colon)
+    toks.get(n + 1).is_some_and(|next| next.kind == TokKind::Colon)
 }
 
-fn key_text(text: &[u8], tok: Tok) -> Cow<'_, [u8]> {
+/// What a key stands for, or another string.
+pub(super) fn key_text(text: &[u8], tok: Tok) -> Cow<'_, [u8]> {
     let source = tok.span.of(text);
     match (tok.kind, source) {
         (TokKind::String, [_, inner @ .., _]) if !inner.contains(&b'\\') => inner.into(),
@@ -233,7 +211,7 @@ fn names(text: &[u8], toks: &[Tok], base: Around) -> HashMap<usize, usize> {
     let mut key: Option<Option<Role>> = None;
     for (n, tok) in toks.iter().enumerate() {
         match tok.kind {
-            TokKind::Colon | TokKind::LineComment | TokKind::BlockComment => continue,
+            TokKind::Colon => continue,
             TokKind::Comma => {}
             TokKind::Close => close(stack.pop()),
             TokKind::String | TokKind::Word | TokKind::Literal
@@ -265,7 +243,7 @@ fn names(text: &[u8], toks: &[Tok], base: Around) -> HashMap<usize, usize> {
         }
         key = None;
     }
-    // In a comment's line, what it opens need not close.
+    // What a line opens need not close.
     stack.into_iter().for_each(|open| close(Some(open)));
     names
 }
