@@ -2,6 +2,7 @@
 
 use super::import::{FileImports, Imports};
 use super::judge::judge;
+use super::outside::{self, Outside};
 use super::{Form, is_whole, parts};
 use crate::format::{CodecId, FieldPath, Format, ParseError, Scanned, Site};
 use crate::keyring::KeyId;
@@ -72,6 +73,8 @@ pub struct Inspection {
     pub fields: Vec<Finding>,
     /// Why its fields could not be read.
     pub unreadable: Option<ParseError>,
+    /// A credential that stands outside every field.
+    pub outside: Option<Outside>,
     /// Whether the text as a whole should be sealed and is not: its class is whole, its fields
     /// cannot be read, or it holds a credential that no codec sees.
     pub exposed_whole: bool,
@@ -128,6 +131,7 @@ pub fn inspect_with(
         whole_key: None,
         fields: Vec::new(),
         unreadable: None,
+        outside: None,
         exposed_whole: false,
     };
     if is_whole(text) {
@@ -146,7 +150,14 @@ pub fn inspect_with(
                     seen.class.reason = ClassReason::Content;
                 }
                 let rules = policy.fields(file, ledger);
-                let fields = fields(&rules, &imports.in_file(file), text, id, sites);
+                seen.outside = outside::find(policy, text, &sites);
+                seen.exposed_whole = seen.outside.is_some();
+                let mut fields = fields(&rules, &imports.in_file(file), text, id, sites);
+                if seen.outside.is_some() {
+                    let hide =
+                        |field: &mut Finding| field.path = outside::shown(policy, &field.path);
+                    fields.iter_mut().for_each(hide);
+                }
                 if fields.iter().any(|field| field.standing != Standing::Clear) {
                     seen.form = Form::Fields(id);
                 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::inspect::holds_secret;
+use super::outside::{self, Outside};
 use super::plan::{Cover, Plan};
 use super::reopened::source_of;
 use super::stock::{Item, Stock, Supply, WholeText, digest};
@@ -66,6 +67,9 @@ pub enum WholeBecause {
     /// A secret stands in a place of the text that cannot be sealed by itself.
     #[error("a secret stands outside its field too")]
     Leak,
+    /// A credential stands where no codec has a value.
+    #[error("{0}")]
+    Outside(Outside),
     /// Sealing its fields did not give a text that opens to the same bytes.
     #[error("sealing its fields one by one would not be exact")]
     Inexact,
@@ -161,6 +165,9 @@ impl Sealing {
         let had_fields = stocks.iter().any(|stock| stock.holds_fields());
         if sites.is_empty() && had_fields && matches!(format, Format::Pattern(_)) {
             return Err(WholeBecause::NoMatch);
+        }
+        if let Some(outside) = outside::find(&self.policy, view, sites) {
+            return Err(WholeBecause::Outside(outside));
         }
         let rules = match existing {
             Existing::Nothing => self.policy.fields_of_newcomer(file, &self.ledger),

@@ -261,8 +261,12 @@ fn unquoted(text: &[u8]) -> &[u8] {
     }
 }
 
+/// `key`, for a message. A URL may be a key, and hold a password.
 fn shown(key: &[u8]) -> String {
-    String::from_utf8_lossy(key).into_owned()
+    match value::credential_in_text(key) {
+        None => String::from_utf8_lossy(key).into_owned(),
+        Some(_) => "…".into(),
+    }
 }
 
 /// Why `value` under a name of this kind is no secret, if it is none.

@@ -116,6 +116,24 @@ pub(super) fn find(text: &[u8]) -> Option<Credential> {
     Some(Credential::Token(TOKENS[form].0))
 }
 
+/// Whether [`first`] may find something in a part of `text`.
+pub(super) fn may_stand_in(text: &[u8]) -> bool {
+    FORMS.any.is_match(text)
+}
+
+/// The first in `text` that has one of the forms, and where it begins.
+pub(super) fn first(text: &[u8]) -> Option<(Credential, usize)> {
+    /// What begins like a key in Base64 is known by so much more of it.
+    const REACH: usize = 64;
+    if text.len() < SHORTEST {
+        return None;
+    }
+    FORMS.any.find_iter(text).find_map(|found| {
+        let end = text.len().min(found.end() + REACH);
+        find(&text[found.start()..end]).map(|credential| (credential, found.start()))
+    })
+}
+
 /// Whether the armour that `base64` begins with is a private key's.
 fn is_key(base64: &[u8]) -> bool {
     let whole = &base64[..base64.len() / 4 * 4];
