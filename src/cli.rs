@@ -5,21 +5,34 @@
 mod check;
 mod control;
 mod demo;
+mod edit;
 mod error;
 mod explain;
+mod git;
+mod import;
+mod init;
 mod key;
+mod make_public;
 mod mount;
 mod offline;
+mod one;
 mod open;
 mod output;
+mod pinned;
+mod policy;
+mod rebind;
 mod rewrap;
+mod scan;
 mod seal;
+mod set;
 mod status;
+mod survey;
 mod trouble;
 mod umount;
 mod value;
 mod verify;
 mod view;
+mod waiting;
 mod with_store;
 
 use std::process::ExitCode;
@@ -45,11 +58,18 @@ enum Verb {
     Genkey(key::New),
     #[command(hide = true)]
     Fingerprint(key::Fingerprint),
+    Scan(scan::Scan),
+    Init(init::Init),
     Seal(seal::Seal),
     Check(check::Check),
     #[command(alias = "reveal")]
     View(view::View),
+    Edit(edit::Edit),
+    Set(set::Set),
+    MakePublic(make_public::MakePublic),
+    Rebind(rebind::Rebind),
     Explain(explain::Explain),
+    Policy(policy::PolicyVerb),
     Rewrap(rewrap::Rewrap),
     #[command(alias = "fsck")]
     Verify(verify::Verify),
@@ -60,6 +80,13 @@ enum Verb {
     Umount(umount::Umount),
     Status(status::Status),
     WithStore(with_store::WithStore),
+    GitSetup(git::setup::GitSetup),
+    #[command(hide = true)]
+    GitTextconv(git::textconv::Textconv),
+    #[command(hide = true)]
+    GitMerge(git::merge::Merge),
+    #[command(hide = true)]
+    GitCheck(git::check::StagedCheck),
 }
 
 /// What a verb that worked has to say to the shell.
@@ -80,10 +107,17 @@ pub fn main() -> ExitCode {
         Verb::Key(verb) => verb.run(),
         Verb::Genkey(verb) => verb.run(),
         Verb::Fingerprint(verb) => verb.run(),
+        Verb::Scan(verb) => verb.run(),
+        Verb::Init(verb) => verb.run(),
         Verb::Seal(verb) => verb.run(),
         Verb::Check(verb) => verb.run(),
         Verb::View(verb) => verb.run(),
+        Verb::Edit(verb) => verb.run(),
+        Verb::Set(verb) => verb.run(),
+        Verb::MakePublic(verb) => verb.run(),
+        Verb::Rebind(verb) => verb.run(),
         Verb::Explain(verb) => verb.run(),
+        Verb::Policy(verb) => verb.run(),
         Verb::Rewrap(verb) => verb.run(),
         Verb::Verify(verb) => verb.run(),
         Verb::EncryptValue(verb) => verb.run(),
@@ -92,6 +126,10 @@ pub fn main() -> ExitCode {
         Verb::Umount(verb) => verb.run(),
         Verb::Status(verb) => verb.run(),
         Verb::WithStore(verb) => verb.run(),
+        Verb::GitSetup(verb) => verb.run(),
+        Verb::GitTextconv(verb) => verb.run(),
+        Verb::GitMerge(verb) => verb.run(),
+        Verb::GitCheck(verb) => verb.run(),
     };
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

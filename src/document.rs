@@ -8,18 +8,24 @@
 //!   again and each opened field must be found exactly where it was spliced in.
 
 mod error;
+mod guess;
+mod import;
 mod inspect;
 mod judge;
+mod merge;
 mod open;
 mod outgoing;
 mod parts;
 mod plan;
+mod rebind;
 mod reopened;
+mod replace;
 mod rewrap;
 mod seal;
 mod shape;
 mod stock;
 mod value;
+mod weigh;
 mod whole;
 
 #[cfg(test)]
@@ -28,14 +34,23 @@ mod tests;
 use std::sync::Arc;
 
 pub use error::{Cause, OpenError};
-pub use inspect::{Finding, Inspection, Standing, field_value, holds_secret, inspect};
+pub use guess::{Guess, guess};
+pub use import::{Import, ImportError, Imports};
+pub use inspect::{
+    Finding, Inspection, Standing, field_value, holds_secret, inspect, inspect_with,
+};
+pub use merge::{Markers, Merged, Versions, is_binary, merge_sealed};
 pub use open::Opened;
+pub use rebind::{Rebound, Was};
+pub use replace::FieldError;
 pub use rewrap::Rewrapped;
 pub use seal::{Existing, Sealed, WholeBecause};
 pub use stock::Stock;
 pub use value::ValueError;
+pub use weigh::{Because, RuleSet, Shift, weigh};
 
 pub use crate::format::{CodecId, FieldPath, Format};
+pub use crate::token::foreign::{Encoding, ForeignError, ForeignKey, ForeignKeyError, Scheme};
 pub use crate::token::{Binding, TokenError};
 
 use crate::policy::{Ledger, Policy};
@@ -62,6 +77,8 @@ pub struct Sealing {
     pub policy: Policy,
     /// Fields that are sealed though no rule names them.
     pub ledger: Arc<Ledger>,
+    /// The tokens of other systems that are opened where they stand.
+    pub imports: Imports,
     /// What new tokens are bound to, and the least that a token must be bound to.
     pub binding: Binding,
     /// Whether an unchanged value may keep a token under a legacy key. Off once a rewrap has

@@ -5,6 +5,7 @@
 //! which byte spans, under which field path, in which syntactic context. What it does not name
 //! is copied byte for byte by everyone above.
 
+mod by_content;
 mod by_name;
 mod directives;
 mod dotenv;
@@ -12,6 +13,8 @@ mod field_path;
 mod hcl;
 mod ini;
 mod json;
+mod line;
+mod outline;
 mod pattern;
 mod properties;
 mod sibling;
@@ -174,8 +177,9 @@ impl fmt::Display for CodecId {
 pub enum Format {
     /// By one codec, as a rule or the file's name says.
     Codec(CodecId),
-    /// By the first of these that understands its content. Its name alone tells too little to be
-    /// held against it: a text that none understands is one of which nothing is known.
+    /// By the first of these that finds a value in its content, or else understands it. Its name
+    /// alone tells too little to be held against it: a text that none understands is one of which
+    /// nothing is known.
     ByContent(&'static [CodecId]),
     /// By the pattern of a rule.
     Pattern(Arc<Pattern>),
@@ -204,16 +208,7 @@ impl Format {
             Format::Pattern(pattern) => {
                 Ok(Scanned { id: CodecId::Pattern, sites: pattern.scan(text)? })
             }
-            Format::ByContent(candidates) => {
-                let mut first = None;
-                for id in *candidates {
-                    match id.codec().scan(text) {
-                        Ok(sites) => return Ok(Scanned { id: *id, sites }),
-                        Err(error) => _ = first.get_or_insert(error),
-                    }
-                }
-                Err(first.unwrap_or_else(|| ParseError::at(text, 0, "of no known format")))
-            }
+            Format::ByContent(candidates) => by_content::scan(candidates, text),
         }
     }
 
@@ -249,6 +244,12 @@ impl Context {
     pub const COMMENT: Context = Context(1);
     /// Inside a block comment, which the value must not end.
     pub const BLOCK_COMMENT: Context = Context(2);
+
+    /// Whether a value here is commented out, in the numbering of most codecs: ask
+    /// [`Codec::is_comment`].
+    fn is_comment(self) -> bool {
+        matches!(self, Self::COMMENT | Self::BLOCK_COMMENT)
+    }
 }
 
 /// One scalar of a document.
@@ -326,5 +327,10 @@ pub trait Codec: Sync {
     fn takes(&self, token: &str, context: Context) -> bool {
         let _ = (token, context);
         true
+    }
+
+    /// Whether what stands in `context` is commented out.
+    fn is_comment(&self, context: Context) -> bool {
+        context.is_comment()
     }
 }

@@ -44,10 +44,11 @@ pub use io::{OpenMode, OpenReply, ReadData};
 pub use node::{Ino, ROOT};
 pub use requests::{Op, Requests};
 pub use rewrap::Progress;
-pub use rules::{Reload, Reloaded};
+pub use rules::{Acceptance, Reload, Reloaded};
 pub use trouble::Trouble;
 
 use crate::document::Sealing;
+use crate::pins::Pins;
 use crate::store::{Dir, Metadata, Store};
 pub use crate::store::{FileKind, RenameFlags, Time};
 
@@ -100,6 +101,8 @@ pub struct Options {
     pub give_away: bool,
     /// Where the store can be reached while the mount covers it.
     pub store_at: Option<PathBuf>,
+    /// Where this machine remembers what it accepted of the store; `None` where it cannot.
+    pub pins: Option<Arc<Pins>>,
 }
 
 impl Default for Options {
@@ -111,6 +114,7 @@ impl Default for Options {
             commit_after: Duration::from_secs(5),
             give_away: false,
             store_at: None,
+            pins: None,
         }
     }
 }
@@ -136,6 +140,8 @@ pub struct Filesystem {
     /// Taken before `rules` by whoever changes the ledger, and held until it is written.
     ledger_turn: Mutex<()>,
     reload: Box<Reload>,
+    /// Why the last reload was refused, if it was. Held for moments.
+    refusal: Mutex<Option<String>>,
     nodes: NodeTable,
     /// Nodes of open directories, the longest open first. Held for moments.
     open_dirs: Mutex<VecDeque<Weak<Node>>>,
@@ -177,6 +183,7 @@ impl Filesystem {
             store,
             options,
             reload,
+            refusal: Mutex::default(),
             dirty: Mutex::default(),
             cache,
             recent: Recent::default(),

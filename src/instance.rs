@@ -37,9 +37,58 @@ pub struct Keys {
     /// Keys that only open.
     #[serde(default)]
     pub legacy: Vec<String>,
+    /// Tokens of other systems that are opened where they stand.
+    #[serde(default)]
+    pub import: Vec<Import>,
     /// What tokens must be bound to: `field` or `file`.
     #[serde(default)]
     pub binding: Binding,
+}
+
+/// One `[[keys.import]]`, as text.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Import {
+    /// Which system's tokens.
+    pub scheme: String,
+    /// Where that system's key comes from.
+    pub key: String,
+    /// What the tokens begin with, where the scheme leaves that open.
+    pub prefix: Option<String>,
+    /// How their bytes are written, where the scheme leaves that open.
+    pub encoding: Option<String>,
+    /// In which files they stand.
+    #[serde(default)]
+    pub path: Patterns,
+    /// In which fields.
+    #[serde(default)]
+    pub field: Patterns,
+}
+
+/// One pattern, or a list of them.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Patterns {
+    /// One.
+    One(String),
+    /// Any number.
+    Many(Vec<String>),
+}
+
+impl Default for Patterns {
+    fn default() -> Self {
+        Patterns::Many(Vec::new())
+    }
+}
+
+impl Patterns {
+    /// All of them.
+    pub fn as_slice(&self) -> &[String] {
+        match self {
+            Patterns::One(one) => std::slice::from_ref(one),
+            Patterns::Many(many) => many,
+        }
+    }
 }
 
 /// What tokens must be bound to at least.
@@ -188,6 +237,22 @@ mod tests {
         assert_eq!(instance.mountpoint.as_deref(), Some(Path::new("/etc/shop")));
         assert_eq!(instance.keys.legacy, ["file:/old"]);
         assert_eq!((instance.mount.ttl, instance.mount.threads), (60, 2));
+    }
+
+    #[test]
+    fn tokens_of_other_systems_are_listed_one_by_one() {
+        let text = "store = '/srv'\n[keys]\nmaster = 'env:K'\n\
+                    [[keys.import]]\nscheme = 'liberty'\nkey = 'env:L'\n\
+                    [[keys.import]]\nscheme = 'fernet'\nkey = 'file:/f'\n\
+                    path = 'app.toml'\nfield = ['api.key', 'db.*.key']\n";
+        let (_dir, path) = written(text, 0o600);
+        let imports = Instance::read(&path).unwrap().keys.import;
+        assert_eq!(imports.iter().map(|i| &*i.scheme).collect::<Vec<_>>(), ["liberty", "fernet"]);
+        assert_eq!(imports[0].path.as_slice(), [] as [String; 0]);
+        assert_eq!(imports[1].path.as_slice(), ["app.toml"]);
+        assert_eq!(imports[1].field.as_slice(), ["api.key", "db.*.key"]);
+        let (_dir, path) = written(&text.replace("scheme", "schema"), 0o600);
+        assert!(Instance::read(&path).unwrap_err().to_string().contains("schema"));
     }
 
     #[test]

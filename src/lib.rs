@@ -8,13 +8,14 @@
 //! |---|---|---|
 //! | [`cli`] | one verb per file, exit codes, hints | everything below |
 //! | [`fuse`] | the kernel's wire: decode, one call, reply; mounting | `fs` |
-//! | [`fs`] | a filesystem on plain structs: nodes, buffers, control room | `document`, `store`, `policy`, `keyring` |
+//! | [`fs`] | a filesystem on plain structs: nodes, buffers, control room | `document`, `store`, `policy`, `keyring`, `pins` |
 //! | [`document`] | pure: open, seal, rewrap one file's bytes | `format`, `policy`, `token`, `keyring` |
 //! | [`policy`] | is this field secret, what class is this file | `format` |
 //! | [`format`](mod@format) | where the scalars of a document stand; never keys | |
 //! | [`token`] | the sealed forms; the only cipher call | `keyring` |
 //! | [`keyring`] | keys by id, and where they come from | `sys` |
 //! | [`store`] | the directory on disk: reach, commit, recover, watch | `sys` |
+//! | [`pins`] | what this machine accepted of a store, out of its writers' reach | |
 //!
 //! [`path`], [`span`], [`secret`] and [`sys`] serve all.
 
@@ -26,6 +27,7 @@ pub mod fuse;
 pub mod instance;
 pub mod keyring;
 pub mod path;
+pub mod pins;
 pub mod policy;
 pub mod secret;
 pub mod span;

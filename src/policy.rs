@@ -6,9 +6,13 @@
 //! form; the last `[[file]]` pattern that covers its path; the ledger; the names in its path
 //! less the exceptions. When two of them name more and less of a value, more is sealed.
 //!
+//! A policy that was changed and not accepted yet holds together with the accepted one, see
+//! [`Policy::together_with`].
+//!
 //! Must stay true: a verdict depends on nothing but the policy, the ledger, the names and the
 //! value; no reason quotes a value.
 
+mod amend;
 mod defaults;
 mod derived;
 mod judge;
@@ -16,38 +20,45 @@ mod ledger;
 mod names;
 mod parse;
 mod pattern;
+mod places;
 mod reason;
 mod rules;
+mod single;
+mod statement;
+mod together;
 mod value;
 mod words;
 
-use std::ffi::OsStr;
 use std::fmt;
-use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
+pub use amend::Unnameable;
 pub use derived::derived_from;
-pub use judge::{FieldRules, Secret, Verdict};
+pub use judge::{Secret, Verdict};
 pub use ledger::{Ledger, LedgerError};
 pub use names::Named;
-pub use parse::PolicyError;
+pub use parse::{Excerpt, PolicyError, closest};
+pub use places::{Places, PlacesError};
 pub use reason::Reason;
-pub use value::{Credential, Harmless};
+pub use statement::{Difference, Statement};
+pub use together::FieldRules;
+pub use value::{Credential, Harmless, looks_random};
 
+use self::judge::RulesOfOne;
 use self::parse::Parsed;
-use self::rules::Rule;
 use crate::format::Format;
 use crate::path::RelPath;
 
 /// The directory at the store's root that is confseal's own.
 const CONTROL_DIR: &[u8] = b".confseal";
 
-/// The padding bucket when a policy names none, in bytes.
-const DEFAULT_BUCKET: usize = 16;
-
 /// A policy: immutable, cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Policy(Arc<Parsed>);
+pub struct Policy {
+    own: Arc<Parsed>,
+    /// What was accepted, while `own` is another text: both hold.
+    accepted: Option<Arc<Parsed>>,
+}
 
 /// What a file is, and by what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +100,20 @@ pub enum ClassReason {
     Content,
     /// Nothing.
     Unruled,
+    /// The accepted policy, which is stronger here than the changed one in the store.
+    Accepted {
+        /// By what the accepted one decides.
+        accepted: Box<ClassReason>,
+        /// What the changed one goes by.
+        changed: Box<ClassReason>,
+    },
+    /// Both policies: they read the file in ways that do not go together.
+    Apart {
+        /// What the accepted one goes by.
+        accepted: Box<ClassReason>,
+        /// What the changed one goes by.
+        changed: Box<ClassReason>,
+    },
 }
 
 impl Classified {
@@ -109,6 +134,14 @@ impl fmt::Display for ClassReason {
             ClassReason::Name => f.write_str("its name"),
             ClassReason::Content => f.write_str("its name and content"),
             ClassReason::Unruled => f.write_str("no rule"),
+            ClassReason::Accepted { accepted, changed } => {
+                write!(f, "the accepted policy: {accepted}; the changed one: {changed}")
+            }
+            ClassReason::Apart { accepted, changed } => write!(
+                f,
+                "the accepted policy ({accepted}) and the changed one ({changed}), which read it \
+                 in different ways"
+            ),
         }
     }
 }
@@ -116,63 +149,71 @@ impl fmt::Display for ClassReason {
 impl Policy {
     /// The policy without rules: the built-in lists, edition 1.
     pub fn builtin() -> Self {
-        Self(Arc::default())
+        Self { own: Arc::default(), accepted: None }
     }
 
     /// Reads a `policy.toml`. Refused whole on any error.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
-        parse::parse(text).map(|parsed| Self(Arc::new(parsed)))
+        parse::parse(text).map(|parsed| Self { own: Arc::new(parsed), accepted: None })
+    }
+
+    /// The text it was read from; empty for the built-in one.
+    pub fn text(&self) -> &str {
+        &self.own.text
+    }
+
+    /// This policy together with the last `accepted` one: of what they say of a file or a value,
+    /// the stronger holds, so that nothing the one protects is laid open by the other.
+    pub fn together_with(&self, accepted: &Policy) -> Self {
+        let differs = self.own.text != accepted.own.text;
+        Self { own: self.own.clone(), accepted: differs.then(|| accepted.own.clone()) }
+    }
+
+    /// This policy by itself, without an accepted one beside it.
+    pub fn alone(&self) -> Self {
+        Self { own: self.own.clone(), accepted: None }
+    }
+
+    /// The accepted policy by itself, if it holds beside this one.
+    pub fn accepted(&self) -> Option<Self> {
+        Some(Self { own: self.accepted.clone()?, accepted: None })
     }
 
     /// What `file` is, by its name alone.
-    ///
-    /// A rule that matches a derived name and not its origin was made for that name, and wins;
-    /// one that matches both (`**`) says nothing of the derived name in particular.
     pub fn classify(&self, file: &RelPath) -> Classified {
-        if file.components().next() == Some(CONTROL_DIR) {
-            return Classified {
-                class: Class::Plain,
-                reason: ClassReason::Name,
-                base: file.clone(),
-            };
-        }
-        let origin = self.origin(file);
-        let format = format_of(file).or_else(|| format_of(origin.as_ref()?));
-        let own = self.deciding_rule(file, format.as_ref());
-        match origin {
-            Some(origin) if own.as_ref().is_none_or(|(rule, _)| rule.glob.matches(&origin)) => {
-                let rule = self.deciding_rule(&origin, format_of(&origin).as_ref());
-                classified(rule, origin)
-            }
-            _ => classified(own, file.clone()),
+        let own = self.own.classify(file);
+        match &self.accepted {
+            None => own,
+            Some(accepted) => together::class(accepted.classify(file), own),
         }
     }
 
     /// The rules for the fields of `file`: of the patterns in the policy those whose rule matches
     /// the file or a name that it is derived from, and of the ledger the entries of either.
     pub fn fields<'a>(&'a self, file: &RelPath, ledger: &'a Ledger) -> FieldRules<'a> {
-        let mut kin = vec![file.clone()];
-        kin.extend(origins(file));
-        let rules = self.0.rules.iter();
-        let rules = rules.filter(|rule| kin.iter().any(|name| rule.glob.matches(name)));
-        FieldRules::new(
-            &self.0.names,
-            rules.flat_map(|rule| &rule.fields).collect(),
-            kin.iter().filter_map(|name| ledger.entries(name)).collect(),
-        )
+        self.fields_by(file, |policy| policy.fields(file, ledger))
     }
 
     /// The same for a file that was not there before. If no rule names it, the secret patterns of
     /// every rule hold for it: it may be some program's temporary file for any of them, and until
     /// it is renamed nothing else tells.
     pub fn fields_of_newcomer<'a>(&'a self, file: &RelPath, ledger: &'a Ledger) -> FieldRules<'a> {
-        let own = self.fields(file, ledger);
-        match self.classify(file).reason {
-            ClassReason::Rule { .. } => own,
-            ClassReason::Name | ClassReason::Content | ClassReason::Unruled => {
-                let all = self.0.rules.iter().flat_map(|rule| &rule.fields);
-                own.with(all.filter(|field| field.secret))
-            }
+        self.fields_by(file, |policy| policy.fields_of_newcomer(file, ledger))
+    }
+
+    /// A policy that leaves a file plain has nothing to say of its fields.
+    fn fields_by<'a>(
+        &'a self,
+        file: &RelPath,
+        rules: impl Fn(&'a Parsed) -> RulesOfOne<'a>,
+    ) -> FieldRules<'a> {
+        let own = rules(&self.own);
+        let Some(accepted) = &self.accepted else { return FieldRules { own, accepted: None } };
+        let is_plain = |policy: &Parsed| policy.classify(file).class == Class::Plain;
+        match (is_plain(accepted), is_plain(&self.own)) {
+            (false, true) => FieldRules { own: rules(accepted), accepted: None },
+            (true, false) => FieldRules { own, accepted: None },
+            (true, true) | (false, false) => FieldRules { own, accepted: Some(rules(accepted)) },
         }
     }
 
@@ -183,59 +224,9 @@ impl Policy {
 
     /// The size, in bytes, to a multiple of which sealed values are padded.
     pub fn bucket(&self) -> usize {
-        self.0.padding.unwrap_or(DEFAULT_BUCKET)
+        let accepted = self.accepted.as_ref().map_or(0, |accepted| accepted.bucket());
+        self.own.bucket().max(accepted)
     }
-
-    /// The name that `file` is derived from, if a known one is among the candidates. A rule knows
-    /// better than a list; and where names are guessed, `seal = "none"` for one of them does not
-    /// lay open what may be another.
-    fn origin(&self, file: &RelPath) -> Option<RelPath> {
-        let rank = |name: &RelPath| match self.deciding_rule(name, format_of(name).as_ref()) {
-            Some((_, Class::Plain)) => Some(2),
-            Some(_) => Some(0),
-            None => builtin_class(name).map(|_| 1),
-        };
-        let ranked = origins(file).into_iter().filter_map(|name| Some((rank(&name)?, name)));
-        // The first of several of the best rank.
-        ranked.min_by_key(|(rank, _)| *rank).map(|(_, name)| name)
-    }
-
-    /// The last rule that matches `file` and says what it is.
-    fn deciding_rule(&self, file: &RelPath, format: Option<&Format>) -> Option<(&Rule, Class)> {
-        let rules = self.0.rules.iter().rev().filter(|rule| rule.glob.matches(file));
-        rules.filter_map(|rule| Some((rule, rule.class(format)?))).next()
-    }
-}
-
-fn classified(rule: Option<(&Rule, Class)>, base: RelPath) -> Classified {
-    let (class, reason) = match rule {
-        Some((rule, class)) => {
-            (class, ClassReason::Rule { line: rule.line, pattern: rule.glob.text().into() })
-        }
-        None => match builtin_class(&base) {
-            Some(class) => (class, ClassReason::Name),
-            None => (Class::Unknown, ClassReason::Unruled),
-        },
-    };
-    Classified { class, reason, base }
-}
-
-fn format_of(file: &RelPath) -> Option<Format> {
-    Format::by_file_name(file.name().as_bytes())
-}
-
-fn builtin_class(file: &RelPath) -> Option<Class> {
-    if names::is_whole_file(file.name().as_bytes()) {
-        return Some(Class::Whole);
-    }
-    format_of(file).map(Class::Fields)
-}
-
-/// The paths that `file` may be derived from, best first.
-fn origins(file: &RelPath) -> Vec<RelPath> {
-    let names = derived_from(file.name().as_bytes());
-    let directory = file.parent();
-    names.iter().map(|name| directory.join(OsStr::from_bytes(name))).collect()
 }
 
 #[cfg(test)]

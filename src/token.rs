@@ -14,6 +14,7 @@
 //! and no code opens what it was given under any key, purpose or binding but the one it names.
 
 mod cipher;
+pub mod foreign;
 mod inner;
 mod sealer;
 mod text;

@@ -8,15 +8,19 @@ use std::path::{Path, PathBuf};
 /// Layer, and the layers it may use. What serves all stands in `SERVES_ALL`.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
-    ("cli", &["fuse", "fs", "document", "policy", "keyring", "store", "instance", "systemd"]),
+    (
+        "cli",
+        &["fuse", "fs", "document", "policy", "keyring", "store", "instance", "pins", "systemd"],
+    ),
     ("fuse", &["fs"]),
-    ("fs", &["document", "store", "policy", "keyring"]),
+    ("fs", &["document", "store", "policy", "keyring", "pins"]),
     ("document", &["format", "policy", "token", "keyring"]),
     ("policy", &["format"]),
     ("format", &[]),
     ("token", &["keyring"]),
     ("keyring", &["sys"]),
     ("store", &["sys"]),
+    ("pins", &[]),
     ("instance", &[]),
     ("systemd", &[]),
     ("path", &[]),

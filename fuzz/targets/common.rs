@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use confseal::document::{Binding, Sealing, sealer};
+use confseal::document::{Binding, Imports, Sealing, sealer};
 use confseal::format::CodecId;
 use confseal::keyring::{Key, Keyring};
 use confseal::path::RelPath;
@@ -30,6 +30,7 @@ pub static SEALING: LazyLock<Sealing> = LazyLock::new(|| {
         sealer: sealer(Keyring::new(key, vec![]).expect("a keyring")),
         policy: Policy::parse(&policy).expect("a policy"),
         ledger: Arc::default(),
+        imports: Imports::default(),
         binding: Binding::Field,
         keep_legacy_tokens: true,
     }

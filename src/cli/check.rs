@@ -1,17 +1,19 @@
 //! `check`: does a secret stand in the clear? Needs no key, so that a commit hook can ask.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
 
-use super::offline::{Found, is_unread_configuration, places};
+use super::import::LookArguments;
+use super::offline::{is_unread_configuration, places};
 use super::open::rules;
 use super::output::{count, say, say_json};
 use super::trouble::{Trouble, Troubles};
 use super::{Outcome, Result};
-use crate::document::{Form, Inspection, Standing, inspect};
-use crate::policy::{Class, Ledger, Policy};
+use crate::document::{Form, Inspection, Standing, inspect_with};
+use crate::policy::{Class, Policy};
 
 /// Tell whether a secret stands in the clear: exit code 1, and a list, if one does
 ///
@@ -24,10 +26,15 @@ pub(super) struct Check {
     /// For scripts: what was found as JSON.
     #[arg(long)]
     json: bool,
+    /// Print nothing about secrets: the exit code tells.
+    #[arg(short, long, conflicts_with = "json")]
+    quiet: bool,
+    #[command(flatten)]
+    look: LookArguments,
 }
 
 /// A secret in the clear.
-struct Exposed {
+pub(super) struct Exposed {
     path: PathBuf,
     /// Line and field; `None` for the file as a whole.
     field: Option<(usize, String)>,
@@ -39,14 +46,20 @@ impl Check {
         let mut exposed = Vec::new();
         let mut troubles = Troubles::default();
         let mut unread = Vec::new();
+        let mut foreign: BTreeMap<&str, usize> = BTreeMap::new();
         let mut files = 0;
         for place in places(&self.paths)? {
             let (policy, ledger) = rules(&place.store)?;
+            let imports = self.look.imports(place.store.path())?;
             place.each_file(&mut |found| {
                 files += 1;
                 match found.read() {
                     Ok(text) => {
-                        exposed.extend(exposed_in(&policy, &ledger, found, &text));
+                        let seen = inspect_with(&policy, &ledger, &imports, found.file, &text);
+                        exposed.extend(exposed_in(&policy, &seen, &found.shown, &text));
+                        for scheme in seen.foreign() {
+                            *foreign.entry(scheme.name()).or_default() += 1;
+                        }
                         if is_unread_configuration(&policy, found.file, &text) {
                             unread.push(found.shown.to_string_lossy().into_owned());
                         }
@@ -63,14 +76,19 @@ impl Check {
                 "files": files,
                 "unreadable": troubles.count,
                 "not_looked_into": unread,
+                "foreign": foreign,
                 "exposed": exposed.iter().map(Exposed::to_json).collect::<Vec<_>>(),
             }))?;
-        } else {
+        } else if !self.quiet {
             exposed.iter().try_for_each(Exposed::say)?;
             for path in &unread {
                 eprintln!(
                     "not looked into: {path}: no rule names it, and its content is of no known format"
                 );
+            }
+            for (scheme, tokens) in &foreign {
+                let tokens = count(*tokens, "field");
+                eprintln!("foreign, scheme {scheme}: {tokens}; `confseal rewrap` makes them ours");
             }
             if !exposed.is_empty() {
                 eprintln!(
@@ -83,26 +101,34 @@ impl Check {
     }
 }
 
-fn exposed_in(policy: &Policy, ledger: &Ledger, found: &Found<'_>, text: &[u8]) -> Vec<Exposed> {
-    let seen = inspect(policy, ledger, found.file, text);
+/// The secrets in the clear in `text`, which was `seen` so, and which the user knows as `shown`.
+pub(super) fn exposed_in(
+    policy: &Policy,
+    seen: &Inspection,
+    shown: &Path,
+    text: &[u8],
+) -> Vec<Exposed> {
     let mut exposed = Vec::new();
-    if let Some(reason) = whole_reason(policy, &seen, text) {
-        exposed.push(Exposed { path: found.shown.clone(), field: None, reason });
+    if let Some(reason) = whole_reason(policy, seen, text) {
+        exposed.push(Exposed { path: shown.to_owned(), field: None, reason });
     }
     for field in &seen.fields {
         let reason = match field.standing {
             Standing::Malformed => "begins like a sealed value and is none".to_owned(),
+            Standing::Unimported(scheme) => format!(
+                "no token of confseal, but perhaps one of `{scheme}`, which no import names"
+            ),
             _ if field.is_exposed() => field.verdict.reason.to_string(),
             _ => continue,
         };
         let place = Some((field.line, field.path.to_string()));
-        exposed.push(Exposed { path: found.shown.clone(), field: place, reason });
+        exposed.push(Exposed { path: shown.to_owned(), field: place, reason });
     }
     exposed
 }
 
 /// Why the file should be sealed whole, if it should be and is not.
-fn whole_reason(policy: &Policy, seen: &Inspection, text: &[u8]) -> Option<String> {
+pub(super) fn whole_reason(policy: &Policy, seen: &Inspection, text: &[u8]) -> Option<String> {
     if seen.form == Form::Whole {
         return seen.whole_key.is_none().then(|| "begins like a sealed file and is none".into());
     }
@@ -116,13 +142,15 @@ fn whole_reason(policy: &Policy, seen: &Inspection, text: &[u8]) -> Option<Strin
     match seen.class.class {
         Class::Whole => Some(format!("sealed whole by {}, and in the clear", seen.class.reason)),
         Class::Fields(_) | Class::Plain | Class::Unknown => {
-            Some(policy.credential_in_text(text)?.to_string())
+            let credential = policy.credential_in_text(text).map(|reason| reason.to_string());
+            let named = || "it reads as configuration in which a secret is named".to_owned();
+            Some(credential.unwrap_or_else(named))
         }
     }
 }
 
 impl Exposed {
-    fn say(&self) -> Result<()> {
+    pub(super) fn say(&self) -> Result<()> {
         let path = Path::display(&self.path);
         match &self.field {
             Some((line, field)) => say(format_args!("{path}:{line}: {field}: {}", self.reason)),

@@ -4,13 +4,13 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::Failure;
 use super::output::say;
-use super::{Outcome, Result};
-use crate::policy::Policy;
+use super::{Outcome, Result, pinned, status};
+use crate::policy::{Ledger, Policy};
 use crate::store::CONTROL_DIR;
 
 /// How often a command that goes on is asked how far it is.
@@ -21,6 +21,13 @@ const LONGEST_TEXT: usize = 1 << 20;
 
 /// Has the mount at `root` run `verb` with `arguments`, waits for its end, and prints the answer.
 pub(super) fn command(root: &Path, verb: &str, arguments: &[&[u8]]) -> Result {
+    let (answer, outcome) = ask(root, verb, arguments)?;
+    say(format_args!("{answer}"))?;
+    Ok(outcome)
+}
+
+/// The same, and hands the answer over.
+pub(super) fn ask(root: &Path, verb: &str, arguments: &[&[u8]]) -> Result<(String, Outcome)> {
     let path = root.join(CONTROL_DIR).join("control");
     let mut control =
         OpenOptions::new().read(true).write(true).open(&path).map_err(Failure::io(&path))?;
@@ -45,21 +52,26 @@ pub(super) fn command(root: &Path, verb: &str, arguments: &[&[u8]]) -> Result {
         Err(_) if answer.is_empty() => return Err(written.map_err(Failure::io(path)).unwrap_err()),
         Err(_) => return Err(Failure::Refused(answer.to_owned())),
     }
-    say(format_args!("{answer}"))?;
     let is_failure = |line: &str| line.starts_with("failed: ") || line.starts_with("ended early: ");
     let clean = written.is_ok() && !answer.lines().any(is_failure);
-    Ok(if clean { Outcome::Done } else { Outcome::NotClean })
+    Ok((answer.to_owned(), if clean { Outcome::Done } else { Outcome::NotClean }))
 }
 
-/// The rules in force in the mount at `root`. Its ledger is not to be seen from here.
-pub(super) fn rules(root: &Path) -> Result<Policy> {
+/// The rules in force in the mount at `root`, as far as they are to be seen from here: of the ledger
+/// what this user's machine remembers.
+pub(super) fn rules(root: &Path) -> Result<(Policy, Ledger)> {
     let path = root.join(CONTROL_DIR).join("policy.toml");
     let text = File::open(&path).and_then(|mut file| read_once(&mut file));
     let text = text.map_err(Failure::io(&path))?;
-    if text.is_empty() {
-        return Ok(Policy::builtin());
+    let policy = match text.is_empty() {
+        true => Policy::builtin(),
+        false => Policy::parse(&text).map_err(|error| Failure::Policy { path, error })?,
+    };
+    // Whoever may not ask the mount for its store has not mounted it, and accepted nothing of it.
+    match status::read(root).ok().and_then(|status| status["store"].as_str().map(PathBuf::from)) {
+        Some(store) => pinned::together(&store, policy, Ledger::new()),
+        None => Ok((policy, Ledger::new())),
     }
-    Policy::parse(&text).map_err(|error| Failure::Policy { path, error })
 }
 
 /// The answer, once the command has come to its end.

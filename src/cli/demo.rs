@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use super::error::Failure;
 use super::{Outcome, Result};
 use crate::keyring::Key;
+use crate::pins::STATE_VARIABLE;
 use crate::sys::process::{Signals, with_signals_open};
 
 /// Show what confseal does, on a throw-away store: sealed, mounted, seen from both sides, edited,
@@ -215,6 +216,8 @@ impl Stage {
         }
         let mut command = Command::new(program);
         command.args(arguments).current_dir(&self.dir).env_remove("CONFSEAL_MASTER_KEY");
+        // What it accepts is forgotten with it.
+        command.env(STATE_VARIABLE, self.dir.join("state"));
         let output = with_signals_open(&mut command).output().map_err(Failure::io(program))?;
         for line in String::from_utf8_lossy(&output.stdout).lines() {
             println!("{}", shortened(line));

@@ -3,11 +3,13 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::import::{EntryError, ImportKeyError};
 use crate::document::OpenError;
 use crate::fuse::mount::MountError;
 use crate::instance::InstanceError;
 use crate::keyring::{Fingerprint, KeyError, SourceError};
 use crate::path::RelPath;
+use crate::pins::PinsError;
 use crate::policy::{LedgerError, PolicyError};
 use crate::store::LockError;
 
@@ -35,17 +37,59 @@ pub(super) enum Failure {
         sealed: Fingerprint,
         /// The key that was given.
         given: Fingerprint,
+        /// Whether this machine knows the store under the key that was given.
+        is_pinned: bool,
     },
+    /// This machine knows the store under another key.
+    #[error(
+        "{store}: known on this machine under the key {}, but the master key given is {}",
+        .pinned.id(), .given.id()
+    )]
+    PinnedKey {
+        /// The store.
+        store: PathBuf,
+        /// The key it was last sealed under from here.
+        pinned: Fingerprint,
+        /// The key that was given.
+        given: Fingerprint,
+        /// The file that says so.
+        pins: PathBuf,
+    },
+    /// What this machine remembers of a store.
+    #[error("what was accepted of this store cannot be relied on: {0}")]
+    Pins(#[from] PinsError),
     /// An instance file.
     #[error(transparent)]
     Instance(#[from] InstanceError),
+    /// An entry that names tokens of another system.
+    #[error("{entry}: {error}")]
+    Import {
+        /// Which entry.
+        entry: String,
+        /// What is wrong with it.
+        error: EntryError,
+    },
+    /// The key of another system could not be had.
+    #[error("{entry}: {error}")]
+    ImportKey {
+        /// Which entry.
+        entry: String,
+        /// Why.
+        error: ImportKeyError,
+    },
     /// The policy of a store.
-    #[error("{path}: {error}")]
+    #[error("{path}: {error}\n  {}", .error.excerpt.to_string().replace('\n', "\n  "))]
     Policy {
         /// The policy file.
         path: PathBuf,
         /// What is wrong in it.
         error: PolicyError,
+    },
+    /// A policy stands where a first one was to be written.
+    #[error("{path}: there is a policy already")]
+    PolicyExists {
+        /// The policy file.
+        path: PathBuf,
     },
     /// The ledger of a store.
     #[error("{path}: {error}")]
@@ -102,6 +146,12 @@ pub(super) enum Failure {
     /// The running mount refused a command.
     #[error("{0}")]
     Refused(String),
+    /// There is no private place in memory for the editor.
+    #[error("no private directory in memory can be made: {0}")]
+    Room(io::Error),
+    /// The editor saved nothing.
+    #[error("{0}")]
+    Editor(String),
 }
 
 impl Failure {
@@ -116,16 +166,19 @@ impl Failure {
     pub(super) fn exit_code(&self) -> u8 {
         match self {
             Failure::Usage(_) => 2,
-            Failure::Source(_) | Failure::Key(_) => 3,
-            Failure::WrongKey { .. } => 4,
-            Failure::Instance(_) => 5,
-            Failure::Policy { .. } | Failure::Ledger { .. } => 6,
+            Failure::Source(_) | Failure::Key(_) | Failure::ImportKey { .. } => 3,
+            Failure::WrongKey { .. } | Failure::PinnedKey { .. } => 4,
+            Failure::Instance(_) | Failure::Import { .. } => 5,
+            Failure::Policy { .. } | Failure::PolicyExists { .. } | Failure::Ledger { .. } => 6,
             Failure::Io { .. } => 7,
             Failure::Locked { .. } | Failure::Mounted { .. } => 8,
             Failure::Sealed { .. } | Failure::Value(_) => 9,
             Failure::Mount(_) => 10,
             Failure::Held { .. } => 11,
             Failure::Refused(_) => 12,
+            Failure::Pins(_) => 13,
+            Failure::Room(_) => 15,
+            Failure::Editor(_) => 16,
         }
     }
 
@@ -136,13 +189,37 @@ impl Failure {
                 "give the key with --key SOURCE (credential:NAME, file:PATH or env:NAME); \
                  `confseal key new FILE` makes one"
             }
-            Failure::WrongKey { sealed, given, .. } => {
+            Failure::WrongKey { sealed, given, is_pinned: true, .. } => {
+                return Some(format!(
+                    "it is the key that this machine knows the store under, so the store was \
+                     rotated elsewhere, or somebody changed its .confseal/fingerprint: if it was \
+                     rotated, give the key {} as --key and {} as --legacy; if not, write {given} \
+                     back into that file",
+                    sealed.id(),
+                    given.id()
+                ));
+            }
+            Failure::WrongKey { sealed, given, is_pinned: false, .. } => {
                 return Some(format!(
                     "give the key {0} as --key; or, to rotate to {1}, give {1} as --key and {0} as \
                      --legacy, then rewrap",
                     sealed.id(),
                     given.id()
                 ));
+            }
+            Failure::PinnedKey { pinned, given, pins, .. } => {
+                return Some(format!(
+                    "to go over to {1}, give it as --key and {0} as --legacy once; if {0} is gone, \
+                     because the store was rotated elsewhere, remove {2}: the next use accepts the \
+                     key that is given then",
+                    pinned.id(),
+                    given.id(),
+                    pins.display()
+                ));
+            }
+            Failure::Pins(_) => {
+                "the directory must be yours or root's, and nobody else's to write; \
+                 CONFSEAL_STATE_DIRECTORY names another place for all of them"
             }
             Failure::Locked { .. } => {
                 "while it is mounted, work through the mount: `confseal with-store`, or the file \
@@ -152,12 +229,22 @@ impl Failure {
                 "what is saved through a mount is sealed at once; to work on its store, unmount it, \
                  or, for a verb that only looks, give the path of the store"
             }
+            Failure::PolicyExists { .. } => {
+                "edit that one; `confseal scan` shows what its rules find, and what they leave alone"
+            }
             Failure::Mount(error) => return error.hint().map(str::to_owned),
             Failure::Held { .. } => "stop them first, or mount with --force",
             Failure::Sealed { .. } => "`confseal verify` lists every such field of a store",
-            Failure::Usage(_)
+            Failure::Room(_) => {
+                "an ordinary user needs user namespaces, which this host may forbid; edit the file \
+                 through a mount, or as root"
+            }
+            Failure::Editor(_)
+            | Failure::Usage(_)
             | Failure::Key(_)
             | Failure::Instance(_)
+            | Failure::Import { .. }
+            | Failure::ImportKey { .. }
             | Failure::Policy { .. }
             | Failure::Ledger { .. }
             | Failure::Io { .. }

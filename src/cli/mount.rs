@@ -5,7 +5,7 @@
 //! keys are wiped before a thread or child could inherit them; the store is opened before the
 //! mount covers it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -16,12 +16,14 @@ use rustix::io::Errno;
 
 use super::error::Failure;
 use super::open::{self, KeyArguments, KeysRead, Sources};
-use super::{Outcome, Result};
-use crate::fs::{Filesystem, Options, Reloaded};
+use super::policy::waiting_text;
+use super::{Outcome, Result, pinned};
+use crate::fs::{Acceptance, Filesystem, Options, Reloaded};
 use crate::fuse::mount::{Attachment, Host, MountError, MountOptions, mount};
 use crate::fuse::{KernelNotifier, Wire};
 use crate::instance;
 use crate::keyring::wipe_environment;
+use crate::pins::Pins;
 use crate::store::Store;
 use crate::sys::process::{self, NotStarted, Ready, Signal, Signals, daemonize};
 use crate::sys::{self, memory};
@@ -107,10 +109,7 @@ impl Mount {
             let what = "a confseal mount stands there already";
             return Err(Failure::Usage(format!("{}: {what}", mountpoint.display())));
         }
-        let name = match &self.keys.instance {
-            Some(name) if !name.contains('/') => name.clone(),
-            _ => open::unnamed(&store),
-        };
+        let name = pinned::name_of(&store);
         let mut keys = self.keys;
         keys.make_absolute();
         let options = instance.map(|instance| instance.mount).unwrap_or_default();
@@ -145,8 +144,8 @@ impl Plan {
             log::warn!("only keys are locked into memory, views are not ({error})");
         }
         let sources = self.keys.sources(&self.store)?;
-        let mut known = KeysRead::new();
-        let keyring = sources.read_again(&mut known)?;
+        let mut known = KeysRead::default();
+        let keys = sources.read_again(&mut known)?;
         wipe_environment(&sources.all())
             .map_err(|error| Failure::Refused(format!("variables that hold keys: {error}")))?;
 
@@ -155,13 +154,17 @@ impl Plan {
             self.look_for_holders(&store)?;
         }
         let lock = open::lock(&store)?;
-        let sealing = open::sealing_with(&store, keyring, sources.binding)?;
+        let sealing = open::sealing_with(&store, keys, sources.binding)?;
+        pinned::tell(&store, &sealing.policy);
+        let is_new = pinned::find(&store)?.is_none();
+        let pins = pinned::keep(&store, &sealing)?;
+        let first_use = pins.as_ref().filter(|_| is_new).map(|pins| pins.path().to_owned());
         open::remember_key(&store, &sealing)?;
         recover(&store, &sealing);
 
         let covered = root && self.mountpoint == self.store;
         let store_at = self.expose(&host, covered);
-        let options = self.options(root, store_at.clone());
+        let options = self.options(root, store_at.clone(), pins);
         let reload = self.reload(known);
         let fs = Filesystem::new(store, sealing, options, reload).map_err(system)?;
         let fs = Arc::new(fs);
@@ -197,6 +200,9 @@ impl Plan {
         ready.ready().map_err(system)?;
         systemd::ready();
         log::info!("{} is mounted at {}", self.store.display(), self.mountpoint.display());
+        if let Some(place) = first_use {
+            log::info!("first use here: its policy is accepted as it is ({})", place.display());
+        }
 
         let served = mounted.wait();
         ended.store(true, Ordering::Relaxed);
@@ -236,7 +242,7 @@ impl Plan {
         if !covered {
             return None;
         }
-        let place = Path::new("/run/confseal").join(&self.name).join("store");
+        let place = pinned::covered_at(&self.name);
         match host.expose(&self.store, &place) {
             Ok(true) => Some(place),
             Ok(false) => None,
@@ -247,13 +253,14 @@ impl Plan {
         }
     }
 
-    fn options(&self, root: bool, store_at: Option<PathBuf>) -> Options {
+    fn options(&self, root: bool, store_at: Option<PathBuf>, pins: Option<Arc<Pins>>) -> Options {
         Options {
             ttl: Duration::from_secs(self.options.ttl),
             max_view: self.options.max_view << 20,
             cache: self.options.cache << 20,
             give_away: root,
             store_at,
+            pins,
             ..Options::default()
         }
     }
@@ -273,17 +280,30 @@ impl Plan {
     fn reload(&self, known: KeysRead) -> Box<crate::fs::Reload> {
         let (arguments, path) = (self.keys.clone(), self.store.clone());
         let known = Mutex::new(known);
-        Box::new(move |store| {
+        Box::new(move |store, acceptance| {
             let read = || -> Result<Reloaded> {
                 let sources: Sources = arguments.sources(&path)?;
-                let keyring = sources.read_again(&mut known.lock())?;
-                let sealing = open::sealing_with(store, keyring, sources.binding)?;
+                let keys = sources.read_again(&mut known.lock())?;
+                open::admit(store, &keys.keyring)?;
+                let waiting = pinned::waiting(store, acceptance)?;
+                let sealing = open::sealing_with(store, keys, sources.binding)?;
+                pinned::keep(store, &sealing)?;
+                pinned::keep_key(store, sealing.sealer.keyring())?;
                 let keyring = sealing.sealer.keyring();
                 let legacy: Vec<_> =
                     keyring.legacy().iter().map(|key| key.id().to_string()).collect();
                 let legacy = if legacy.is_empty() { "none".into() } else { legacy.join(", ") };
-                let summary =
-                    format!("master key {}, legacy keys: {legacy}", keyring.master().id());
+                let imports: Vec<_> =
+                    sealing.imports.schemes().map(|scheme| scheme.name()).collect();
+                let imports = match imports.is_empty() {
+                    true => String::new(),
+                    false => format!(", opened of other systems: {}", imports.join(", ")),
+                };
+                let master = keyring.master().id();
+                let mut summary = format!("master key {master}, legacy keys: {legacy}{imports}");
+                if let Some(waiting) = waiting {
+                    summary += &format!("\n{}", waiting_text(&waiting));
+                }
                 Ok(Reloaded { sealing, summary })
             };
             read().map_err(|failure| match failure.hint() {
@@ -352,7 +372,7 @@ fn answer_signals(signals: &Signals, fs: &Filesystem, attachment: &Attachment, l
         match signals.wait() {
             Ok(Signal::Hangup) => {
                 systemd::reloading();
-                match fs.reload() {
+                match fs.reload(&Acceptance::Waits) {
                     Ok(summary) => log::info!("reloaded: {summary}"),
                     Err(error) => log::error!("not reloaded: {error}"),
                 }

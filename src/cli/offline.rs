@@ -7,11 +7,12 @@
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Result;
 use super::error::Failure;
 use super::open::{self, KeyArguments, is_mount, locate, open_store};
+use super::pinned;
 use super::trouble::Trouble;
 use crate::document::{Sealing, is_whole};
 use crate::path::RelPath;
@@ -42,7 +43,7 @@ struct Part {
 
 /// A regular file of the store, met on the walk.
 pub(super) struct Found<'a> {
-    dir: &'a Dir,
+    pub dir: &'a Dir,
     /// Its path in the store.
     pub file: &'a RelPath,
     /// Its path as the user would write it.
@@ -88,37 +89,20 @@ impl Place {
         self.parts.iter().any(|part| part.below.is_root())
     }
 
+    /// The path in the store of the one thing that was given.
+    pub(super) fn only_part(&self) -> &RelPath {
+        &self.parts[0].below
+    }
+
     /// Where a kept version is, for messages.
     pub(super) fn kept_path(&self, name: &str) -> PathBuf {
         self.store.path().join(CONTROL_DIR).join("kept").join(name)
     }
 
-    /// Calls `visit` for every regular file, in the order of their names. Left out are
-    /// version-control directories, control directories, temporaries and symlinks. An error of
-    /// `visit` ends the walk.
+    /// See [`each_file`]; of what was given.
     pub(super) fn each_file(&self, visit: &mut dyn FnMut(&Found<'_>) -> Result<()>) -> Result<()> {
         for part in &self.parts {
-            let mut failure = None;
-            let mut step = |dir: &Dir, file: &RelPath, entry: &crate::store::Entry| {
-                let own = is_version_control(&entry.name) || entry.name == CONTROL_DIR;
-                match entry.kind {
-                    FileKind::Dir if own => return Ok(Walk::Skip),
-                    FileKind::File => {}
-                    _ => return Ok(Walk::Continue),
-                }
-                let found = Found { dir, file, shown: part.shown(file) };
-                match visit(&found) {
-                    Ok(()) => Ok(Walk::Continue),
-                    Err(error) => {
-                        failure = Some(error);
-                        Ok(Walk::Stop)
-                    }
-                }
-            };
-            self.store.walk(&part.below, &mut step).map_err(Failure::io(&part.given))?;
-            if let Some(failure) = failure {
-                return Err(failure);
-            }
+            each_file(&self.store, &part.below, &part.given, visit)?;
         }
         Ok(())
     }
@@ -131,6 +115,7 @@ impl Place {
         dry_run: bool,
     ) -> Result<(Sealing, Option<StoreLock>)> {
         let mut sealing = self.sealing(keys)?;
+        pinned::tell(&self.store, &sealing.policy);
         if dry_run {
             return Ok((sealing, None));
         }
@@ -139,6 +124,7 @@ impl Place {
         let (policy, ledger) = open::rules(&self.store)?;
         sealing.policy = policy;
         sealing.ledger = ledger.into();
+        pinned::keep(&self.store, &sealing)?;
         let seal_kept = |_: &RelPath, displaced: &[u8]| Ok(sealing.seal_kept(displaced));
         let recovery = self.store.recover(&seal_kept).map_err(Failure::io(self.store.path()))?;
         for kept in recovery.kept {
@@ -178,14 +164,43 @@ pub(super) fn is_unread_configuration(policy: &Policy, file: &RelPath, text: &[u
     }
 }
 
-impl Part {
-    fn shown(&self, file: &RelPath) -> PathBuf {
-        let rest = &file.as_bytes()[self.below.as_bytes().len()..];
-        let rest = rest.strip_prefix(b"/").unwrap_or(rest);
-        match rest.is_empty() {
-            true => self.given.clone(),
-            false => self.given.join(OsStr::from_bytes(rest)),
+/// Calls `visit` for every regular file of `store` in `below`, which the user calls `given`, in the
+/// order of their names. Left out are version-control directories, control directories, temporaries
+/// and symlinks. An error of `visit` ends the walk.
+pub(super) fn each_file(
+    store: &Store,
+    below: &RelPath,
+    given: &Path,
+    visit: &mut dyn FnMut(&Found<'_>) -> Result<()>,
+) -> Result<()> {
+    let mut failure = None;
+    let mut step = |dir: &Dir, file: &RelPath, entry: &crate::store::Entry| {
+        let own = is_version_control(&entry.name) || entry.name == CONTROL_DIR;
+        match entry.kind {
+            FileKind::Dir if own => return Ok(Walk::Skip),
+            FileKind::File => {}
+            _ => return Ok(Walk::Continue),
         }
+        let found = Found { dir, file, shown: shown(given, below, file) };
+        match visit(&found) {
+            Ok(()) => Ok(Walk::Continue),
+            Err(error) => {
+                failure = Some(error);
+                Ok(Walk::Stop)
+            }
+        }
+    };
+    store.walk(below, &mut step).map_err(Failure::io(given))?;
+    failure.map_or(Ok(()), Err)
+}
+
+/// `file`, which lies in `below`, as somebody would write it who calls that `given`.
+fn shown(given: &Path, below: &RelPath, file: &RelPath) -> PathBuf {
+    let rest = &file.as_bytes()[below.as_bytes().len()..];
+    let rest = rest.strip_prefix(b"/").unwrap_or(rest);
+    match rest.is_empty() {
+        true => given.to_owned(),
+        false => given.join(OsStr::from_bytes(rest)),
     }
 }
 
@@ -217,8 +232,21 @@ impl Found<'_> {
 
     /// Replaces the content by what `make` makes of it, durably; made again when another program
     /// changes the file meanwhile. A `dry_run` makes it and writes nothing.
+    ///
+    /// What programs see is to stay the same: the modification time becomes just another one.
     pub(super) fn replace<T>(
         &self,
+        sealing: &Sealing,
+        dry_run: bool,
+        make: impl Fn(&[u8]) -> Result<Change<T>, Trouble>,
+    ) -> Result<T, Trouble> {
+        self.replace_at(MtimeRule::JustLater, sealing, dry_run, make)
+    }
+
+    /// The same with a word on the modification time.
+    pub(super) fn replace_at<T>(
+        &self,
+        mtime: MtimeRule,
         sealing: &Sealing,
         dry_run: bool,
         make: impl Fn(&[u8]) -> Result<Change<T>, Trouble>,
@@ -233,8 +261,7 @@ impl Found<'_> {
                 attributes_of: None,
                 on_conflict: OnConflict::GiveWay,
                 durable: true,
-                // What programs see stays the same.
-                mtime: MtimeRule::JustLater,
+                mtime,
                 seal_kept: &|displaced| Ok(sealing.seal_kept(displaced)),
             };
             match self.dir.commit(self.file.name(), &commit) {
@@ -249,8 +276,6 @@ impl Found<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     #[test]
@@ -276,9 +301,9 @@ mod tests {
     #[test]
     fn paths_are_shown_as_they_were_given() {
         let path = |text: &str| RelPath::new(text).unwrap();
-        let part = Part { given: "conf/sub".into(), below: path("sub") };
-        assert_eq!(part.shown(&path("sub/x/app.toml")), Path::new("conf/sub/x/app.toml"));
-        let part = Part { given: "conf/a.toml".into(), below: path("a.toml") };
-        assert_eq!(part.shown(&path("a.toml")), Path::new("conf/a.toml"));
+        let in_sub = shown(Path::new("conf/sub"), &path("sub"), &path("sub/x/app.toml"));
+        assert_eq!(in_sub, Path::new("conf/sub/x/app.toml"));
+        let itself = shown(Path::new("conf/a.toml"), &path("a.toml"), &path("a.toml"));
+        assert_eq!(itself, Path::new("conf/a.toml"));
     }
 }

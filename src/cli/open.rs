@@ -4,16 +4,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use sha2::{Digest, Sha256};
 
 use super::Result;
 use super::error::Failure;
-use crate::document::{Binding, Sealing, sealer};
+use super::import::{self, ForeignKeysRead, ImportSource};
+use super::pinned;
+use crate::document::{Binding, Imports, Sealing, sealer};
 use crate::instance::{self, Instance};
 use crate::keyring::{Fingerprint, Key, KeySource, Keyring, SourceError, first_present};
 use crate::path::RelPath;
 use crate::policy::{Ledger, Policy};
 use crate::store::{CONTROL_DIR, Store, StoreLock};
+
+/// No policy that a person wrote is longer, in bytes.
+const LARGEST_POLICY: usize = 1 << 20;
 
 /// Where the keys come from.
 #[derive(Args, Clone, Debug, Default)]
@@ -25,8 +29,12 @@ pub(super) struct KeyArguments {
     /// A key that only opens; may be repeated.
     #[arg(long, value_name = "SOURCE")]
     pub legacy: Vec<KeySource>,
+    /// Open the tokens of another system where they stand, to be turned into ours by `rewrap`:
+    /// scheme=SCHEME,key=SOURCE, where needed with path=GLOB,field=PATTERN; may be repeated.
+    #[arg(long, value_name = "IMPORT")]
+    pub import: Vec<ImportSource>,
     /// Take store, keys and options from this instance: a name in /etc/confseal, or a file.
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["key", "legacy"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["key", "legacy", "import"])]
     pub instance: Option<String>,
 }
 
@@ -35,6 +43,7 @@ pub(super) struct KeyArguments {
 pub(super) struct Sources {
     master: Vec<KeySource>,
     legacy: Vec<KeySource>,
+    imports: Vec<ImportSource>,
     pub binding: Binding,
 }
 
@@ -57,7 +66,8 @@ impl KeyArguments {
 
     /// Makes the paths among the sources absolute.
     pub(super) fn make_absolute(&mut self) {
-        for source in self.key.iter_mut().chain(&mut self.legacy) {
+        let imports = self.import.iter_mut().filter_map(ImportSource::key_mut);
+        for source in self.key.iter_mut().chain(&mut self.legacy).chain(imports) {
             if let KeySource::File(path) = source
                 && let Ok(whole) = std::path::absolute(&*path)
             {
@@ -74,8 +84,10 @@ impl KeyArguments {
     /// Where to read the keys for what lies at `path`.
     pub(super) fn sources(&self, path: &Path) -> Result<Sources> {
         let parse = |text: &String| text.parse::<KeySource>().map_err(Failure::from);
+        let mut imports = self.import.clone();
         let (master, legacy, binding) = match (self.instance_for(path)?, &self.key) {
             (Some(instance), _) => {
+                imports.extend(ImportSource::all_of(&instance)?);
                 let legacy: Result<Vec<_>> = instance.keys.legacy.iter().map(parse).collect();
                 let binding = match instance.keys.binding {
                     instance::Binding::None => Binding::None,
@@ -87,22 +99,39 @@ impl KeyArguments {
             (None, Some(key)) => (vec![key.clone()], self.legacy.clone(), Binding::Field),
             (None, None) => (KeySource::defaults().to_vec(), self.legacy.clone(), Binding::Field),
         };
-        Ok(Sources { master, legacy, binding })
+        Ok(Sources { master, legacy, imports, binding })
     }
 }
 
 /// Keys that were read, each with its source: what came from a variable is not there a second time.
-pub(super) type KeysRead = Vec<(KeySource, Arc<Key>)>;
+#[derive(Default)]
+pub(super) struct KeysRead {
+    own: Vec<(KeySource, Arc<Key>)>,
+    foreign: ForeignKeysRead,
+}
+
+/// What the sources gave.
+pub(super) struct Keys {
+    /// The store's keys.
+    pub keyring: Keyring,
+    /// The tokens of other systems, with their keys.
+    pub imports: Imports,
+}
 
 impl Sources {
-    /// Reads the keys.
+    /// Reads the keys of the store alone.
     pub(super) fn read(&self) -> Result<Keyring> {
-        self.read_again(&mut Vec::new())
+        self.read_keyring(&mut Vec::new())
     }
 
     /// Reads the keys; those that come from the environment are taken from `known`. A legacy key
     /// that is not there is reported and done without: what needs it says so.
-    pub(super) fn read_again(&self, known: &mut KeysRead) -> Result<Keyring> {
+    pub(super) fn read_again(&self, known: &mut KeysRead) -> Result<Keys> {
+        let keyring = self.read_keyring(&mut known.own)?;
+        Ok(Keys { keyring, imports: import::read(&self.imports, &mut known.foreign)? })
+    }
+
+    fn read_keyring(&self, known: &mut Vec<(KeySource, Arc<Key>)>) -> Result<Keyring> {
         let before = std::mem::take(known);
         let mut get = |source: &KeySource| -> Result<Arc<Key>, SourceError> {
             let wiped = matches!(source, KeySource::Env(_));
@@ -138,7 +167,8 @@ impl Sources {
 
     /// All of them, for wiping the variables among them.
     pub(super) fn all(&self) -> Vec<KeySource> {
-        self.master.iter().chain(&self.legacy).cloned().collect()
+        let imports = self.imports.iter().filter_map(ImportSource::key);
+        self.master.iter().chain(&self.legacy).chain(imports).cloned().collect()
     }
 }
 
@@ -170,18 +200,24 @@ pub(super) fn lock(store: &Store) -> Result<StoreLock> {
     store.lock().map_err(|error| Failure::Locked { store: store.path().to_owned(), error })
 }
 
-/// The rules that travel with a store; the built-in lists where it has none.
+/// The rules of a store: those that travel with it, together with those that were accepted here.
 pub(super) fn rules(store: &Store) -> Result<(Policy, Ledger)> {
+    let (policy, ledger) = written_rules(store)?;
+    pinned::together(store.path(), policy, ledger)
+}
+
+/// The rules that travel with a store; the built-in lists where it has none.
+pub(super) fn written_rules(store: &Store) -> Result<(Policy, Ledger)> {
     let path = |name: &str| store.path().join(CONTROL_DIR).join(name);
     let read = |name: &str| -> Result<Option<String>> {
         let bytes = store.read_state(name).map_err(Failure::io(path(name)))?;
         let text = bytes.map(String::from_utf8).transpose();
-        text.map_err(|_| Failure::Io {
-            path: path(name),
-            error: std::io::Error::new(std::io::ErrorKind::InvalidData, "not UTF-8"),
-        })
+        text.map_err(|_| invalid(path(name), "not UTF-8"))
     };
     let policy = match read("policy.toml")? {
+        Some(text) if text.len() > LARGEST_POLICY => {
+            return Err(invalid(path("policy.toml"), "larger than 1 MiB"));
+        }
         Some(text) => Policy::parse(&text)
             .map_err(|error| Failure::Policy { path: path("policy.toml"), error })?,
         None => Policy::builtin(),
@@ -195,46 +231,58 @@ pub(super) fn rules(store: &Store) -> Result<(Policy, Ledger)> {
     Ok((policy, ledger))
 }
 
+fn invalid(path: PathBuf, what: &str) -> Failure {
+    Failure::Io { path, error: std::io::Error::new(std::io::ErrorKind::InvalidData, what) }
+}
+
 /// Keys and rules together, with the store's word that these are its keys.
 pub(super) fn sealing(store: &Store, sources: &Sources) -> Result<Sealing> {
-    sealing_with(store, sources.read()?, sources.binding)
+    sealing_with(store, sources.read_again(&mut KeysRead::default())?, sources.binding)
 }
 
 /// The same with keys that have been read.
-pub(super) fn sealing_with(store: &Store, keyring: Keyring, binding: Binding) -> Result<Sealing> {
+pub(super) fn sealing_with(store: &Store, keys: Keys, binding: Binding) -> Result<Sealing> {
+    let Keys { keyring, imports } = keys;
     admit(store, &keyring)?;
     let (policy, ledger) = rules(store)?;
     Ok(Sealing {
         sealer: sealer(keyring),
         policy,
         ledger: Arc::new(ledger),
+        imports,
         binding,
         keep_legacy_tokens: true,
     })
 }
 
-/// Checks the master key against the fingerprint that the store remembers. A store that remembers
-/// none is new; one that remembers a legacy key has got a new master.
-fn admit(store: &Store, keyring: &Keyring) -> Result<()> {
-    let path = store.path().join(CONTROL_DIR).join("fingerprint");
-    let known = store.read_state("fingerprint").map_err(Failure::io(&path))?;
+/// Checks the master key against the fingerprint that the store remembers, and the one that this
+/// machine does. A store that remembers none is new; one that remembers a legacy key has got a new
+/// master.
+pub(super) fn admit(store: &Store, keyring: &Keyring) -> Result<()> {
     let given = keyring.master().fingerprint();
-    let Some(known) = known else { return Ok(()) };
-    let sealed: Fingerprint = std::str::from_utf8(&known)
-        .ok()
-        .and_then(|text| text.trim().parse().ok())
-        .ok_or_else(|| Failure::Io {
-            path,
-            error: std::io::Error::new(std::io::ErrorKind::InvalidData, "not a fingerprint"),
-        })?;
-    if sealed == given || keyring.by_fingerprint(&sealed).is_some() {
-        return Ok(());
+    let path = store.path().join(CONTROL_DIR).join("fingerprint");
+    if let Some(known) = store.read_state("fingerprint").map_err(Failure::io(&path))? {
+        let sealed: Fingerprint = std::str::from_utf8(&known)
+            .ok()
+            .and_then(|text| text.trim().parse().ok())
+            .ok_or_else(|| invalid(path, "not a fingerprint"))?;
+        if keyring.by_fingerprint(&sealed).is_none() {
+            let is_pinned = pinned::key(store)?.is_some_and(|(pinned, _)| pinned == given);
+            let store = store.path().to_owned();
+            return Err(Failure::WrongKey { store, sealed, given, is_pinned });
+        }
     }
-    Err(Failure::WrongKey { store: store.path().to_owned(), sealed, given })
+    match pinned::key(store)? {
+        Some((pinned, pins)) if keyring.by_fingerprint(&pinned).is_none() => {
+            Err(Failure::PinnedKey { store: store.path().to_owned(), pinned, given, pins })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Writes down under which key the store is sealed from now on.
 pub(super) fn remember_key(store: &Store, sealing: &Sealing) -> Result<()> {
+    pinned::keep_key(store, sealing.sealer.keyring())?;
     let path = store.path().join(CONTROL_DIR).join("fingerprint");
     let text = format!("{}\n", sealing.sealer.keyring().master().fingerprint());
     let known = store.read_state("fingerprint").map_err(Failure::io(&path))?;
@@ -242,12 +290,6 @@ pub(super) fn remember_key(store: &Store, sealing: &Sealing) -> Result<()> {
         return Ok(());
     }
     store.write_state("fingerprint", text.as_bytes()).map_err(Failure::io(path))
-}
-
-/// The name of a store without an instance: the first 16 hex digits of SHA-256 of its path.
-pub(super) fn unnamed(store: &Path) -> String {
-    let digest = Sha256::digest(store.as_os_str().as_encoded_bytes());
-    digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// How many entries are looked at before a store counts as one with files of others.

@@ -11,6 +11,14 @@ pub(super) fn say(line: fmt::Arguments<'_>) -> Result<()> {
     writeln!(io::stdout().lock(), "{line}").map_err(Failure::io("standard output"))
 }
 
+/// Warns: in the log of a daemon, on standard error of a verb.
+pub(super) fn warn(text: fmt::Arguments<'_>) {
+    match log::log_enabled!(log::Level::Warn) {
+        true => log::warn!("{text}"),
+        false => eprintln!("confseal: {text}"),
+    }
+}
+
 /// Prints `value` as JSON.
 pub(super) fn say_json(value: &serde_json::Value) -> Result<()> {
     say(format_args!("{value:#}"))
@@ -30,4 +38,9 @@ pub(super) fn show(bytes: &[u8]) -> Result<()> {
 /// `1 field`, `2 fields`.
 pub(super) fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// `text` without what would end or restyle the line it stands on.
+pub(super) fn on_one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }

@@ -34,6 +34,10 @@ pub(super) struct Rewrap {
 #[derive(Default)]
 struct Totals {
     rewrapped: usize,
+    /// Tokens of other systems turned into ours.
+    imported: usize,
+    /// Whether there were any to look for.
+    imports: bool,
     /// Tokens that stayed under another key.
     legacy: usize,
     troubles: Troubles,
@@ -52,15 +56,23 @@ impl Rewrap {
         for place in places(std::slice::from_ref(&self.dir))? {
             self.rewrap_store(&place, &mut totals)?;
         }
-        let rewrapped = totals.rewrapped;
+        let Totals { rewrapped, imported, .. } = totals;
+        // Nobody who imports nothing need read of it.
+        let of_others = totals.imports || imported > 0;
         if self.dry_run {
             say(format_args!(
                 "{rewrapped} encrypted fields would be re-wrapped with the current master key"
             ))?;
+            if of_others {
+                say(format_args!("{imported} would be imported from other systems"))?;
+            }
         } else {
             say(format_args!(
                 "{rewrapped} encrypted fields re-wrapped with the current master key"
             ))?;
+            if of_others {
+                say(format_args!("{imported} imported from other systems"))?;
+            }
             say(format_args!("{} still using legacy keys", totals.legacy))?;
         }
         Ok(totals.troubles.outcome())
@@ -69,18 +81,22 @@ impl Rewrap {
     fn rewrap_store(&self, place: &Place, totals: &mut Totals) -> Result<()> {
         let (sealing, _lock) = place.begin(&self.keys, self.dry_run)?;
         let sealing = Sealing { keep_legacy_tokens: false, ..sealing };
+        totals.imports |= !sealing.imports.is_empty();
         if !self.dry_run {
             // First: from here on there are files under this key.
             remember_key(&place.store, &sealing)?;
         }
         place.each_file(&mut |found| {
             let make = |stored: &[u8]| {
-                let Rewrapped { stored: new, tokens } =
+                let Rewrapped { stored: new, tokens, imported } =
                     sealing.rewrap(found.file, stored, self.all)?;
-                Ok((new, tokens))
+                Ok((new, (tokens, imported)))
             };
             match found.replace(&sealing, self.dry_run, make) {
-                Ok(tokens) => totals.rewrapped += tokens,
+                Ok((tokens, imported)) => {
+                    totals.rewrapped += tokens;
+                    totals.imported += imported;
+                }
                 // It was never sealed: nothing so large is.
                 Err(Trouble::TooLarge) if found.may_be_large(&sealing.policy) => {}
                 Err(trouble) => {
@@ -101,7 +117,7 @@ impl Rewrap {
             let path = place.kept_path(&name);
             let stored = place.store.read_kept(&name).map_err(Failure::io(&path))?;
             match sealing.rewrap_kept(&stored, self.all) {
-                Ok(Rewrapped { stored: Some(new), tokens }) => {
+                Ok(Rewrapped { stored: Some(new), tokens, .. }) => {
                     totals.rewrapped += tokens;
                     if !self.dry_run {
                         place.store.write_kept(&name, &new).map_err(Failure::io(&path))?;

@@ -10,13 +10,13 @@ use super::error::Failure;
 use super::offline::{Change, Found, Place, is_unread_configuration, places};
 use super::open::{KeyArguments, remember_key};
 use super::output::{count, say};
+use super::pinned;
 use super::trouble::{Trouble, Troubles};
 use crate::document::{
     Cause, Existing, FieldPath, Form, Opened, Sealed, Sealing, Standing, TokenError, WholeBecause,
-    inspect,
+    inspect_with,
 };
 use crate::path::RelPath;
-use crate::policy::Ledger;
 use crate::store::CONTROL_DIR;
 
 /// Seal the secrets of a store, or of some of its files
@@ -100,7 +100,7 @@ impl Seal {
         // Also when the walk ended early: what was sealed until then is sealed.
         if !self.dry_run {
             if ledger != *sealing.ledger {
-                write_ledger(place, &ledger)?;
+                pinned::write_ledger(&place.store, &ledger)?;
             }
             if any_sealed {
                 remember_key(&place.store, &sealing)?;
@@ -128,11 +128,6 @@ fn refuse_a_strange_key(place: &Place, sealing: &Sealing) -> Result<()> {
     })
 }
 
-fn write_ledger(place: &Place, ledger: &Ledger) -> Result<()> {
-    let path = place.store.path().join(CONTROL_DIR).join("sealed");
-    place.store.write_state("sealed", ledger.to_string().as_bytes()).map_err(Failure::io(path))
-}
-
 /// Opened first, so that what is sealed stays as it is.
 fn seal_file(sealing: &Sealing, file: &RelPath, stored: &[u8]) -> Result<Change<Done>, Trouble> {
     let opened = sealing.open(file, stored)?;
@@ -155,7 +150,7 @@ fn seal_file(sealing: &Sealing, file: &RelPath, stored: &[u8]) -> Result<Change<
 
 /// A rule may call a sealed value public. Whoever saves the file through the mount wants it so;
 /// whoever runs `seal` does not.
-fn refuse_to_lay_open(
+pub(super) fn refuse_to_lay_open(
     sealing: &Sealing,
     file: &RelPath,
     stored: &[u8],
@@ -165,7 +160,8 @@ fn refuse_to_lay_open(
     let laid_open: Vec<FieldPath> = match (opened.form, sealed.form) {
         (Form::Whole, Form::Plain) => return Err(Trouble::LaidOpen(Vec::new())),
         (Form::Fields(_), Form::Fields(_) | Form::Plain) if sealed.stored != stored => {
-            let fields = |text| inspect(&sealing.policy, &sealing.ledger, file, text).fields;
+            let Sealing { policy, ledger, imports, .. } = sealing;
+            let fields = |text| inspect_with(policy, ledger, imports, file, text).fields;
             // The same fields in the same order: both texts have the shape of the view.
             let pairs = fields(stored).into_iter().zip(fields(&sealed.stored));
             let opens = pairs.filter(|(before, after)| {

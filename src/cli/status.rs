@@ -48,8 +48,15 @@ impl Status {
         for key in list("legacy_keys") {
             println!("legacy key    {}", key.as_str().unwrap_or("-"));
         }
+        println!("policy        {}", text("policy"));
+        if let Some(why) = status["reload_refused"].as_str() {
+            println!("last reload   refused: {}", why.replace('\n', "\n              "));
+        }
         for (key, count) in status["tokens"].as_object().into_iter().flatten() {
             println!("tokens        {count} under {key}");
+        }
+        for (scheme, count) in status["foreign"].as_object().into_iter().flatten() {
+            println!("foreign       {count} of scheme {scheme}");
         }
         for (form, count) in status["files"].as_object().into_iter().flatten() {
             println!("files         {count} {form}");

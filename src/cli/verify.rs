@@ -12,7 +12,7 @@ use super::open::{KeyArguments, is_mount, locate};
 use super::output::{count, say, say_json};
 use super::trouble::{Trouble, Troubles};
 use super::{Outcome, Result, control};
-use crate::document::{OpenError, Sealing, token_keys};
+use crate::document::{OpenError, Scheme, Sealing, token_keys};
 use crate::keyring::KeyId;
 
 /// Open every sealed file and kept version, and name those that fail
@@ -35,6 +35,8 @@ struct Found {
     kept: usize,
     /// Tokens per key.
     tokens: BTreeMap<KeyId, usize>,
+    /// Tokens of other systems per scheme.
+    foreign: BTreeMap<Scheme, usize>,
     failed: Vec<Failed>,
     troubles: Troubles,
 }
@@ -82,7 +84,12 @@ impl Found {
             };
             self.files += 1;
             match sealing.open(file.file, &text) {
-                Ok(opened) => self.count(opened.stock.tokens().map(|token| token.key_id())),
+                Ok(opened) => {
+                    self.count(opened.stock.tokens().map(|token| token.key_id()));
+                    for scheme in opened.stock.foreign() {
+                        *self.foreign.entry(scheme).or_default() += 1;
+                    }
+                }
                 Err(error) => {
                     self.count(token_keys(&text));
                     let path = file.shown.clone();
@@ -134,16 +141,22 @@ impl Found {
         for (key, tokens) in &self.tokens {
             say(format_args!("key {key}: {}", count(*tokens, "encrypted field")))?;
         }
+        for (scheme, tokens) in &self.foreign {
+            say(format_args!("foreign, scheme {scheme}: {}", count(*tokens, "encrypted field")))?;
+        }
         Ok(())
     }
 
     fn to_json(&self) -> Value {
         let tokens: BTreeMap<String, usize> =
             self.tokens.iter().map(|(key, count)| (key.to_string(), *count)).collect();
+        let foreign: BTreeMap<&str, usize> =
+            self.foreign.iter().map(|(scheme, count)| (scheme.name(), *count)).collect();
         json!({
             "files": self.files,
             "kept": self.kept,
             "tokens": tokens,
+            "foreign": foreign,
             "unreadable": self.troubles.count,
             "failed": self.failed.iter().map(Failed::to_json).collect::<Vec<_>>(),
         })

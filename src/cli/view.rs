@@ -51,7 +51,7 @@ impl View {
     fn open(&self, root: &Path, file: &RelPath) -> Result<(Policy, SecretBytes)> {
         if is_mount(root) {
             let view = std::fs::read(&self.file).map_err(Failure::io(&self.file))?;
-            return Ok((control::rules(root)?, view.into()));
+            return Ok((control::rules(root)?.0, view.into()));
         }
         let store = open_store(root)?;
         let sealing = sealing(&store, &self.keys.sources(store.path())?)?;

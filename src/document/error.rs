@@ -6,6 +6,7 @@ use std::fmt;
 use crate::format::{FieldPath, ParseError, Site};
 use crate::keyring::KeyId;
 use crate::token::TokenError;
+use crate::token::foreign::{ForeignError, Scheme};
 
 /// A stored file that cannot be opened: the first field that fails, and how many do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,10 @@ pub struct OpenError {
 pub enum Cause {
     /// The token itself: no key, tampered, too weakly bound, malformed.
     Token(TokenError),
+    /// The token of another system.
+    Foreign(ForeignError),
+    /// It is no token of ours, and looks like one of a scheme that no import names.
+    Unimported(Scheme),
     /// The text holds tokens but cannot be read as the format it should have.
     Unreadable(ParseError),
     /// The text holds tokens, and no rule or name says what format it has.
@@ -52,7 +57,12 @@ impl OpenError {
     pub fn key_id(&self) -> Option<KeyId> {
         match &self.cause {
             Cause::Token(error) => error.key_id(),
-            Cause::Unreadable(_) | Cause::NoFormat | Cause::Misplaced | Cause::Layout => None,
+            Cause::Foreign(_)
+            | Cause::Unimported(_)
+            | Cause::Unreadable(_)
+            | Cause::NoFormat
+            | Cause::Misplaced
+            | Cause::Layout => None,
         }
     }
 }
@@ -68,6 +78,12 @@ impl fmt::Display for OpenError {
         }
         match &self.cause {
             Cause::Token(error) => write!(f, "{error}")?,
+            Cause::Foreign(error) => write!(f, "{error}")?,
+            Cause::Unimported(scheme) => write!(
+                f,
+                "no token of confseal, but perhaps one of `{scheme}`: a [[keys.import]] with its \
+                 key would open it"
+            )?,
             Cause::Unreadable(error) => {
                 write!(f, "holds sealed values but cannot be read: {error}")?;
             }

@@ -1,13 +1,18 @@
 //! Looking at a text without a key: what is sealed, what should be, and why.
 
+use super::import::{FileImports, Imports};
 use super::judge::judge;
 use super::{Form, is_whole, parts};
-use crate::format::{CodecId, Context, FieldPath, Format, ParseError, Scanned, Site};
+use crate::format::{CodecId, FieldPath, Format, ParseError, Scanned, Site};
 use crate::keyring::KeyId;
 use crate::path::RelPath;
-use crate::policy::{Class, ClassReason, Classified, FieldRules, Ledger, Policy, Secret, Verdict};
+use crate::policy::{
+    Class, ClassReason, Classified, FieldRules, Ledger, Policy, Reason, Secret, Verdict,
+    looks_random,
+};
 use crate::secret::SecretBytes;
-use crate::span::{Edit, splice};
+use crate::span::{Edit, Span, splice};
+use crate::token::foreign::{Scheme, recognize};
 use crate::token::{PREFIX, Token};
 
 /// How a field stands in a text.
@@ -19,6 +24,10 @@ pub enum Standing {
     Sealed(KeyId),
     /// With parts of it as tokens, the first under this key.
     PartsSealed(KeyId),
+    /// As a token of another system that an import names.
+    Foreign(Scheme),
+    /// As what looks like a token of another system that no import names.
+    Unimported(Scheme),
     /// Begins like a token and is none.
     Malformed,
 }
@@ -30,6 +39,8 @@ pub struct Finding {
     pub path: FieldPath,
     /// Its line, 1-based.
     pub line: usize,
+    /// Where its source stands in the text, quotes included.
+    pub span: Span,
     /// Whether it stands in a comment.
     pub commented: bool,
     /// How it stands.
@@ -37,6 +48,8 @@ pub struct Finding {
     /// What the rules say. For a field sealed as a whole, by its path alone: its value is not known
     /// here.
     pub verdict: Verdict,
+    /// Whether nothing says that it is secret, but it looks random: worth a look.
+    pub suspect: bool,
 }
 
 impl Finding {
@@ -74,14 +87,40 @@ impl Inspection {
     pub fn keys(&self) -> impl Iterator<Item = KeyId> {
         let fields = self.fields.iter().filter_map(|field| match field.standing {
             Standing::Sealed(key) | Standing::PartsSealed(key) => Some(key),
-            Standing::Clear | Standing::Malformed => None,
+            Standing::Foreign(_)
+            | Standing::Unimported(_)
+            | Standing::Clear
+            | Standing::Malformed => None,
         });
         fields.chain(self.whole_key)
+    }
+
+    /// The schemes of its foreign tokens, one entry a token.
+    pub fn foreign(&self) -> impl Iterator<Item = Scheme> {
+        self.fields.iter().filter_map(|field| match field.standing {
+            Standing::Foreign(scheme) => Some(scheme),
+            Standing::Sealed(_)
+            | Standing::PartsSealed(_)
+            | Standing::Unimported(_)
+            | Standing::Clear
+            | Standing::Malformed => None,
+        })
     }
 }
 
 /// Looks at `text`, the content of `file` in the store or in a view. Needs no key.
 pub fn inspect(policy: &Policy, ledger: &Ledger, file: &RelPath, text: &[u8]) -> Inspection {
+    inspect_with(policy, ledger, &Imports::default(), file, text)
+}
+
+/// The same in a store where tokens of other systems may stand; of them too, no key is asked.
+pub fn inspect_with(
+    policy: &Policy,
+    ledger: &Ledger,
+    imports: &Imports,
+    file: &RelPath,
+    text: &[u8],
+) -> Inspection {
     let class = policy.classify(file);
     let mut seen = Inspection {
         class: class.clone(),
@@ -106,7 +145,8 @@ pub fn inspect(policy: &Policy, ledger: &Ledger, file: &RelPath, text: &[u8]) ->
                     seen.class.class = Class::Fields(Format::Codec(id));
                     seen.class.reason = ClassReason::Content;
                 }
-                let fields = fields(policy, ledger, file, text, id, sites);
+                let rules = policy.fields(file, ledger);
+                let fields = fields(&rules, &imports.in_file(file), text, id, sites);
                 if fields.iter().any(|field| field.standing != Standing::Clear) {
                     seen.form = Form::Fields(id);
                 }
@@ -142,19 +182,29 @@ pub fn holds_secret(policy: &Policy, ledger: &Ledger, file: &RelPath, text: &[u8
             })
         })
     };
-    policy.credential_in_text(text).is_some() || CodecId::ALL.into_iter().any(secret_field)
+    // To these any text is one, prose too: "Passwords are kept in the vault." would have a key.
+    let telling = |id: &CodecId| {
+        !matches!(
+            id,
+            CodecId::Properties
+                | CodecId::Directives
+                | CodecId::Redis
+                | CodecId::Sshd
+                | CodecId::Postgresql
+        )
+    };
+    policy.credential_in_text(text).is_some()
+        || CodecId::ALL.into_iter().filter(telling).any(secret_field)
 }
 
-fn fields(
-    policy: &Policy,
-    ledger: &Ledger,
-    file: &RelPath,
+pub(super) fn fields(
+    rules: &FieldRules<'_>,
+    imports: &FileImports<'_>,
     text: &[u8],
     id: CodecId,
     sites: Vec<Site>,
 ) -> Vec<Finding> {
     let codec = id.codec();
-    let rules = policy.fields(file, ledger);
     let (mut line, mut counted) = (1, 0);
     let mut findings = Vec::new();
     for site in sites {
@@ -163,21 +213,26 @@ fn fields(
         let source = site.span.of(text);
         let decoded = codec.decode(source, site.context);
         let value = decoded.as_deref().unwrap_or(source);
-        let mut standing = standing(value);
+        let mut standing = standing(imports, &site.path, value);
         let verdict = match standing {
-            Standing::Clear => judge(&rules, id, &site, value),
+            Standing::Clear => judge(rules, id, &site, value),
             Standing::PartsSealed(_) => {
-                let (verdict, exposed) = judge_around_parts(&rules, id, &site, value);
+                let (verdict, exposed) = judge_around_parts(rules, id, &site, value);
                 if exposed {
                     standing = Standing::Clear;
                 }
                 verdict
             }
             // Any ordinary value: it is the path that is judged.
-            _ => judge(&rules, id, &site, b"sealed value"),
+            _ => judge(rules, id, &site, b"sealed value"),
         };
-        let commented = site.context != Context::ORDINARY;
-        findings.push(Finding { path: site.path, line, commented, standing, verdict });
+        let suspect = standing == Standing::Clear
+            && verdict.reason == Reason::Unruled
+            && !site.naming
+            && looks_random(&site.path, value);
+        let commented = codec.is_comment(site.context);
+        let Site { path, span, .. } = site;
+        findings.push(Finding { path, line, span, commented, standing, verdict, suspect });
     }
     findings
 }
@@ -206,11 +261,17 @@ fn judge_around_parts(
     (verdict, exposed)
 }
 
-fn standing(value: &[u8]) -> Standing {
+fn standing(imports: &FileImports<'_>, path: &FieldPath, value: &[u8]) -> Standing {
+    match imports.look(path, value) {
+        Some((scheme, true)) => return Standing::Foreign(scheme),
+        Some((_, false)) => return Standing::Malformed,
+        None => {}
+    }
     if value.starts_with(PREFIX.as_bytes()) {
-        return match Token::parse(value) {
-            Ok(token) => Standing::Sealed(token.key_id()),
-            Err(_) => Standing::Malformed,
+        return match (Token::parse(value), recognize(value)) {
+            (Ok(token), _) => Standing::Sealed(token.key_id()),
+            (Err(_), Some(scheme)) => Standing::Unimported(scheme),
+            (Err(_), None) => Standing::Malformed,
         };
     }
     match parts::tokens(value) {
@@ -232,9 +293,11 @@ pub fn field_value(
 ) -> Option<SecretBytes> {
     let Class::Fields(format) = policy.classify(file).class else { return None };
     let Scanned { id, sites } = format.scan(view).ok()?;
+    // By text: what is repeated is written like any key.
+    let name = field.to_string();
     let site = sites
         .iter()
-        .filter(|site| site.path == *field)
-        .min_by_key(|site| site.context != Context::ORDINARY)?;
+        .filter(|site| site.path.to_string() == name)
+        .min_by_key(|site| id.codec().is_comment(site.context))?;
     id.codec().decode(site.span.of(view), site.context)
 }

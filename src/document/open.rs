@@ -3,17 +3,21 @@
 use std::sync::Arc;
 
 use super::error::{Cause, OpenError};
+use super::import::{FileImports, Imported};
 use super::judge::judge;
 use super::outgoing::Secrets;
 use super::reopened::{Field, Found, Reopened, spell, value_of};
 use super::stock::{Item, Stock, WholeText, digest};
 use super::{Form, Sealing, is_whole, parts, whole};
-use crate::format::{Codec, CodecId, FieldPath, Format, Scanned, Site};
+use crate::format::{Codec, CodecId, FieldPath, Format, ParseError, Scanned, Site};
 use crate::path::RelPath;
 use crate::policy::Class;
 use crate::secret::SecretBytes;
 use crate::span::{Edit, Span, splice};
-use crate::token::{FIELD_PREFIX, Kind, PREFIX, Place, Purpose, Token, TokenError};
+use crate::token::foreign::recognize;
+use crate::token::{
+    FIELD_PREFIX, FILE_PREFIX, Inner, Kind, PREFIX, Place, Purpose, Token, TokenError,
+};
 
 /// A stored file, opened.
 #[derive(Debug)]
@@ -44,7 +48,11 @@ impl Sealing {
         if is_whole(stored) {
             return self.open_whole(file, stored);
         }
-        match self.policy.classify(file).class {
+        let class = self.policy.classify(file).class;
+        if let (Class::Whole, Some(error)) = (&class, buried_whole(stored)) {
+            return Err(OpenError::whole(Cause::Unreadable(error)));
+        }
+        match class {
             Class::Fields(format) => self.open_fields(file, stored, &format),
             Class::Whole | Class::Unknown | Class::Plain => match self.holds_known_token(stored) {
                 true => Err(OpenError::whole(Cause::NoFormat)),
@@ -90,6 +98,7 @@ impl Sealing {
             path,
             token,
             inner: Arc::new(opened.into_inner()),
+            imported: None,
             spelled: None,
         })
     }
@@ -100,14 +109,8 @@ impl Sealing {
         stored: &[u8],
         format: &Format,
     ) -> Result<Opened, OpenError> {
-        if !may_hold_token(stored) {
+        let Some(Scanned { id, sites }) = self.scan_for_tokens(file, stored, format)? else {
             return Ok(Opened::plain(stored));
-        }
-        let Scanned { id, sites } = match format.scan(stored) {
-            Ok(scanned) => scanned,
-            // Someone's own text about tokens is not ours to refuse; a text with our tokens is.
-            Err(_) if !holds(stored, FIELD_PREFIX) => return Ok(Opened::plain(stored)),
-            Err(error) => return Err(OpenError::whole(Cause::Unreadable(error))),
         };
         let reopened = self.reopen(file, stored, id, &sites)?;
         if reopened.fields.is_empty() {
@@ -119,6 +122,34 @@ impl Sealing {
         Ok(Opened { view, form: Form::Fields(id), stock, unruled })
     }
 
+    /// What `stored` is made of, if a token may stand in it.
+    pub(super) fn scan_for_tokens(
+        &self,
+        file: &RelPath,
+        stored: &[u8],
+        format: &Format,
+    ) -> Result<Option<Scanned>, OpenError> {
+        let imports = self.imports.in_file(file);
+        if !may_hold_token(stored) && !imports.may_stand_in(stored) {
+            return Ok(None);
+        }
+        match format.scan(stored) {
+            Ok(scanned) => Ok(Some(scanned)),
+            Err(error) if holds(stored, FIELD_PREFIX) => {
+                Err(OpenError::whole(Cause::Unreadable(error)))
+            }
+            Err(error) if !format.is_by_content() && buried_whole(stored).is_some() => {
+                Err(OpenError::whole(Cause::Unreadable(error)))
+            }
+            // Of a text that is told by its content nothing is known: it may have been saved so.
+            Err(error) if !format.is_by_content() && imports.stand_in(stored) => {
+                Err(OpenError::whole(Cause::Unreadable(error)))
+            }
+            // Someone's own text about tokens is not ours to refuse.
+            Err(_) => Ok(None),
+        }
+    }
+
     /// Opens each token of `stored`, whose scan gave `sites`.
     pub(super) fn reopen<'a>(
         &self,
@@ -127,14 +158,15 @@ impl Sealing {
         id: CodecId,
         sites: &'a [Site],
     ) -> Result<Reopened<'a>, OpenError> {
+        let imports = self.imports.in_file(file);
         let mut fields = Vec::new();
         let mut error: Option<OpenError> = None;
         for (at, site) in sites.iter().enumerate() {
             let source = site.span.of(stored);
-            if !may_hold_token(source) {
+            if !may_hold_token(source) && !imports.may_stand_in(source) {
                 continue;
             }
-            match self.reopen_site(file, source, site, id.codec()) {
+            match self.reopen_site(file, source, site, id.codec(), &imports) {
                 Ok(None) => {}
                 Ok(Some(found)) => fields.push(Field { at, site, found }),
                 Err(cause) => match &mut error {
@@ -150,12 +182,13 @@ impl Sealing {
     }
 
     /// What the token, or the part tokens, in one scalar hold; `None` for a scalar without any.
-    fn reopen_site(
+    pub(super) fn reopen_site(
         &self,
         file: &RelPath,
         source: &[u8],
         site: &Site,
         codec: &dyn Codec,
+        imports: &FileImports<'_>,
     ) -> Result<Option<Found>, Cause> {
         let Some(value) = codec.decode(source, site.context) else { return Ok(None) };
         let aad = site.path.to_aad();
@@ -164,13 +197,26 @@ impl Sealing {
             let opened = self.sealer.open(&place, token, self.binding).map_err(Cause::Token)?;
             Ok::<_, Cause>(Arc::new(opened.into_inner()))
         };
-        if value.starts_with(PREFIX.as_bytes()) {
-            let token = Token::parse(&value).map_err(Cause::Token)?;
-            let inner = open(Purpose::Field, &token)?;
+        let found = |token, inner: Arc<Inner>, imported| {
             let source = spell(&inner, site, codec).ok_or(Cause::Misplaced)?;
-            let path = site.path.clone();
-            let item = Item { purpose: Purpose::Field, path, token, inner, spelled: None };
-            return Ok(Some(Found { items: vec![item], source, value: None }));
+            let (purpose, path) = (Purpose::Field, site.path.clone());
+            let item = Item { purpose, path, token, inner, imported, spelled: None };
+            Ok(Some(Found { items: vec![item], source, value: None }))
+        };
+        if let Some(imported) = imports.open(&site.path, &value) {
+            let Imported { scheme, value } = imported?;
+            let inner = Inner { kind: Kind::Value, codec: 0, context: 0, column: 0, bytes: value };
+            let place = Place { purpose: Purpose::Field, file: file.as_bytes(), path: &aad };
+            let token = self.seal_fitting(&place, &inner, site, codec).ok_or(Cause::Misplaced)?;
+            return found(token, Arc::new(inner), Some(scheme));
+        }
+        if value.starts_with(PREFIX.as_bytes()) {
+            let token = Token::parse(&value).map_err(|error| match recognize(&value) {
+                Some(scheme) => Cause::Unimported(scheme),
+                None => Cause::Token(error),
+            })?;
+            let inner = open(Purpose::Field, &token)?;
+            return found(token, inner, None);
         }
         let tokens = parts::tokens(&value).map_err(Cause::Token)?;
         if tokens.is_empty() {
@@ -181,7 +227,8 @@ impl Sealing {
             let inner = open(Purpose::Part, token)?;
             let path = site.path.clone();
             let token = token.clone();
-            items.push(Item { purpose: Purpose::Part, path, token, inner, spelled: None });
+            let purpose = Purpose::Part;
+            items.push(Item { purpose, path, token, inner, imported: None, spelled: None });
         }
         // The same bytes go into the source and, as a check, into the value they stand for.
         let edit = |(span, n): (Span, usize)| Edit { span, text: &items[n].inner.bytes };
@@ -236,6 +283,14 @@ impl Sealing {
         }
         false
     }
+}
+
+/// Where a whole-file form begins behind other text, as between the markers of a conflict: never was
+/// such a text written by us where every text is sealed whole.
+fn buried_whole(stored: &[u8]) -> Option<ParseError> {
+    let line = [b"\n", FILE_PREFIX.as_bytes()].concat();
+    let at = super::find(stored, &line)? + 1;
+    Some(ParseError::at(stored, at, "a sealed file begins here, behind other text"))
 }
 
 /// Whether a scalar in `text` may begin with or contain a token, perhaps spelled with escapes.

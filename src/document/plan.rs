@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 
+use super::import::Imports;
 use super::judge::judge;
 use super::outgoing::{Leak, Secrets};
 use super::stock::Stock;
@@ -41,12 +42,16 @@ impl<'a> Plan<'a> {
         codec: &'a dyn Codec,
         sites: &'a [Site],
         rules: &FieldRules<'_>,
+        imports: &Imports,
     ) -> Self {
         let mut plan = Self { codec, sites, covers: Vec::with_capacity(sites.len()) };
         for site in sites {
             let source = site.span.of(view);
             let value = plan.value(site, view);
-            let cover = if reads_as_token(source) || reads_as_token(&value) {
+            let reads_as_token = reads_as_token(source)
+                || reads_as_token(&value)
+                || imports.would_read(&site.path, &value);
+            let cover = if reads_as_token {
                 Cover::All
             } else {
                 match judge(rules, codec.id(), site, &value).secret {

@@ -1,21 +1,23 @@
 //! From tokens under any key to tokens under the master key; the view stays as it is.
 
 use super::error::{Cause, OpenError};
-use super::open::{holds, may_hold_token};
+use super::stock::Item;
 use super::{Sealing, is_whole, shape, whole};
 use crate::format::{Format, Scanned};
 use crate::path::RelPath;
 use crate::policy::Class;
 use crate::span::{Edit, splice};
-use crate::token::{Binding, FIELD_PREFIX, Inner, Kind, Place, Purpose, Token};
+use crate::token::{Binding, Inner, Kind, Place, Purpose, Token};
 
 /// What a rewrap of one file did.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Rewrapped {
     /// The new stored text; `None` when nothing had to change.
     pub stored: Option<Vec<u8>>,
-    /// How many tokens were sealed anew.
+    /// How many of our tokens were sealed anew.
     pub tokens: usize,
+    /// How many tokens of other systems were turned into ours.
+    pub imported: usize,
 }
 
 impl Sealing {
@@ -26,9 +28,7 @@ impl Sealing {
             return self.rewrap_whole(file, stored, Purpose::Whole, all);
         }
         match self.policy.classify(file).class {
-            Class::Fields(format) if may_hold_token(stored) => {
-                self.rewrap_fields(file, stored, &format, all)
-            }
+            Class::Fields(format) => self.rewrap_fields(file, stored, &format, all),
             // Nothing to do; or what stands there cannot be opened, and the error says so.
             _ => self.open(file, stored).map(|_| Rewrapped::default()),
         }
@@ -47,23 +47,26 @@ impl Sealing {
         all: bool,
     ) -> Result<Rewrapped, OpenError> {
         let unreadable = |error| OpenError::whole(Cause::Unreadable(error));
-        let Scanned { id, sites } = match format.scan(stored) {
-            Ok(scanned) => scanned,
-            Err(_) if !holds(stored, FIELD_PREFIX) => return Ok(Rewrapped::default()),
-            Err(error) => return Err(unreadable(error)),
+        let Some(Scanned { id, sites }) = self.scan_for_tokens(file, stored, format)? else {
+            return Ok(Rewrapped::default());
         };
         let codec = id.codec();
         let reopened = self.reopen(file, stored, id, &sites)?;
         let mut edits = Vec::new();
         let mut edited = Vec::new();
         let mut tokens = 0;
+        let mut imported = 0;
         for field in &reopened.fields {
             let mut source = field.site.span.of(stored).to_vec();
             let mut from = 0;
             let mut changed = false;
-            for item in
-                field.found.items.iter().filter(|item| all || !self.sealer.is_current(&item.token))
-            {
+            for item in field.found.items.iter().filter(|item| all || !self.is_current(item)) {
+                changed = true;
+                if item.imported.is_some() {
+                    source = codec.token(&item.token.to_string(), field.site.context).into_bytes();
+                    imported += 1;
+                    continue;
+                }
                 let aad = item.path.to_aad();
                 let place = Place { purpose: item.purpose, file: file.as_bytes(), path: &aad };
                 let takes = |token: &str| codec.takes(token, field.site.context);
@@ -85,7 +88,6 @@ impl Sealing {
                     }
                     None => return Err(OpenError::at(field.site, stored, Cause::Misplaced)),
                 }
-                changed = true;
                 tokens += 1;
             }
             if changed {
@@ -104,7 +106,7 @@ impl Sealing {
         if !same_shape || new_view != reopened.splice(stored).0 {
             return Err(OpenError::whole(Cause::Misplaced));
         }
-        Ok(Rewrapped { stored: Some(new), tokens })
+        Ok(Rewrapped { stored: Some(new), tokens, imported })
     }
 
     fn rewrap_whole(
@@ -147,7 +149,12 @@ impl Sealing {
             bytes: whole::write(&items, payload.content),
         };
         let stored = self.reseal_anywhere(&place, &token, &inner).to_whole_text();
-        Ok(Rewrapped { stored: Some(stored), tokens })
+        Ok(Rewrapped { stored: Some(stored), tokens, imported: 0 })
+    }
+
+    /// Whether a rewrap has nothing to do for `item`.
+    fn is_current(&self, item: &Item) -> bool {
+        item.imported.is_none() && self.sealer.is_current(&item.token)
     }
 
     /// `inner` under the master key, bound at least as strongly as `old` was.
@@ -157,7 +164,7 @@ impl Sealing {
     }
 
     /// The same for a place that takes only some tokens; `None` when none was found.
-    fn reseal(
+    pub(super) fn reseal(
         &self,
         place: &Place<'_>,
         old: &Token,

@@ -69,12 +69,24 @@ pub enum WholeBecause {
     /// Sealing its fields did not give a text that opens to the same bytes.
     #[error("sealing its fields one by one would not be exact")]
     Inexact,
+    /// The rule's pattern finds other values once tokens stand in their places.
+    #[error(
+        "the rule's pattern does not match a sealed value: let its group `value` take `[A-Za-z0-9_:-]` at any length"
+    )]
+    NoToken,
     /// The pattern that found secrets in it finds none any more.
     #[error("the rule's pattern matches nothing in it any more")]
     NoMatch,
     /// It begins like a token.
     #[error("it begins like a sealed value")]
     LooksSealed,
+}
+
+impl WholeBecause {
+    /// Whether the policy does not do what it was written for.
+    pub fn is_amiss(&self) -> bool {
+        matches!(self, WholeBecause::NoMatch | WholeBecause::NoToken)
+    }
 }
 
 impl Sealing {
@@ -103,7 +115,12 @@ impl Sealing {
             Class::Fields(format) => match format.scan(view) {
                 Ok(scanned) => self
                     .seal_fields(file, view, stocks, existing, format, &scanned)
-                    .unwrap_or_else(whole),
+                    .unwrap_or_else(|because| {
+                        whole(match (because, format) {
+                            (WholeBecause::Inexact, Format::Pattern(_)) => WholeBecause::NoToken,
+                            (because, _) => because,
+                        })
+                    }),
                 Err(_) if classified.is_by_content() => {
                     self.seal_unknown(file, view, stocks, existing)
                 }
@@ -149,7 +166,7 @@ impl Sealing {
             Existing::Nothing => self.policy.fields_of_newcomer(file, &self.ledger),
             Existing::Sealed | Existing::Plain => self.policy.fields(file, &self.ledger),
         };
-        let mut plan = Plan::make(view, id.codec(), sites, &rules);
+        let mut plan = Plan::make(view, id.codec(), sites, &rules, &self.imports);
         plan.close_leaks(view)?;
         let (kept, ledger) = plan.keep_sealed(view, &rules, stocks);
         if kept {
@@ -243,8 +260,19 @@ impl Sealing {
         }
         let aad = site.path.to_aad();
         let place = Place { purpose, file: file.as_bytes(), path: &aad };
+        self.seal_fitting(&place, inner, site, codec)
+    }
+
+    /// A fresh token that may stand at `site`.
+    pub(super) fn seal_fitting(
+        &self,
+        place: &Place<'_>,
+        inner: &Inner,
+        site: &Site,
+        codec: &dyn Codec,
+    ) -> Option<Token> {
         let takes = |token: &str| codec.takes(token, site.context);
-        self.sealer.seal_avoiding(&place, inner, self.binding, self.policy.bucket(), takes)
+        self.sealer.seal_avoiding(place, inner, self.binding, self.policy.bucket(), takes)
     }
 
     fn seal_whole(
@@ -280,6 +308,8 @@ impl Sealing {
     fn remember(&self, file: &RelPath, stock: &Stock) -> Vec<Item> {
         let mut items = stock.items.clone();
         for item in &mut items {
+            // Its token is about to stand there.
+            item.imported = None;
             if self.may_keep(&item.token) && item.belongs_to(&stock.file, file) {
                 continue;
             }

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::format::FieldPath;
 use crate::path::RelPath;
+use crate::token::foreign::Scheme;
 use crate::token::{Binding, Inner, Purpose, Token};
 
 /// One sealed value as it stood.
@@ -17,6 +18,9 @@ pub(super) struct Item {
     pub path: FieldPath,
     pub token: Token,
     pub inner: Arc<Inner>,
+    /// The scheme of the foreign token that stands in the store; `token` is then one of ours that
+    /// stands nowhere yet, made to take its place when the file is next written.
+    pub imported: Option<Scheme>,
     /// What stood for it in the view, where that is not what stands inside: a value sealed by hand
     /// or read by another codec is spelled for its place.
     pub spelled: Option<Arc<Inner>>,
@@ -79,11 +83,17 @@ impl Stock {
         self.items.len() + usize::from(self.whole.is_some())
     }
 
-    /// The tokens that stand in the file's text, without those that a whole file remembers.
+    /// The schemes of the foreign tokens that stand in the file's text.
+    pub fn foreign(&self) -> impl Iterator<Item = Scheme> {
+        self.items.iter().filter_map(|item| item.imported)
+    }
+
+    /// Our tokens that stand in the file's text, without those that a whole file remembers.
     pub fn tokens(&self) -> impl Iterator<Item = &Token> {
         let visible = if self.whole.is_some() { 0 } else { self.items.len() };
         self.items[..visible]
             .iter()
+            .filter(|item| item.imported.is_none())
             .map(|item| &item.token)
             .chain(self.whole.iter().map(|whole| &whole.token))
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use parking_lot::Mutex;
 
 use super::{Filesystem, Result};
-use crate::document::{Form, inspect, token_keys};
+use crate::document::{Form, Scheme, inspect_with, token_keys};
 use crate::keyring::KeyId;
 use crate::path::RelPath;
 use crate::store::{FileKind, Stamp, Walk, is_version_control};
@@ -22,6 +22,7 @@ pub(super) struct Census {
 struct Counted {
     form: Option<Form>,
     keys: BTreeMap<KeyId, usize>,
+    foreign: BTreeMap<Scheme, usize>,
     exposed: Vec<String>,
 }
 
@@ -33,6 +34,8 @@ pub(super) struct Totals {
     pub whole: usize,
     pub unread: usize,
     pub keys: BTreeMap<KeyId, usize>,
+    /// Tokens of other systems.
+    pub foreign: BTreeMap<Scheme, usize>,
     /// File and field of each secret in the clear; the field is empty for a whole file.
     pub exposed: Vec<(RelPath, String)>,
 }
@@ -42,6 +45,7 @@ impl Filesystem {
     pub(super) fn count(&self) -> Result<Totals> {
         let rules = self.rules();
         let (policy, ledger) = (&rules.sealing.policy, &rules.sealing.ledger);
+        let imports = &rules.sealing.imports;
         let mut known = self.census.known.lock();
         let mut next = HashMap::with_capacity(known.len());
         let mut totals = Totals::default();
@@ -61,10 +65,14 @@ impl Filesystem {
                 _ => match self.read_stored(dir, &entry.name, path) {
                     Ok(None) => Counted { form: Some(Form::Plain), ..Counted::default() },
                     Ok(Some(snapshot)) => {
-                        let seen = inspect(policy, ledger, path, &snapshot.bytes);
+                        let seen = inspect_with(policy, ledger, imports, path, &snapshot.bytes);
                         let mut keys = BTreeMap::new();
                         for key in token_keys(&snapshot.bytes) {
                             *keys.entry(key).or_default() += 1;
+                        }
+                        let mut foreign = BTreeMap::new();
+                        for scheme in seen.foreign() {
+                            *foreign.entry(scheme).or_default() += 1;
                         }
                         let fields = seen.fields.iter().filter(|field| field.is_exposed());
                         let mut exposed: Vec<_> =
@@ -72,7 +80,7 @@ impl Filesystem {
                         if seen.exposed_whole {
                             exposed.push(String::new());
                         }
-                        Counted { form: Some(seen.form), keys, exposed }
+                        Counted { form: Some(seen.form), keys, foreign, exposed }
                     }
                     Err(_) => Counted::default(),
                 },
@@ -101,6 +109,9 @@ impl Totals {
         }
         for (key, count) in &counted.keys {
             *self.keys.entry(*key).or_default() += count;
+        }
+        for (scheme, count) in &counted.foreign {
+            *self.foreign.entry(*scheme).or_default() += count;
         }
         self.exposed.extend(counted.exposed.iter().map(|field| (path.clone(), field.clone())));
     }

@@ -4,8 +4,7 @@ use std::io;
 
 use libc::c_int;
 
-use crate::document::TokenError;
-use crate::document::{Cause, OpenError};
+use crate::document::{Cause, ForeignError, OpenError, TokenError};
 use crate::path::RelPath;
 use crate::store::CommitError;
 
@@ -111,6 +110,15 @@ fn document(cause: &Cause) -> c_int {
                 libc::EBADMSG
             }
         },
-        Cause::Unreadable(_) | Cause::NoFormat | Cause::Misplaced | Cause::Layout => libc::EBADMSG,
+        Cause::Foreign(error) => match error {
+            ForeignError::NoKey(_) => libc::ENOKEY,
+            ForeignError::Rejected(_) => libc::EKEYREJECTED,
+            ForeignError::Malformed(_) => libc::EBADMSG,
+        },
+        Cause::Unimported(_)
+        | Cause::Unreadable(_)
+        | Cause::NoFormat
+        | Cause::Misplaced
+        | Cause::Layout => libc::EBADMSG,
     }
 }

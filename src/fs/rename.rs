@@ -260,6 +260,7 @@ impl Filesystem {
         let (a, b) = (sealing.policy.classify(one), sealing.policy.classify(other));
         sealing.binding < Binding::File
             && a.class == b.class
+            && sealing.imports.are_alike(one, other)
             && sealing
                 .policy
                 .fields(one, &sealing.ledger)

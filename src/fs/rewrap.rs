@@ -19,6 +19,8 @@ pub struct Progress {
     pub files: AtomicUsize,
     /// Tokens sealed anew, or that would be.
     pub tokens: AtomicUsize,
+    /// Tokens of other systems that were turned into ours, or would be; in a verify, that stand.
+    pub imported: AtomicUsize,
     /// Tokens that are still under a legacy key.
     pub legacy: AtomicUsize,
     /// Files that could not be done.
@@ -49,6 +51,11 @@ fn gave_way(error: &Error) -> bool {
 }
 
 impl Progress {
+    fn rewrapped(&self, tokens: usize, imported: usize) {
+        self.tokens.fetch_add(tokens, Ordering::Relaxed);
+        self.imported.fetch_add(imported, Ordering::Relaxed);
+    }
+
     fn failed(&self, file: &RelPath, error: &Error) {
         self.failed.fetch_add(1, Ordering::Relaxed);
         let mut failures = self.failures.lock();
@@ -99,8 +106,10 @@ impl Filesystem {
             self.count_legacy(&stored, progress);
             match self.rules().sealing.open(&path, &stored) {
                 Ok(opened) => {
-                    progress.tokens.fetch_add(opened.stock.len(), Ordering::Relaxed);
-                    self.troubles.cleared(&path);
+                    let foreign = opened.stock.foreign().count();
+                    progress.imported.fetch_add(foreign, Ordering::Relaxed);
+                    progress.tokens.fetch_add(opened.stock.len() - foreign, Ordering::Relaxed);
+                    self.troubles.opened(&path);
                     Ok(())
                 }
                 Err(error) => {
@@ -189,7 +198,7 @@ impl Filesystem {
         };
         let Some(new) = rewrapped.stored else { return Ok(()) };
         if order.dry_run {
-            progress.tokens.fetch_add(rewrapped.tokens, Ordering::Relaxed);
+            progress.rewrapped(rewrapped.tokens, rewrapped.imported);
             return Ok(());
         }
         let seal_kept = |displaced: &[u8]| Ok(rules.sealing.seal_kept(displaced));
@@ -207,7 +216,7 @@ impl Filesystem {
             _ => snapshot.metadata.mtime,
         };
         let committed = dir.commit(&name, &commit)?;
-        progress.tokens.fetch_add(rewrapped.tokens, Ordering::Relaxed);
+        progress.rewrapped(rewrapped.tokens, rewrapped.imported);
         if let Some(kept) = committed.conflict {
             self.troubles.conflict(path, &kept);
         }

@@ -7,6 +7,8 @@ use super::{Filesystem, Ino};
 use crate::document::FieldPath;
 use crate::document::Sealing;
 use crate::path::RelPath;
+use crate::pins::Pin;
+use crate::policy::Ledger;
 use crate::store::Store;
 
 /// The sealing in force, numbered: content opened under other rules is opened again.
@@ -23,8 +25,19 @@ pub struct Reloaded {
     pub summary: String,
 }
 
+/// What becomes of a policy that is not the accepted one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Acceptance {
+    /// It holds together with the accepted one.
+    Waits,
+    /// It is accepted as it stands.
+    Given,
+    /// It is accepted if this stamp names it.
+    GivenTo(String),
+}
+
 /// Reads keys and policy anew. An error says what is wrong, and the old rules stay.
-pub type Reload = dyn Fn(&Store) -> Result<Reloaded, String> + Send + Sync;
+pub type Reload = dyn Fn(&Store, &Acceptance) -> Result<Reloaded, String> + Send + Sync;
 
 impl Rules {
     pub(super) fn first(sealing: Sealing) -> Self {
@@ -35,12 +48,23 @@ impl Rules {
 impl Filesystem {
     /// Reads keys and policy anew. What is open stays open; views are opened again under the new
     /// rules.
-    pub fn reload(&self) -> Result<String, String> {
-        let reloaded = (self.reload)(&self.store)?;
-        self.replace_rules(|_| reloaded.sealing);
+    pub fn reload(&self, acceptance: &Acceptance) -> Result<String, String> {
+        let before = self.rules().sealing.ledger.clone();
+        let reloaded = (self.reload)(&self.store, acceptance);
+        *self.refusal.lock() = reloaded.as_ref().err().cloned();
+        let Reloaded { sealing, summary } = reloaded?;
+        let turn = self.ledger_turn.lock();
+        // Entered while the files were read: not in them, and not to be lost.
+        let meanwhile = self.rules().sealing.ledger.without(&before);
+        let ledger = (*sealing.ledger).clone().united_with(&meanwhile);
+        if !meanwhile.is_empty() {
+            self.write_ledger(&ledger.to_string());
+        }
+        self.replace_rules(|_| Sealing { ledger: Arc::new(ledger), ..sealing });
+        drop(turn);
         self.remember_key();
         self.drop_views();
-        Ok(reloaded.summary)
+        Ok(summary)
     }
 
     /// Writes down under which key the store is sealed, now that it is.
@@ -92,13 +116,22 @@ impl Filesystem {
     /// Changes the ledger and writes it down. That it cannot be written is reported and no reason
     /// to fail: the fields stay sealed as long as this mount lives, and the tokens in the store
     /// bring them back afterwards.
-    pub(super) fn change_ledger(&self, change: impl FnOnce(&mut crate::policy::Ledger)) {
+    pub(super) fn change_ledger(&self, change: impl Fn(&mut Ledger)) {
         // Held over the writing: two changes reach the disk in the order they were made. The rules
         // themselves are not: everybody needs them.
         let _turn = self.ledger_turn.lock();
+        let changed = |ledger: &Ledger| {
+            let mut ledger = ledger.clone();
+            change(&mut ledger);
+            ledger
+        };
+        let before = self.rules().sealing.ledger.clone();
+        if changed(&before) == *before {
+            return;
+        }
+        let pulled = self.pulled_into_ledger();
         let mut rules = self.rules.write();
-        let mut ledger = (*rules.sealing.ledger).clone();
-        change(&mut ledger);
+        let ledger = changed(&rules.sealing.ledger).united_with(&pulled);
         if ledger == *rules.sealing.ledger {
             return;
         }
@@ -106,9 +139,28 @@ impl Filesystem {
         let sealing = Sealing { ledger: Arc::new(ledger), ..rules.sealing.clone() };
         *rules = Arc::new(Rules { version: rules.version, sealing });
         drop(rules);
+        self.write_ledger(&text);
+    }
+
+    fn write_ledger(&self, text: &str) {
         if let Err(error) = self.store.write_state("sealed", text.as_bytes()) {
             log::error!(".confseal/sealed: cannot be written: {error}");
         }
+        // At once: whoever strikes a line from the store's copy lays nothing open by it.
+        if let Some(pins) = &self.options.pins
+            && let Err(error) = pins.write(Pin::Ledger, text)
+        {
+            log::error!("{error}: the ledger is not remembered");
+        }
+    }
+
+    /// What has come into the store's ledger since it was read, with a `git pull` say. Writing ours
+    /// must not strike it.
+    fn pulled_into_ledger(&self) -> Ledger {
+        let text = self.store.read_state("sealed").ok().flatten();
+        let text = text.and_then(|text| String::from_utf8(text).ok()).unwrap_or_default();
+        let there = Ledger::parse(&text).unwrap_or_default();
+        there.without(&self.rules().sealing.ledger)
     }
 
     /// Whether `ino` belongs to a directory of a version-control system.

@@ -151,20 +151,22 @@ impl KeySource {
 
     /// Reads the key.
     pub fn read(&self) -> Result<Key, SourceError> {
-        let text = match self {
+        Key::parse(&self.read_text()?).map_err(|error| SourceError::Key(self.clone(), error))
+    }
+
+    /// Reads what the source gives, to the byte: the keys of other systems may be any text.
+    pub fn read_text(&self) -> Result<SecretBytes, SourceError> {
+        match self {
             Self::Credential(name) => {
                 let directory = std::env::var_os("CREDENTIALS_DIRECTORY");
-                self.read_credential(directory.as_deref(), name)?
+                self.read_credential(directory.as_deref(), name)
             }
-            Self::File(path) => self.read_file(path, Self::refuse_exposed)?,
+            Self::File(path) => self.read_file(path, Self::refuse_exposed),
             Self::Env(name) => {
                 let value = std::env::var_os(name).map(OsString::into_vec);
-                value
-                    .map(SecretBytes::from)
-                    .ok_or_else(|| self.absent("the variable is not set"))?
+                value.map(SecretBytes::from).ok_or_else(|| self.absent("the variable is not set"))
             }
-        };
-        Key::parse(&text).map_err(|error| SourceError::Key(self.clone(), error))
+        }
     }
 
     fn absent(&self, why: &'static str) -> SourceError {

@@ -69,6 +69,31 @@ impl Ledger {
         found
     }
 
+    /// What is entered here or in `other`.
+    #[must_use]
+    pub fn united_with(mut self, other: &Ledger) -> Self {
+        for (file, fields) in &other.0 {
+            self.0.entry(file.clone()).or_default().extend(fields.iter().cloned());
+        }
+        self
+    }
+
+    /// What is entered here and not in `other`, as the lines of a ledger.
+    pub fn without(&self, other: &Ledger) -> Ledger {
+        let rest = self.0.iter().filter_map(|(file, fields)| {
+            let known = other.0.get(file);
+            let is_new = |field: &&String| !known.is_some_and(|known| known.contains(*field));
+            let fields: BTreeSet<String> = fields.iter().filter(is_new).cloned().collect();
+            (!fields.is_empty()).then(|| (file.clone(), fields))
+        });
+        Ledger(rest.collect())
+    }
+
+    /// Every entry: the file, and the field in the textual grammar of field paths.
+    pub fn iter(&self) -> impl Iterator<Item = (&RelPath, &str)> {
+        self.0.iter().flat_map(|(file, fields)| fields.iter().map(move |field| (file, &**field)))
+    }
+
     /// Whether the field is entered.
     pub fn contains(&self, file: &RelPath, field: &FieldPath) -> bool {
         self.0.get(file).is_some_and(|fields| fields.contains(&field.to_string()))
@@ -184,6 +209,17 @@ mod tests {
         let again = Ledger::parse(&text).unwrap();
         assert_eq!(again, ledger);
         assert!(again.contains(&odd, &odd_field));
+    }
+
+    #[test]
+    fn ledgers_are_united_and_told_apart() {
+        let one = Ledger::parse("a\tx\nb\ty\n").unwrap();
+        let two = Ledger::parse("a\tx\na\tz\n").unwrap();
+        assert_eq!(one.without(&two).to_string(), "b\ty\n");
+        let both = one.clone().united_with(&two);
+        assert_eq!(both.to_string(), "a\tx\na\tz\nb\ty\n");
+        assert_eq!(both.iter().count(), 3);
+        assert!(one.without(&both).is_empty());
     }
 
     #[test]

@@ -1,46 +1,25 @@
 //! Reads `policy.toml`. Any error refuses the whole text: half a policy would leave secrets in
 //! the clear that the other half names.
 
+mod error;
 mod suggest;
 
-use std::fmt;
+use std::sync::Arc;
 
 use toml_edit::{Document, Item, TableLike, Value};
 
-use self::suggest::closest;
+pub use self::error::{Excerpt, PolicyError};
+pub use self::suggest::closest;
 use super::names::{Names, Word};
 use super::pattern::FieldPattern;
 use super::rules::{FieldRule, FileGlob, Rule, Seal};
 use crate::format::{CodecId, Format, ParseError, Pattern};
 
-/// Why a text is no policy, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PolicyError {
-    /// 1-based.
-    pub line: usize,
-    /// 1-based, in bytes.
-    pub column: usize,
-    /// What is wrong.
-    pub message: String,
-    /// What to do about it.
-    pub hint: Option<String>,
-}
-
-impl fmt::Display for PolicyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "policy line {}, column {}: {}", self.line, self.column, self.message)?;
-        match &self.hint {
-            Some(hint) => write!(f, " ({hint})"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl std::error::Error for PolicyError {}
-
 /// What a policy says, before it is put to use.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Parsed {
+    /// Verbatim; empty for the built-in policy.
+    pub text: Arc<str>,
     pub rules: Vec<Rule>,
     pub names: Names,
     pub padding: Option<usize>,
@@ -56,7 +35,13 @@ const SEALS: &[(&str, Seal)] =
 pub(super) fn parse(text: &str) -> Result<Parsed, PolicyError> {
     let reader = Reader { text };
     let document = Document::parse(text).map_err(|error| {
-        reader.error(error.span().map_or(text.len(), |span| span.start), error.message().trim())
+        let at = error.span().map_or(text.len(), |span| span.start);
+        let message = error.message().trim();
+        let hint = match message.contains("duplicate key") {
+            true => "a key stands once in its table; `[[file]]` begins another rule",
+            false => "a policy is TOML: `key = \"text\"`, `key = [\"a\", \"b\"]`, `[[file]]`",
+        };
+        reader.error(at, message).with(hint)
     })?;
     reader.policy(document.as_table())
 }
@@ -80,7 +65,7 @@ impl Reader<'_> {
             self.edition(defaults, "defaults", "the built-in lists are at edition 1")?;
         }
         self.known_keys(table, POLICY_KEYS, "")?;
-        let mut parsed = Parsed::default();
+        let mut parsed = Parsed { text: self.text.into(), ..Parsed::default() };
         if let Some(padding) = table.get("padding") {
             parsed.padding = Some(self.padding(padding)?);
         }
@@ -112,7 +97,10 @@ impl Reader<'_> {
         item.as_integer()
             .and_then(|bytes| usize::try_from(bytes).ok())
             .filter(|bytes| (16..=4096).contains(bytes) && bytes % 16 == 0)
-            .ok_or_else(|| self.at(item, "`padding` is a multiple of 16, from 16 to 4096 bytes"))
+            .ok_or_else(|| {
+                self.at(item, "`padding` is a multiple of 16, from 16 to 4096 bytes")
+                    .with("`padding = 64` hides which values are shorter than that")
+            })
     }
 
     /// The `[[file]]` tables in order, with where each begins.
@@ -144,7 +132,9 @@ impl Reader<'_> {
         };
         let glob = FileGlob::new(self.string(path, "path")?).map_err(|error| {
             let at = self.at(path, format!("not a file pattern: {}", error.message));
-            PolicyError { hint: error.hint.map(Into::into), ..at }
+            at.with(
+                error.hint.unwrap_or("`[`, `{`, `*` and `?` stand for themselves behind a `\\`"),
+            )
         })?;
         let codec = table.get("format").map(|item| self.format(item)).transpose()?;
         let format = match (codec, table.get("pattern")) {
@@ -222,10 +212,12 @@ impl Reader<'_> {
                 line: self.position(at).0,
                 secret: key == "secret",
             }),
-            Err(error) => Err(self.error(
-                self.within(at, text, error.at),
-                format!("not a field pattern: {}", error.kind),
-            )),
+            Err(error) => Err(self
+                .error(
+                    self.within(at, text, error.at),
+                    format!("not a field pattern: {}", error.kind),
+                )
+                .with("`database.password`, `users[].token`, `db_*`, `oidc.**`, `\"odd key\".x`")),
         };
         self.strings(table, key)?.into_iter().map(pattern).collect()
     }
@@ -246,19 +238,23 @@ impl Reader<'_> {
     fn strings<'d>(&self, table: &'d dyn TableLike, key: &str) -> Result<Vec<(&'d str, usize)>> {
         let Some(item) = table.get(key) else { return Ok(Vec::new()) };
         let Some(array) = item.as_array() else {
-            let hint = item.as_str().map(|text| format!("`{key} = [\"{text}\"]`"));
+            let text = item.as_str().unwrap_or("…");
             let error = self.at(item, format!("`{key}` is a list of strings"));
-            return Err(PolicyError { hint, ..error });
+            return Err(error.with(format!("`{key} = [\"{text}\"]`")));
         };
         let string = |value: &'d Value| match value.as_str() {
             Some(text) => Ok((text, start_of(value))),
-            None => Err(self.error(start_of(value), format!("`{key}` is a list of strings"))),
+            None => Err(self
+                .error(start_of(value), format!("`{key}` is a list of strings"))
+                .with("each of them in quotes")),
         };
         array.iter().map(string).collect()
     }
 
     fn string<'d>(&self, item: &'d Item, key: &str) -> Result<&'d str> {
-        item.as_str().ok_or_else(|| self.at(item, format!("`{key}` is a string")))
+        item.as_str().ok_or_else(|| {
+            self.at(item, format!("`{key}` is a string")).with(format!("`{key} = \"…\"`"))
+        })
     }
 
     fn known_keys(&self, table: &dyn TableLike, known: &[&str], place: &str) -> Result<()> {
@@ -291,18 +287,12 @@ impl Reader<'_> {
 
     fn error(&self, at: usize, message: impl Into<String>) -> PolicyError {
         let (line, column) = self.position(at);
-        PolicyError { line, column, message: message.into(), hint: None }
+        PolicyError::at(self.text, line, column, &message.into())
     }
 
     fn position(&self, at: usize) -> (usize, usize) {
         let ParseError { line, column, .. } = ParseError::at(self.text.as_bytes(), at, "");
         (line, column)
-    }
-}
-
-impl PolicyError {
-    fn with(self, hint: impl Into<String>) -> Self {
-        Self { hint: Some(hint.into()), ..self }
     }
 }
 
@@ -317,9 +307,15 @@ fn start_of_item(item: &Item) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    fn refused_whole(text: &str) -> PolicyError {
+        // Not `expect_err`: a parsed policy is too much to show.
+        parse(text).map(|_| "read").expect_err(text)
+    }
 
     fn refused(text: &str) -> (usize, usize, String, String) {
-        let error = parse(text).expect_err(text);
+        let error = refused_whole(text);
         (error.line, error.column, error.message, error.hint.unwrap_or_default())
     }
 
@@ -397,6 +393,46 @@ mod tests {
         check(&rule("secret = ['a b']"), 4, 13, "`.` or `[]`", "");
         check(&rule("secret = [\"\\u0061..b\"]"), 4, 11, "a key is expected", "");
         check(&rule("public = \"a\""), 4, 10, "list of strings", "`public = [\"a\"]`");
+    }
+
+    #[test]
+    fn the_place_is_shown_and_nothing_in_it_commands_a_terminal() {
+        let shown = |text: &str| refused_whole(text).excerpt.to_string();
+        assert_eq!(shown("version = 1\nzzz = 1"), "2 | zzz = 1\n  | ^");
+        assert_eq!(shown(""), "1 | \n  | ^");
+        assert_eq!(shown("version = 1\nsecrets.names = 'ä\u{7f}' \r\n").lines().count(), 2);
+        let tabbed = "version = 1\n[[file]]\n\t\tpath = 1\n";
+        assert_eq!(shown(tabbed), "3 |   path = 1\n  |          ^");
+        let long = format!("version = 1\nsecrets.names = [{}1]", "'ä', ".repeat(500));
+        assert!(shown(&long).lines().all(|line| line.chars().count() < 140), "{}", shown(&long));
+        let error = refused_whole("version = 1\n\"a\\u001b[31mb\" = 1").to_string();
+        assert!(error.contains("`a\\u{1b}[31mb`"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused_with_a_place_in_it_and_a_way_out(
+            text in prop_oneof![
+                any::<String>(),
+                // Pieces of policies, put together at random.
+                prop::collection::vec(prop::sample::select(vec![
+                    "version = 1\n", "version = 2\n", "defaults = 1\n", "defaults = ", "padding = ",
+                    "64\n", "[secrets]\n", "names = ", "except = ", "[[file]]\n", "[file]\n",
+                    "path = ", "secret = ", "public = ", "seal = ", "format = ", "pattern = ",
+                    "'a.toml'\n", "\"[x\"\n", "['a', 'b..c']\n", "['*']\n", "[1, 'ä']\n", "'whole'\n",
+                    "'regex'\n", "'(?P<value>x)'\n", "'(x'\n", "'tmol'\n", "{ a = 1 }\n", "\"\\u001b\"\n",
+                    "pfad = 1\n", "\r\n", "#", "'", "[[", "ß",
+                ]), 0..12).prop_map(|pieces| pieces.concat()),
+            ],
+        ) {
+            let Err(error) = parse(&text) else { return Ok(()) };
+            let lines: Vec<&str> = text.split('\n').collect();
+            prop_assert!((1..=lines.len()).contains(&error.line), "{error:?}");
+            prop_assert!((1..=lines[error.line - 1].len() + 1).contains(&error.column), "{error:?}");
+            prop_assert!(error.hint.as_deref().is_some_and(|hint| !hint.is_empty()), "{error:?}");
+            prop_assert_eq!(error.excerpt.to_string().lines().count(), 2);
+            prop_assert!(!error.to_string().contains(char::is_control), "{error:?}");
+        }
     }
 
     #[test]

@@ -53,22 +53,47 @@ pub enum Reason {
     },
     /// Nothing says that it is secret.
     Unruled,
+    /// The accepted policy, which is stronger here than the changed one in the store.
+    Accepted {
+        /// Why by the accepted one.
+        accepted: Box<Reason>,
+        /// What the changed one says.
+        changed: Box<Reason>,
+    },
 }
 
 impl Reason {
     /// Whether an operator's rule for the file decided.
     pub fn is_rule(&self) -> bool {
-        matches!(self, Reason::Rule { .. })
+        matches!(self.deciding(), Reason::Rule { .. })
     }
 
     /// Whether only the names in the path, or the ledger, speak of the value.
     pub fn is_by_name(&self) -> bool {
-        matches!(self, Reason::Name { .. } | Reason::Ledger)
+        matches!(self.deciding(), Reason::Name { .. } | Reason::Ledger)
     }
 
     /// Whether nothing makes the value secret, and nothing says that such a value never is.
     pub fn is_unruled(&self) -> bool {
-        matches!(self, Reason::Unruled | Reason::Excepted { .. })
+        matches!(self.deciding(), Reason::Unruled | Reason::Excepted { .. })
+    }
+
+    /// Whether a rule that calls the value public decided.
+    pub fn is_public_rule(&self) -> bool {
+        matches!(self.deciding(), Reason::Rule { secret: false, .. })
+    }
+
+    /// Whether the value's own form decided, whatever the rules say.
+    pub fn is_by_form(&self) -> bool {
+        matches!(self.deciding(), Reason::Value(_) | Reason::LooksSealed)
+    }
+
+    /// The reason of the policy that decides.
+    fn deciding(&self) -> &Self {
+        match self {
+            Reason::Accepted { accepted, .. } => accepted,
+            other => other,
+        }
     }
 }
 
@@ -102,6 +127,9 @@ impl fmt::Display for Reason {
                 write!(f, "`{segment}` is named by {name} but {why}")
             }
             Reason::Unruled => f.write_str("no rule"),
+            Reason::Accepted { accepted, changed } => {
+                write!(f, "by the accepted policy: {accepted}; by the changed one: {changed}")
+            }
         }
     }
 }

@@ -119,6 +119,14 @@ fn secrets_are_known_by_their_names() {
         ("basic_auth", "app:hunter2"),
         ("db.dsn", "app!hunter2!db"),
         ("gossip_encryption", "abc"),
+        ("Jwt.Key", "abc"),
+        ("b2.key", "K0015zXq9Lw3Vb7Rt2Yp8Nc4Mk6Jd1A"),
+        ("pagerduty_configs[].routing_key", "0a1b2c3d4e5f60718293a4b5c6d7e8f9"),
+        ("password.value", "abc"),
+        ("tokens.type", "abc"),
+        ("celery.flower_basic_auth", "ops:hunter2"),
+        ("db.password", "changeme"),
+        ("secrets[]", "hunter2"),
     ];
     for (path, value) in named {
         let verdict = judge(&Policy::builtin(), path, value);
@@ -183,6 +191,26 @@ fn what_is_no_secret_is_left_alone() {
             ("sentry.dsn", "https://abc@o1.ingest.sentry.io/4", "no", "holds no password"),
             ("db.dsn", "host=db dbname=shop", "no", "holds no password"),
             ("tls.cert", "-----BEGIN CERTIFICATE-----\nMIIB", "no", "no rule"),
+            (
+                "env[].DB_PASSWORD.valueFrom.secretKeyRef.key",
+                "password",
+                "no",
+                "excepted by `*_ref`",
+            ),
+            ("env[].DB_PASSWORD.valueFrom.x", "password", "no", "excepted by `value_from`"),
+            ("services.web.secrets[]", "db_password", "no", "defined elsewhere"),
+            ("properties.password.type", "string", "no", "excepted by `type`"),
+            ("password.minLength", "8", "no", "excepted by `length`"),
+            ("realm.userPassword", "userPassword", "no", "a placeholder"),
+            ("private_key", "matrix_key.pem", "no", "a path"),
+            ("user.signingkey", "0xCAFEBABE12345678", "no", "public by its kind"),
+            ("dependencies.jsonwebtoken", "^9.0.2", "no", "a version"),
+            ("db.password", "ENC[AES256_GCM,data:x]", "no", "another tool"),
+            ("run", "docker login --password-stdin -u ci", "no", "no rule"),
+            ("run", "TOKEN=$(cat /run/token) x", "no", "no rule"),
+            ("routing_key", "orders.created", "no", "no rule"),
+            ("key", "shop/terraform.tfstate", "no", "no rule"),
+            ("key.name", "0a1b2c3d4e5f60718293a4b5c6d7e8f9", "no", "no rule"),
             ("args[]", "LOG_LEVEL=debug", "no", "no rule"),
             ("args[]", "TOKEN_URL=https://idp", "no", "no rule"),
             ("args[]", "PASSWORD=${PASSWORD}", "no", "no rule"),
@@ -216,6 +244,10 @@ fn credentials_are_known_by_their_values() {
             ("env[]", "API_TOKEN=abc", "API_TOKEN=[abc]", "`API_TOKEN` is named by `token`"),
             ("env[]", "SECRET_KEY='a b'", "SECRET_KEY=['a b']", "`SECRET_KEY` is named"),
             ("env[]", "DB=pg://a:b@h", "DB=pg://a:[b]@h", "in a URL"),
+            ("run", "x --requirepass f -v", "x --requirepass [f] -v", "`requirepass` is named"),
+            ("Environment", "A=1 API_TOKEN=abc", "A=1 API_TOKEN=[abc]", "`API_TOKEN` is named"),
+            ("users[]", "admin:$apr1$H6uskkkW$IgXLP6ewTrSuBkTrqE8wj/", "all", "password hash"),
+            ("db.url", "jdbc:oracle:thin:a/b@h", "jdbc:oracle:thin:a/[b]@h", "in a URL"),
             ("password", "postgres://a:b@h/x", "all", "`password` is named"),
             ("x", "ENC:anything", "all", "reads like a sealed value"),
             ("x", "see ENC:v1:00", "all", "reads like a sealed value"),
@@ -310,6 +342,7 @@ fn files_have_their_class_by_rule_then_by_name() {
                 assert_eq!(class, Class::Unknown, "{name}");
                 None
             }
+            together => panic!("{together:?}: there is one policy"),
         };
         assert_eq!(of_rule, line, "{name}");
     }

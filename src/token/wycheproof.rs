@@ -6,9 +6,13 @@ use std::path::PathBuf;
 
 use aes_gcm::aead::{Payload, consts::U16};
 use aes_gcm::{AesGcm, KeyInit, aes::Aes256};
+use cbc::cipher::block_padding::Pkcs7;
+use cbc::cipher::{BlockModeDecrypt, KeyIvInit};
 use serde_json::Value;
+use sha2::{Sha256, Sha512};
 
 use super::cipher::{Aead, Kdf};
+use super::foreign::fernet::Cbc;
 
 /// The suites' 128-bit nonces, which the tokens of other systems have.
 type LongNonceAead = AesGcm<Aes256, U16>;
@@ -109,4 +113,54 @@ fn hkdf_sha256_agrees_with_wycheproof() {
     }
     eprintln!("HKDF-SHA256: {ran} ran, {refused} of these refused as they should be");
     assert!(ran >= 86 && refused >= 3, "the corpus has shrunk");
+}
+
+/// Fernet's cipher. What it gives for a wrong padding is an error; whether the text was authentic is
+/// known before.
+#[test]
+fn aes_128_cbc_agrees_with_wycheproof() {
+    let Some(groups) = groups("aes_cbc_pkcs5_test.json") else { return };
+    let (mut ran, mut refused) = (0, 0);
+    let of_128_bits = groups.iter().filter(|group| group["keySize"].as_u64() == Some(128));
+    for case in of_128_bits.flat_map(cases) {
+        let cipher = Cbc::new_from_slices(&hex(case, "key"), &hex(case, "iv")).unwrap();
+        let mut text = hex(case, "ct");
+        let opened = cipher.decrypt_padded::<Pkcs7>(&mut text);
+        match case["result"].as_str().unwrap() {
+            "valid" => assert_eq!(opened.unwrap(), hex(case, "msg"), "case {}", case["tcId"]),
+            "invalid" => {
+                assert!(opened.is_err(), "case {}", case["tcId"]);
+                refused += 1;
+            }
+            other => panic!("a result that this test does not know: {other}"),
+        }
+        ran += 1;
+    }
+    eprintln!("AES-128-CBC: {ran} ran, {refused} of these refused as they should be");
+    assert!(ran >= 72 && refused >= 36, "the corpus has shrunk");
+}
+
+#[test]
+fn pbkdf2_agrees_with_wycheproof() {
+    type Derive = fn(&[u8], &[u8], u32, &mut [u8]);
+    let of: [(&str, Derive); 2] = [
+        ("pbkdf2_hmacsha256_test.json", pbkdf2::pbkdf2_hmac::<Sha256>),
+        ("pbkdf2_hmacsha512_test.json", pbkdf2::pbkdf2_hmac::<Sha512>),
+    ];
+    for (file, derive) in of {
+        let Some(groups) = groups(file) else { return };
+        let mut ran = 0;
+        // The costly ones take minutes in a debug build and try nothing else.
+        let cheap = |case: &&Value| case["iterationCount"].as_u64().unwrap() <= 10_000;
+        for case in groups.iter().flat_map(cases).filter(cheap) {
+            let rounds = case["iterationCount"].as_u64().unwrap() as u32;
+            let mut key = vec![0; case["dkLen"].as_u64().unwrap() as usize];
+            derive(&hex(case, "password"), &hex(case, "salt"), rounds, &mut key);
+            assert_eq!(case["result"], "valid");
+            assert_eq!(key, hex(case, "dk"), "{file} case {}", case["tcId"]);
+            ran += 1;
+        }
+        eprintln!("{file}: {ran} ran");
+        assert!(ran >= 50, "the corpus has shrunk");
+    }
 }

@@ -53,7 +53,7 @@ fn the_examples_of_the_manual_are_true() {
     let scene = Scene::empty();
     fs::create_dir_all(scene.path("shop/tls")).unwrap();
     fs::write(scene.path("shop/app.toml"), blocks(&manual, "toml")[0]).unwrap();
-    fs::write(scene.path("shop/deploy.conf"), "cluster {\n  replicas = 2\n}\n").unwrap();
+    fs::write(scene.path("shop/deploy.conf"), "$replicas = 2;\n1;\n").unwrap();
     let key = "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n";
     fs::write(scene.path("shop/tls/server.key"), key).unwrap();
 
@@ -66,6 +66,7 @@ fn the_examples_of_the_manual_are_true() {
             .args(["-c", &format!("exec 2>&1; {command}")])
             .current_dir(scene.path(""))
             .env("PATH", &path)
+            .env("CONFSEAL_STATE_DIRECTORY", scene.path("state"))
             .output()
             .unwrap();
         let mut said = String::from_utf8(output.stdout).unwrap();

@@ -89,6 +89,8 @@ fn the_wrong_key_is_refused_and_both_are_named() {
 fn a_store_that_does_not_remember_its_key_gets_no_second_one() {
     let scene = Scene::sealed();
     std::fs::remove_file(scene.store(".confseal/fingerprint")).unwrap();
+    // On a machine that has not seen it before.
+    std::fs::remove_dir_all(scene.path("state")).unwrap();
     scene.put("a-new.toml", "password = 'canary'\n");
     let before = scene.snapshot();
     let said = scene.run(&["seal", "store", "--key", "file:two.key"]).code(9);

@@ -150,6 +150,7 @@ impl Scene {
             .current_dir(self.place.path())
             .env_remove("CONFSEAL_MASTER_KEY")
             .env_remove("CREDENTIALS_DIRECTORY")
+            .env("CONFSEAL_STATE_DIRECTORY", self.path("state"))
             .envs(variables.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

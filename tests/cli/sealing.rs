@@ -103,7 +103,7 @@ fn a_half_written_file_is_found_by_check_and_sealed_whole() {
 #[test]
 fn configuration_that_is_not_read_is_named_until_a_rule_knows_it() {
     let scene = Scene::empty();
-    scene.put("deploy.conf", "cluster {\n  pin = canary\n}\n");
+    scene.put("deploy.conf", "$pin = 'canary';\n1;\n");
     let hint = "seal = \"whole\"";
     let said = scene.run(SEAL).code(0);
     said.says(&["their content is of no known format:\n  store/deploy.conf\n"]).complains(&[hint]);
@@ -123,6 +123,10 @@ fn a_rule_that_calls_a_sealed_value_public_does_not_lay_it_open() {
     let public = "version = 1\n[[file]]\npath = 'app.toml'\npublic = ['database.password']\n";
     scene.put(".confseal/policy.toml", public);
     let before = scene.read("app.toml");
+    // Not before it is accepted, and not then: whoever seals wants nothing laid open.
+    scene.run(SEAL).code(0).complains(&["policy.toml is not the accepted one: both hold"]);
+    assert_eq!(scene.read("app.toml"), before);
+    scene.run(&["policy", "accept", "store", "--yes"]).code(0);
     let said = scene.run(SEAL).code(1);
     said.complains(&["store/app.toml: sealed, and public by the policy: `database.password`"]);
     assert_eq!(scene.read("app.toml"), before);

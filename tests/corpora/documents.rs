@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use confseal::document::{Binding, Existing, Form, Sealing, WholeBecause, sealer};
+use confseal::document::{Binding, Existing, Form, Imports, Sealing, WholeBecause, sealer};
 use confseal::format::CodecId;
 use confseal::keyring::{Key, Keyring};
 use confseal::path::RelPath;
 use confseal::policy::Policy;
 
-use super::{corpus, files, name};
+use super::{corpus, files, name, yaml_files};
 
 const EVERYTHING: &str = "version = 1\n[[file]]\npath = \"*\"\nsecret = [\"**\"]\n";
 
@@ -19,6 +19,7 @@ fn sealing() -> Sealing {
         sealer: sealer(Keyring::new(key, vec![]).unwrap()),
         policy: Policy::parse(EVERYTHING).unwrap(),
         ledger: Arc::default(),
+        imports: Imports::default(),
         binding: Binding::Field,
         keep_legacy_tokens: true,
     }
@@ -103,7 +104,26 @@ fn every_invalid_toml_file_is_sealed_whole() {
 fn every_json_file_valid_or_not_is_sealed() {
     let Some(corpus) = corpus("json/test_parsing") else { return };
     let forms = seal_all(CodecId::Json, &files(&corpus, "json"));
-    let expected = [("fields", 119), ("nothing to seal", 9), ("whole: unreadable", 190)];
+    let expected = [("fields", 148), ("nothing to seal", 9), ("whole: unreadable", 161)];
+    assert_eq!(forms, BTreeMap::from(expected));
+}
+
+#[test]
+fn every_yaml_file_valid_or_not_is_sealed() {
+    let (Some(valid), Some(invalid)) = (yaml_files(true), yaml_files(false)) else { return };
+    let forms = seal_all(CodecId::Yaml, &valid);
+    let expected = [
+        ("fields", 280),
+        ("nothing to seal", 26),
+        ("whole: a name", 1),
+        ("whole: a value stands in a key or comment", 1),
+    ];
+    assert_eq!(forms, BTreeMap::from(expected));
+    let without =
+        valid.iter().filter(|(_, text)| CodecId::Yaml.codec().scan(text).unwrap().is_empty());
+    assert_eq!(without.count(), 26);
+    let forms = seal_all(CodecId::Yaml, &invalid);
+    let expected = [("fields", 1), ("whole: unreadable", 93)];
     assert_eq!(forms, BTreeMap::from(expected));
 }
 

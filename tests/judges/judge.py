@@ -6,7 +6,15 @@ knows is {"as": ...}.
 """
 
 import json
+import os
+import subprocess
 import sys
+import tempfile
+import textwrap
+import time
+
+# A python of another build finds Debian's packages as well.
+sys.path.append("/usr/lib/python3/dist-packages")
 
 
 def leaves(value, path=()):
@@ -36,9 +44,188 @@ def read_json(path):
         return json.load(file)
 
 
+def read_pyyaml(path):
+    import yaml
+
+    # One document or several are a list of them.
+    with open(path, "rb") as file:
+        return list(yaml.safe_load_all(file))
+
+
+def read_ruamel(path):
+    from ruamel.yaml import YAML
+
+    with open(path, "rb") as file:
+        return list(YAML(typ="safe", pure=True).load_all(file))
+
+
+def read_json5(path):
+    import json5
+
+    with open(path, encoding="utf-8-sig") as file:
+        return json5.load(file)
+def read_configparser(path):
+    import configparser
+
+    parser = configparser.ConfigParser(interpolation=None, strict=False, allow_no_value=True)
+    parser.optionxform = str
+    with open(path, encoding="utf-8-sig") as file:
+        parser.read_file(file)
+    # Without the repetition of the defaults in each section.
+    return {name: dict(parser._sections.get(name, parser._defaults)) for name in parser}
+
+
+def said_by(*argv):
+    import subprocess
+
+    return subprocess.run(argv, check=True, stdout=subprocess.PIPE).stdout.decode()
+
+
+def read_git(path):
+    """Pairs, for a key may stand there several times."""
+    items = said_by("git", "config", "--list", "--null", "--file", path).split("\0")[:-1]
+    # Without a line feed the key has no value.
+    pairs = [item.split("\n", 1) for item in items]
+    return [{pair[0]: pair[1] if len(pair) > 1 else None} for pair in pairs]
+
+
+def read_php(path, mode="INI_SCANNER_NORMAL"):
+    script = f"echo json_encode(parse_ini_file($argv[1], true, {mode}), JSON_THROW_ON_ERROR);"
+    return json.loads(said_by("php", "-n", "-r", script, path))
+
+
+def read_mysql(path):
+    """Each option as the server would get it on its command line."""
+    groups = said_by("sed", "-n", r"s/^\[\([^]]*\)\].*/\1/p", path).split()
+    print_group = ("my_print_defaults", f"--defaults-file={path}")
+    lines = {group: said_by(*print_group, group).split("\n--") for group in groups}
+    pairs = {g: [line.removeprefix("--").rstrip("\n").split("=", 1) for line in each if line] for g, each in lines.items()}
+    return {g: [{p[0]: p[1] if len(p) > 1 else None} for p in each] for g, each in pairs.items()}
+
+
+def read_dotenv(path):
+    import dotenv
+
+    return dotenv.dotenv_values(path, interpolate=False, encoding="utf-8")
+
+
+def read_sh(path):
+    """The variables that a shell has after reading the file."""
+    script = 'set -a; . "$0"; exec env -0'
+    output = subprocess.run(
+        ["/bin/sh", "-eu", "-c", script, path], env={}, check=True, capture_output=True
+    ).stdout
+    pairs = sorted(pair.decode().split("=", 1) for pair in output.split(b"\0") if pair)
+    return {name: value for name, value in pairs if name not in ("PWD", "OLDPWD", "SHLVL", "_")}
+
+
+def read_javaproperties(path):
+    import javaproperties
+
+    with open(path, "rb") as file:
+        return javaproperties.load(file)
+
+
+def read_redis(path):
+    """What a Redis that was started with the file answers to CONFIG GET."""
+    with open(path, encoding="utf-8") as file:
+        names = [line.split()[0] for line in file if line.strip() and not line.startswith("#")]
+    with tempfile.TemporaryDirectory() as directory:
+        socket = os.path.join(directory, "socket")
+        options = ["--port", "0", "--unixsocket", socket, "--save", "", "--dir", directory]
+        with subprocess.Popen(["redis-server", path, *options], stdout=subprocess.DEVNULL) as server:
+            try:
+                while not os.path.exists(socket):
+                    if server.poll() is not None:
+                        sys.exit("redis-server ended")
+                    time.sleep(0.02)
+                return {name: config_get(socket, name) for name in names}
+            finally:
+                server.terminate()
+
+
+def config_get(path, name):
+    import socket
+
+    def read_value(stream):
+        length = int(stream.readline()[1:])
+        return stream.read(length + 2)[:-2].decode()
+
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(path)
+        connection.sendall(f"CONFIG GET {name}\r\n".encode())
+        with connection.makefile("rb") as stream:
+            assert stream.readline() == b"*2\r\n", name
+            assert read_value(stream) == name
+            return read_value(stream)
+
+
+def read_xml(path):
+    """Each attribute, text and tail, in order; white space around a text is layout."""
+    from lxml import etree
+
+    def walk(element, keys):
+        for name, value in element.attrib.items():
+            yield [*keys, "@" + name], value
+        text = element.text
+        if len(element) == 0 or (text and text.strip()):
+            yield [*keys, "text"], text and text.strip(" \t\r\n")
+        for number, child in enumerate(element):
+            if isinstance(child.tag, str):
+                yield from walk(child, [*keys, f"{number} {child.tag}"])
+            if child.tail and child.tail.strip():
+                yield [*keys, f"{number} tail"], child.tail.strip(" \t\r\n")
+
+    root = etree.parse(path, etree.XMLParser(resolve_entities=False)).getroot()
+    return {" / ".join(keys): value for keys, value in walk(root, [root.tag])}
+
+
+def read_hcl(path):
+    import hcl2
+    from hcl2.utils import SerializationOptions
+
+    options = SerializationOptions(with_comments=False, explicit_blocks=False)
+
+    def heredoc(text):
+        # The parser's own reading loses the last line end.
+        first, *lines, _ = text.split("\n")
+        if first.startswith("<<-"):
+            lines = textwrap.dedent("\n".join(lines)).split("\n")
+        return "".join(line + "\n" for line in lines)
+
+    def plain(value):
+        if isinstance(value, str) and value.startswith('"<<'):
+            return heredoc(value[1:-1])
+        if isinstance(value, dict):
+            return {key: plain(inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [plain(inner) for inner in value]
+        # A string comes as it is written; what else is text is an expression.
+        if isinstance(value, str) and value.startswith('"'):
+            return json.loads(value, strict=False).replace("$${", "${").replace("%%{", "%{")
+        return value
+
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        return plain(hcl2.loads(file.read(), serialization_options=options))
+
+
 JUDGES = {
+    "configparser": read_configparser,
+    "git": read_git,
+    "php": read_php,
+    "php raw": lambda path: read_php(path, "INI_SCANNER_RAW"),
+    "mysql": read_mysql,
     "tomllib": read_toml,
     "json": read_json,
+    "json5": read_json5,
+    "pyyaml": read_pyyaml,
+    "ruamel": read_ruamel,
+    "dotenv": read_dotenv,
+    "sh": read_sh,
+    "javaproperties": read_javaproperties,
+    "redis": read_redis,
+    "lxml": read_xml,
+    "python-hcl2": read_hcl,
 }
 
 if __name__ == "__main__":

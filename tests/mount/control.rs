@@ -106,7 +106,7 @@ fn each_write_starts_a_new_answer_and_each_client_has_its_own() {
     assert!(answer(&mut two).starts_with("0 encrypted fields"));
     assert_eq!(answer(&mut two), "");
     two.write_all(b"help").unwrap();
-    assert!(answer(&mut two).contains("\nreload  "));
+    assert!(answer(&mut two).contains("\nreload "));
     one.write_all(b"rewrap --dry-run\n").unwrap();
     one.seek(SeekFrom::Start(0)).ok();
     assert!(answer(&mut one).starts_with("0 encrypted fields would be"));

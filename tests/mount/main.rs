@@ -3,11 +3,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod accepting;
 mod alike;
 mod basics;
 mod behind;
 mod content;
 mod control;
+mod foreign;
 mod hot;
 mod limits;
 mod operations;

@@ -116,12 +116,18 @@ impl Fixture {
         String::from_utf8_lossy(&fs::read(self.mnt().join(name)).expect(name)).into_owned()
     }
 
+    /// Where this fixture's programs remember what was accepted of its store.
+    pub fn state(&self) -> PathBuf {
+        self.dir.path().join("state")
+    }
+
     /// Runs the program with `arguments` to its end.
     pub fn confseal<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Output {
         Command::new(CONFSEAL)
             .args(arguments)
             .current_dir(self.dir.path())
             .env_remove("CONFSEAL_MASTER_KEY")
+            .env("CONFSEAL_STATE_DIRECTORY", self.state())
             .stdin(Stdio::null())
             .output()
             .expect("confseal runs")
@@ -178,6 +184,7 @@ impl Fixture {
         }
         command.args(more).current_dir(self.dir.path()).stdin(Stdio::null());
         command
+            .env("CONFSEAL_STATE_DIRECTORY", self.state())
             .envs(self.variables.iter().cloned())
             .env("CONFSEAL_LOG", self.log_level)
             .stdout(Stdio::null())

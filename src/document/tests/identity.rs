@@ -23,6 +23,8 @@ fn toml_value() -> impl Strategy<Value = String> {
         "07:32:00",
         "\"\u{e9}\u{1f600}\"",
         "\"ENC:x\"",
+        "\"enc::v1::gAAAAAx\"",
+        "\"gAAAAAx\"",
         "'a ENC:v1:630dcd29:AAAA b'",
         "\"postgres://app:hunter22222@db/shop\"",
         "[ 'PASSWORD=hunter22222', \"x\", # password = \"x\"\n ]",
@@ -46,6 +48,8 @@ fn json_value() -> impl Strategy<Value = String> {
         "null",
         "\"\u{e9}\u{1f600}\"",
         "\"ENC:x\"",
+        "\"\\u0065nc::v1::x\"",
+        "\"gAAAAAx\"",
         "\"tab\there\"",
         "\"postgres://app:hunter22222@db/shop\"",
         "\"postgres:\\/\\/app:hunter22222@db\\/shop\"",
@@ -70,6 +74,8 @@ fn dotenv_value() -> impl Strategy<Value = String> {
         "'a'b",
         "\u{e9}\u{1f600}",
         "ENC:x",
+        "enc::v1::x",
+        "'gAAAAAx' # gAAAAAx",
         "a\\",
         "postgres://app:hunter22222@db/shop",
         "x # PASSWORD=old",
@@ -90,7 +96,7 @@ fn finished(text: String, (bom, crlf, last): (bool, bool, bool)) -> String {
     if crlf { text.replace('\n', "\r\n") } else { text }
 }
 
-fn document() -> impl Strategy<Value = (&'static str, String)> {
+pub(super) fn document() -> impl Strategy<Value = (&'static str, String)> {
     let comment = || {
         select(vec![
             "",

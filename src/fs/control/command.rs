@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use super::super::rewrap::{Progress, RewrapOrder};
-use super::super::{Error, Filesystem, Result};
+use super::super::{Acceptance, Error, Filesystem, Result};
 use crate::path::RelPath;
 
 /// How long a write waits for its command.
@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 const HELP: &str = "\
 rewrap [--all] [--dry-run] [PATH]   seal what is not under the master key under it
-reload                              read keys and policy anew
+reload [--accept [STAMP]]           read keys and policy anew; accept the policy as it stands
 verify [PATH]                       open every file and name those that fail
 status                              what this mount is doing
 help                                this text
@@ -49,6 +49,8 @@ pub(super) struct Job {
     pub order: Order,
     pub progress: Progress,
     pub started: Instant,
+    /// Whether tokens of other systems are opened here.
+    imports: bool,
     /// How it ended; when early, with which errno and why.
     done: Mutex<Option<Result<(), (i32, String)>>>,
     finished: Condvar,
@@ -79,22 +81,34 @@ impl Job {
         let progress = &self.progress;
         let (files, tokens) = (count(&progress.files), count(&progress.tokens));
         let (legacy, failed) = (count(&progress.legacy), count(&progress.failed));
+        let imported = count(&progress.imported);
+        // Nobody who imports nothing need read of it.
+        let of_others =
+            |line: String| if self.imports || imported > 0 { line } else { String::new() };
         let mut text = match (&*self.done.lock(), &self.order) {
             (None, _) => {
                 let verb = self.verb();
                 return format!("{verb} goes on: {files} files, {tokens} fields so far\n");
             }
             (Some(_), Order::Rewrap(order)) if order.dry_run => {
+                let line = of_others(format!("{imported} would be imported from other systems\n"));
                 format!(
-                    "{tokens} encrypted fields would be re-wrapped with the current master key\n"
+                    "{tokens} encrypted fields would be re-wrapped with the current master key\n\
+                     {line}"
                 )
             }
-            (Some(_), Order::Rewrap(_)) => format!(
-                "{tokens} encrypted fields re-wrapped with the current master key\n\
-                 {legacy} still using legacy keys\n"
-            ),
+            (Some(_), Order::Rewrap(_)) => {
+                let line = of_others(format!("{imported} imported from other systems\n"));
+                format!(
+                    "{tokens} encrypted fields re-wrapped with the current master key\n\
+                     {line}{legacy} still using legacy keys\n"
+                )
+            }
             (Some(_), Order::Verify(_)) => {
-                format!("{files} files, {tokens} encrypted fields, {failed} files in trouble\n")
+                let line = of_others(format!("{imported} encrypted by other systems\n"));
+                format!(
+                    "{files} files, {tokens} encrypted fields, {failed} files in trouble\n{line}"
+                )
             }
         };
         if let Some(Err((_, error))) = &*self.done.lock() {
@@ -130,9 +144,9 @@ impl Filesystem {
         };
         let (verb, mut rest) = word(line.trim_ascii());
         let verb = String::from_utf8_lossy(verb).into_owned();
-        let (allowed, takes_path): (&[&str], bool) = match verb.as_str() {
+        let (allowed, takes_more): (&[&str], bool) = match verb.as_str() {
             "rewrap" => (&["--all", "--dry-run"], true),
-            "reload" => (&[], false),
+            "reload" => (&["--accept"], true),
             "verify" => (&[], true),
             "status" | "help" => (&[], false),
             "" => return refuse("A command is expected.".into()),
@@ -150,15 +164,23 @@ impl Filesystem {
             }
             rest = further;
         }
-        if !takes_path && !rest.is_empty() {
+        let has = |flag| flags.contains(&flag);
+        let too_much = !takes_more || (verb == "reload" && !has("--accept"));
+        if too_much && !rest.is_empty() {
             return refuse(format!("`{verb}` was given too much."));
+        }
+        if verb == "reload" {
+            return self.run_reload(match (has("--accept"), rest) {
+                (false, _) => Acceptance::Waits,
+                (true, b"") => Acceptance::Given,
+                (true, stamp) => Acceptance::GivenTo(String::from_utf8_lossy(stamp).into_owned()),
+            });
         }
         // The rest of the line, blanks and all: names may hold them.
         let below = match RelPath::new(rest) {
             Ok(below) => below,
             Err(_) => return refuse("PATH is relative to the root of the mount.".into()),
         };
-        let has = |flag| flags.contains(&flag);
         match verb.as_str() {
             "rewrap" => self.start(Order::Rewrap(RewrapOrder {
                 all: has("--all"),
@@ -166,13 +188,6 @@ impl Filesystem {
                 below,
             })),
             "verify" => self.start(Order::Verify(below)),
-            "reload" => match self.reload() {
-                Ok(summary) => (Answer::Text(format!("{summary}\n").into()), Ok(())),
-                Err(sentence) => {
-                    let answer = format!("{sentence}\nThe old keys and rules stay in force.\n");
-                    (Answer::Text(answer.into()), Err(Error::Command(sentence)))
-                }
-            },
             "status" => match self.status_text() {
                 Ok(text) => (Answer::Text(text.into()), Ok(())),
                 Err(error) => (Answer::Text(format!("{error}\n").into()), Err(error)),
@@ -181,11 +196,22 @@ impl Filesystem {
         }
     }
 
+    fn run_reload(&self, acceptance: Acceptance) -> (Answer, Result<()>) {
+        match self.reload(&acceptance) {
+            Ok(summary) => (Answer::Text(format!("{summary}\n").into()), Ok(())),
+            Err(sentence) => {
+                let answer = format!("{sentence}\nThe old keys and rules stay in force.\n");
+                (Answer::Text(answer.into()), Err(Error::Command(sentence)))
+            }
+        }
+    }
+
     fn start(self: &Arc<Self>, order: Order) -> (Answer, Result<()>) {
         let job = Arc::new(Job {
             order,
             progress: Progress::default(),
             started: Instant::now(),
+            imports: !self.rules().sealing.imports.is_empty(),
             done: Mutex::new(None),
             finished: Condvar::new(),
         });

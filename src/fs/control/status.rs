@@ -49,6 +49,11 @@ impl Filesystem {
             .iter()
             .map(|(file, field)| json!({ "file": file.to_string(), "field": field }))
             .collect();
+        let policy = match (&self.options.pins, rules.sealing.policy.accepted()) {
+            (_, Some(_)) => "waits for acceptance",
+            (Some(_), None) => "accepted",
+            (None, None) => "believed",
+        };
         let status = json!({
             "version": env!("CARGO_PKG_VERSION"),
             "store": self.store.path().display().to_string(),
@@ -56,8 +61,12 @@ impl Filesystem {
             "uptime_seconds": self.started.elapsed().as_secs(),
             "master_key": keyring.master().id().to_string(),
             "legacy_keys": legacy,
+            "policy": policy,
+            "reload_refused": *self.refusal.lock(),
             "fingerprint": keyring.master().fingerprint().to_string(),
             "tokens": totals.keys.iter().map(|(key, n)| (key.to_string(), json!(n)))
+                .collect::<serde_json::Map<_, _>>(),
+            "foreign": totals.foreign.iter().map(|(scheme, n)| (scheme.to_string(), json!(n)))
                 .collect::<serde_json::Map<_, _>>(),
             "files": {
                 "plain": totals.plain,
@@ -98,6 +107,11 @@ impl Filesystem {
                 (format!("{{key=\"{key}\",role=\"{role}\"}}"), *count)
             })
             .collect();
+        let foreign: Vec<_> = totals
+            .foreign
+            .iter()
+            .map(|(scheme, count)| (format!("{{scheme=\"{scheme}\"}}"), *count))
+            .collect();
         let Totals { plain: as_is, fields, whole, unread, .. } = &totals;
         let forms = [("plain", as_is), ("fields", fields), ("whole", whole), ("unread", unread)]
             .map(|(form, count)| (format!("{{form=\"{form}\"}}"), *count));
@@ -106,11 +120,13 @@ impl Filesystem {
         let g = "gauge";
         metric("uptime_seconds", g, "Seconds since the mount was made.", &plain(uptime));
         metric("tokens", g, "Sealed values in the store, by key.", &keys);
+        metric("foreign_tokens", g, "Tokens of other systems in the store.", &foreign);
         metric("files", g, "Files in the store, by the form they stand in.", &forms);
         let exposed = totals.exposed.len();
         metric("in_the_clear", g, "Secrets that stand in the clear.", &plain(exposed));
         let trouble = self.troubles.all().len();
-        metric("files_in_trouble", g, "Files that cannot be opened or saved.", &plain(trouble));
+        let help = "Files that cannot be opened or saved, or whose rule's pattern misses them.";
+        metric("files_in_trouble", g, help, &plain(trouble));
         metric(
             "unsaved",
             g,
