@@ -9,7 +9,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use confseal::document::{Binding, Existing, Form, Sealing, sealer};
+use confseal::document::{Binding, Existing, Form, Imports, Sealing, sealer};
 use confseal::format::CodecId;
 use confseal::keyring::{Key, Keyring};
 use confseal::path::RelPath;
@@ -37,7 +37,10 @@ fn main() {
     for codec in codecs() {
         speed(codec, size, rounds);
     }
-    println!("\n{:<14}{:>9}{:>9}{:>12}{:>14}", "ten times", "scan", "seal", "tokens", "seal of all");
+    println!(
+        "\n{:<14}{:>9}{:>9}{:>12}{:>14}",
+        "ten times", "scan", "seal", "tokens", "seal of all"
+    );
     for codec in codecs() {
         growth(codec, size, rounds.min(5));
     }
@@ -57,6 +60,7 @@ fn sealing(codec: CodecId) -> Sealing {
         ledger: Arc::default(),
         binding: Binding::Field,
         keep_legacy_tokens: true,
+        imports: Imports::default(),
     }
 }
 
