@@ -146,18 +146,18 @@ proptest! {
 
     /// From every place to every other: comment, file, format.
     #[test]
-    fn a_token_moved_to_another_place_is_the_same_value_there(value in hostile()) {
+    fn a_token_moved_to_another_place_is_the_same_value_there(
+        (from, text) in select(PLACES.to_vec()),
+        value in hostile(),
+    ) {
         let sealing = ruled("[[file]]\npath = \"*\"\nsecret = [\"f\"]\n");
-        for (from, text) in PLACES {
-            let Scanned { id, sites } = scan(from, text.as_bytes());
-            let context = sites.iter().find(|site| site.path == field("f")).unwrap().context;
-            let Some(source) = id.codec().encode(value.as_bytes(), context, 0) else { continue };
-            let source = std::str::from_utf8(&source).unwrap();
-            let view = text.replace("\"T0\"", source).replace("T0", source);
-            let sealed = sealing.seal(&path(from), view.as_bytes(), &[], Existing::Sealed);
-            if !matches!(sealed.form, Form::Fields(_)) {
-                continue;
-            }
+        let Scanned { id, sites } = scan(from, text.as_bytes());
+        let context = sites.iter().find(|site| site.path == field("f")).unwrap().context;
+        let Some(source) = id.codec().encode(value.as_bytes(), context, 0) else { return Ok(()) };
+        let source = std::str::from_utf8(&source).unwrap();
+        let view = text.replace("\"T0\"", source).replace("T0", source);
+        let sealed = sealing.seal(&path(from), view.as_bytes(), &[], Existing::Sealed);
+        if matches!(sealed.form, Form::Fields(_)) {
             let item = sealed.stock.items.iter().find(|item| item.path == field("f")).unwrap();
             let token = item.token.to_string();
             for (to, text) in PLACES {

@@ -191,7 +191,8 @@ impl Scanner<'_> {
                 return None;
             }
             let last = self.commented_below(&key, span, found.is_err());
-            if !span.is_empty() || last.is_some() {
+            // `# Example:` is prose.
+            if !span.is_empty() || last.is_some() || line[place.at - 1] == b'=' {
                 let span = Span::new(span.start, last.unwrap_or(span.end));
                 let site = self.site(span, path, Context::COMMENT);
                 self.sites.push(site);

@@ -151,11 +151,12 @@ fn go(text: &[u8], place: Place) -> Result<Found, &'static str> {
     if source.last() == Some(&b'\\') {
         return Ok(Found::new(start, go_continued(text, end)));
     }
+    let found = up_to_comment(text, place.at, whole.span, b"#;");
     // go-ini takes such a quote as it is, but who else reads the file?
-    if !is_closed(source) {
-        return Err("a quote that does not close on its line");
+    match is_closed(found.span.of(text)) {
+        true => Ok(found),
+        false => Err("a quote that does not close on its line"),
     }
-    Ok(up_to_comment(text, place.at, whole.span, b"#;"))
 }
 
 /// The quote in front of a value, if it may close on a later line.
@@ -195,13 +196,16 @@ fn go_continued(text: &[u8], mut end: usize) -> usize {
 }
 
 /// The source `whole`, behind a separator at `at`, without the comment that a blank and one of
-/// `marks` begin. Its reader takes it up to the first of `marks`.
+/// `marks` begin, behind a quoted front. Its reader takes it up to the first of `marks`.
 fn up_to_comment(text: &[u8], at: usize, whole: Span, marks: &[u8]) -> Found {
     let Span { start, end } = whole;
     let is_mark = |at: &usize| marks.contains(&text[*at]);
     let Some(cut) = (start..end).find(is_mark) else { return Found::new(start, end) };
+    let quote = text.get(start).filter(|b| matches!(b, b'"' | b'\''));
+    let close = quote.and_then(|quote| memchr::memchr(*quote, &text[start + 1..end]));
+    let quoted_end = close.map_or(start, |len| start + 1 + len);
     let spaced = |now: &usize| *now > at && is_blank(text[now - 1]);
-    let comment = (cut..end).filter(is_mark).find(spaced);
+    let comment = (cut.max(quoted_end)..end).filter(is_mark).find(spaced);
     match comment {
         // A token right behind the separator keeps the blank in front of the comment.
         Some(comment) if comment == start => Found::new(at, at),
