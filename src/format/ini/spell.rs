@@ -20,7 +20,7 @@ pub(super) fn decode(source: &[u8], context: Context, dialect: &Dialect) -> Opti
     }
     let is_one_line = !source.contains(&b'\n');
     match context {
-        Context::ORDINARY => ordinary(source, dialect)?.or_else(|| None),
+        Context::ORDINARY => ordinary(source, dialect).flatten(),
         Context::COMMENT if is_one_line => {
             let raw = || (trimmed(source) == source).then(|| source.into());
             ordinary(source, dialect).unwrap_or_else(raw)
@@ -246,8 +246,8 @@ pub(super) fn encode(
     let may_break = context == Context::ORDINARY && !matches!(dialect.values, Values::Any);
     // What is tolerated in a comment is not written there.
     let within = if context == Context::COMMENT { Context::ORDINARY } else { context };
-    let goes_on =
-        |source: &[u8]| source.ends_with(b"\\") && !matches!(dialect.values, Values::Indented);
+    let by_indent = matches!(dialect.values, Values::Indented) && context == Context::ORDINARY;
+    let goes_on = |source: &[u8]| source.ends_with(b"\\") && !by_indent;
     spellings(value, context, column, dialect).into_iter().find(|source| {
         !goes_on(source)
             && (may_break || !source.contains(&b'\n'))
