@@ -93,7 +93,6 @@ const EXTENSIONS: &[(&str, Format)] = &[
     ("container", Format::ByContent(&[CodecId::Systemd])),
     ("link", Format::ByContent(&[CodecId::Systemd])),
     ("path", Format::ByContent(&[CodecId::Systemd])),
-    ("pod", Format::ByContent(&[CodecId::Systemd])),
     ("slice", Format::ByContent(&[CodecId::Systemd])),
     ("swap", Format::ByContent(&[CodecId::Systemd])),
     ("target", Format::ByContent(&[CodecId::Systemd])),

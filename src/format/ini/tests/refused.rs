@@ -87,7 +87,7 @@ fn time_is_linear_in_hostile_texts() {
     ];
     for piece in pieces {
         for front in ["", "[s]\n", "[s]\nk=", "[s]\n#k=", "[s]\nEnvironment=", "[s]\n#k=\"\n"] {
-            let text = front.to_owned() + &piece.repeat(100_000 / piece.len());
+            let text = front.to_owned() + &piece.repeat(50_000 / piece.len());
             for codec in [&INI, &GIT, &SYSTEMD, &MYSQL, &PHP, &GRAFANA, &CONFIGPARSER] {
                 let start = std::time::Instant::now();
                 let sites = codec.scan(text.as_bytes()).unwrap_or_default();
@@ -96,7 +96,7 @@ fn time_is_linear_in_hostile_texts() {
                     codec.decode(source, site.context);
                 }
                 let seconds = start.elapsed().as_secs();
-                assert!(seconds < 5, "{}: {front}{piece}: {seconds} s", codec.id);
+                assert!(seconds < 3, "{}: {front}{piece}: {seconds} s", codec.id);
             }
         }
     }
