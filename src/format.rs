@@ -255,6 +255,11 @@ impl Context {
     pub const COMMENT: Context = Context(1);
     /// Inside a block comment, which the value must not end.
     pub const BLOCK_COMMENT: Context = Context(2);
+
+    /// Whether a value here is commented out.
+    pub fn is_comment(self) -> bool {
+        matches!(self, Self::COMMENT | Self::BLOCK_COMMENT)
+    }
 }
 
 /// One scalar of a document.

@@ -10,6 +10,8 @@ mod documents;
 mod properties;
 #[path = "corpora/shape.rs"]
 mod shape;
+#[path = "corpora/yaml.rs"]
+mod yaml;
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +20,7 @@ use confseal::span::Span;
 use shape::{check_replacing, check_seals, token};
 
 /// What JSONTestSuite wants refused and confseal takes, each for a reason (see `format::json`).
-const TOLERATED_JSON: [&str; 10] = [
+const TOLERATED_JSON: [&str; 39] = [
     // Comments.
     "n_object_trailing_comment.json",
     "n_object_trailing_comment_slash_open.json",
@@ -32,7 +34,43 @@ const TOLERATED_JSON: [&str; 10] = [
     "n_string_unescaped_newline.json",
     "n_string_unescaped_tab.json",
     "n_structure_whitespace_formfeed.json",
+    // JSON5's numbers,
+    "n_number_+1.json",
+    "n_number_-2..json",
+    "n_number_-NaN.json",
+    "n_number_.2e-3.json",
+    "n_number_0.e1.json",
+    "n_number_2.e+3.json",
+    "n_number_2.e-3.json",
+    "n_number_2.e3.json",
+    "n_number_NaN.json",
+    "n_number_hex_1_digit.json",
+    "n_number_hex_2_digits.json",
+    "n_number_infinity.json",
+    "n_number_minus_infinity.json",
+    "n_number_neg_real_without_int_part.json",
+    "n_number_real_without_fractional_part.json",
+    "n_number_starting_with_dot.json",
+    // its keys (and literals as keys),
+    "n_object_key_with_single_quotes.json",
+    "n_object_non_string_key.json",
+    "n_object_non_string_key_but_huge_number_instead.json",
+    "n_object_repeated_null_null.json",
+    "n_object_single_quote.json",
+    "n_object_unquoted_key.json",
+    // its strings and escapes.
+    "n_string_backslash_00.json",
+    "n_string_escape_x.json",
+    "n_string_escaped_ctrl_char_tab.json",
+    "n_string_escaped_emoji.json",
+    "n_string_invalid_backslash_esc.json",
+    "n_string_single_quote.json",
+    "n_string_unicode_CapitalU.json",
 ];
+
+/// What yaml-test-suite wants refused and confseal takes, as PyYAML and ruamel.yaml do: a flow
+/// collection that closes at the indentation of its key.
+const TOLERATED_YAML: [&str; 1] = ["9C9N.error.yaml"];
 
 fn corpus(name: &str) -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpora");
@@ -135,6 +173,66 @@ fn every_json_file_is_taken_or_refused_as_it_should_be() {
     assert_eq!(counts, [95, 188, 35]);
     tolerated.sort_by_key(|name| TOLERATED_JSON.iter().position(|wanted| wanted == name));
     assert_eq!(tolerated, TOLERATED_JSON);
+}
+
+/// The files of the YAML corpus that are valid, or those that are not.
+fn yaml_files(valid: bool) -> Option<Vec<(PathBuf, Vec<u8>)>> {
+    let mut files = files(&corpus("yaml")?, "yaml");
+    files.retain(|(path, _)| name(path).ends_with(".valid.yaml") == valid);
+    assert_eq!(files.len(), if valid { 308 } else { 94 });
+    Some(files)
+}
+
+/// The text as it would be had it been written elsewhere: with other line ends, behind a byte
+/// order mark, without its last line break.
+fn elsewhere(text: &[u8]) -> Vec<Vec<u8>> {
+    let text = String::from_utf8(text.to_vec()).unwrap();
+    let other = [
+        text.replace('\n', "\r\n"),
+        text.replace('\n', "\r"),
+        format!("\u{feff}{text}"),
+        format!("# \u{e9}\u{1f600}\n{text}"),
+        text.trim_end_matches('\n').to_owned(),
+    ];
+    other.map(String::into_bytes).into()
+}
+
+#[test]
+fn every_valid_yaml_file_can_be_sealed_and_restored() {
+    let Some(files) = yaml_files(true) else { return };
+    let codec = CodecId::Yaml.codec();
+    let sealed: usize = files.iter().map(|(path, text)| seals_everywhere(codec, path, text)).sum();
+    assert!(sealed >= 630, "only {sealed} values");
+}
+
+#[test]
+fn so_can_it_with_other_line_ends_a_byte_order_mark_and_no_last_line_break() {
+    let Some(files) = yaml_files(true) else { return };
+    let codec = CodecId::Yaml.codec();
+    let mut taken = 0;
+    for (path, text) in &files {
+        for text in elsewhere(text) {
+            if codec.scan(&text).is_ok() {
+                taken += 1;
+                seals_everywhere(codec, path, &text);
+            }
+        }
+    }
+    assert!(taken >= 5 * 308 - 20, "only {taken} were taken");
+}
+
+#[test]
+fn no_invalid_yaml_file_scans_but_for_what_the_common_readers_take() {
+    let Some(files) = yaml_files(false) else { return };
+    let codec = CodecId::Yaml.codec();
+    let mut tolerated = Vec::new();
+    for (path, text) in &files {
+        if codec.scan(text).is_ok() {
+            tolerated.push(name(path).to_owned());
+            seals_everywhere(codec, path, text);
+        }
+    }
+    assert_eq!(tolerated, TOLERATED_YAML);
 }
 
 #[test]

@@ -11,5 +11,9 @@ mod ini;
 mod json;
 #[path = "judges/judge.rs"]
 mod judge;
+#[path = "judges/lines.rs"]
+mod lines;
 #[path = "judges/toml.rs"]
 mod toml;
+#[path = "judges/yaml.rs"]
+mod yaml;

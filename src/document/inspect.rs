@@ -3,7 +3,7 @@
 use super::import::{FileImports, Imports};
 use super::judge::judge;
 use super::{Form, is_whole, parts};
-use crate::format::{CodecId, Context, FieldPath, Format, ParseError, Scanned, Site};
+use crate::format::{CodecId, FieldPath, Format, ParseError, Scanned, Site};
 use crate::keyring::KeyId;
 use crate::path::RelPath;
 use crate::policy::{Class, ClassReason, Classified, FieldRules, Ledger, Policy, Secret, Verdict};
@@ -175,7 +175,10 @@ pub fn holds_secret(policy: &Policy, ledger: &Ledger, file: &RelPath, text: &[u8
             })
         })
     };
-    policy.credential_in_text(text).is_some() || CodecId::ALL.into_iter().any(secret_field)
+    // To Java's properties any text is one, prose too: its first words would be keys.
+    let telling = |id: &CodecId| *id != CodecId::Properties;
+    policy.credential_in_text(text).is_some()
+        || CodecId::ALL.into_iter().filter(telling).any(secret_field)
 }
 
 fn fields(
@@ -207,7 +210,7 @@ fn fields(
             // Any ordinary value: it is the path that is judged.
             _ => judge(rules, id, &site, b"sealed value"),
         };
-        let commented = site.context != Context::ORDINARY;
+        let commented = site.context.is_comment();
         findings.push(Finding { path: site.path, line, commented, standing, verdict });
     }
     findings
@@ -272,6 +275,6 @@ pub fn field_value(
     let site = sites
         .iter()
         .filter(|site| site.path == *field)
-        .min_by_key(|site| site.context != Context::ORDINARY)?;
+        .min_by_key(|site| site.context.is_comment())?;
     id.codec().decode(site.span.of(view), site.context)
 }

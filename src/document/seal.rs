@@ -69,12 +69,24 @@ pub enum WholeBecause {
     /// Sealing its fields did not give a text that opens to the same bytes.
     #[error("sealing its fields one by one would not be exact")]
     Inexact,
+    /// The rule's pattern finds other values once tokens stand in their places.
+    #[error(
+        "the rule's pattern does not match a sealed value: let its group `value` take `[A-Za-z0-9_:-]` at any length"
+    )]
+    NoToken,
     /// The pattern that found secrets in it finds none any more.
     #[error("the rule's pattern matches nothing in it any more")]
     NoMatch,
     /// It begins like a token.
     #[error("it begins like a sealed value")]
     LooksSealed,
+}
+
+impl WholeBecause {
+    /// Whether the policy does not do what it was written for.
+    pub fn is_amiss(&self) -> bool {
+        matches!(self, WholeBecause::NoMatch | WholeBecause::NoToken)
+    }
 }
 
 impl Sealing {
@@ -103,7 +115,12 @@ impl Sealing {
             Class::Fields(format) => match format.scan(view) {
                 Ok(scanned) => self
                     .seal_fields(file, view, stocks, existing, format, &scanned)
-                    .unwrap_or_else(whole),
+                    .unwrap_or_else(|because| {
+                        whole(match (because, format) {
+                            (WholeBecause::Inexact, Format::Pattern(_)) => WholeBecause::NoToken,
+                            (because, _) => because,
+                        })
+                    }),
                 Err(_) if classified.is_by_content() => {
                     self.seal_unknown(file, view, stocks, existing)
                 }

@@ -28,7 +28,7 @@ impl Codec for Dotenv {
     fn decode(&self, source: &[u8], context: Context) -> Option<SecretBytes> {
         let end = source.iter().position(|b| line::ends_line(*b)).unwrap_or(source.len());
         if context != Context::ORDINARY && end < source.len() {
-            return None;
+            return commented_lines(source);
         }
         let line = Line { end, goes_on: context == Context::ORDINARY };
         let value = line::value(source, 0, line).ok()?;
@@ -40,6 +40,9 @@ impl Codec for Dotenv {
                 let inner = &source[1..source.len() - 1];
                 Some(if *quote == b'"' { unescape(inner) } else { inner.into() })
             }
+            Some(quote) if line::loosely_closed(source, 0) == Some(source.len() - 1) => {
+                Some(unescape_quote(&source[1..source.len() - 1], *quote))
+            }
             _ => Some(source.into()),
         }
     }
@@ -49,13 +52,14 @@ impl Codec for Dotenv {
         let breaks = context != Context::ORDINARY && has(b"\r\n");
         if has(b"\0") {
             None // no environment holds one
-        } else if !value.is_empty() && value.iter().all(|b| is_plain(*b)) {
+        } else if value.iter().any(|b| *b != b'=') && value.iter().all(|b| is_plain(*b)) {
             Some(value.into())
         } else if !has(b"'\\") && !breaks {
             // python-dotenv resolves backslashes here, `sh` does not.
             Some(quoted(b'\'', value, false))
-        } else if !has(b"$`") {
-            // `sh` wants these two escaped, python-dotenv leaves the escape in.
+        } else if !has(b"$`") && value.last() != Some(&b'\\') {
+            // `sh` wants these two escaped, python-dotenv leaves the escape in. And behind a
+            // backslash a quote closes to some only.
             Some(quoted(b'"', value, breaks))
         } else {
             None
@@ -85,6 +89,31 @@ fn quoted(quote: u8, value: &[u8], on_one_line: bool) -> SecretBytes {
     }
     out.extend(&[quote]);
     out
+}
+
+/// As loaders do that let a backslash keep any quote from closing.
+fn unescape_quote(inner: &[u8], quote: u8) -> SecretBytes {
+    let mut out = SecretBytes::with_capacity(inner.len());
+    for (at, byte) in inner.iter().enumerate() {
+        if *byte != b'\\' || inner.get(at + 1) != Some(&quote) {
+            out.extend(&[*byte]);
+        }
+    }
+    out
+}
+
+/// The value of several lines that are commented out, each but the first behind a `#` of its own.
+fn commented_lines(source: &[u8]) -> Option<SecretBytes> {
+    if line::closing_in_comment(source, 0) != Some(source.len() - 1) {
+        return None;
+    }
+    let mut joined = SecretBytes::with_capacity(source.len());
+    for (n, line) in source[1..source.len() - 1].split_inclusive(|b| *b == b'\n').enumerate() {
+        let marked = line.trim_ascii_start().strip_prefix(b"#").filter(|_| n > 0);
+        let text = marked.map_or(line, |text| text.strip_prefix(b" ").unwrap_or(text));
+        joined.extend(text);
+    }
+    Some(if source[0] == b'"' { unescape(&joined) } else { joined })
 }
 
 fn unescape(inner: &[u8]) -> SecretBytes {
@@ -126,7 +155,7 @@ mod tests {
             ("#no-comment", "#no-comment"),
             ("a#b", "a#b"),
             (r#""x"y"#, r#""x"y"#),
-            (r"'it\'s'", r"'it\'s'"),
+            (r"'it\'s'", "it's"),
         ];
         for (source, value) in samples {
             assert_eq!(
@@ -142,12 +171,20 @@ mod tests {
         for source in ["a # b", " a", "a ", "a\nb", "'a", "'a' # b", "'a'\nB=1"] {
             assert_eq!(decoded(source.as_bytes(), Context::ORDINARY), None, "{source:?}");
         }
-        assert_eq!(decoded(b"'a\nb'", Context::COMMENT), None);
+        for source in ["'a\nb'", "'a\n# b=c\n#'", "'a\n#b' c", "a\n#b"] {
+            assert_eq!(decoded(source.as_bytes(), Context::COMMENT), None, "{source:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_on_several_commented_lines_is_one() {
+        let source = b"\"a\\n\r\n # b\n#  c\"";
+        assert_eq!(decoded(source, Context::COMMENT).as_deref(), Some(&b"a\n\r\nb\n c"[..]));
     }
 
     #[test]
     fn the_quotes_are_those_that_all_loaders_read_alike() {
-        let samples: [(&str, Option<&str>); 9] = [
+        let samples: [(&str, Option<&str>); 10] = [
             ("", Some("''")),
             ("hunter2", Some("hunter2")),
             ("a b", Some("'a b'")),
@@ -156,6 +193,7 @@ mod tests {
             ("\\\"'", Some("\"\\\\\\\"'\"")),
             ("a\nb", Some("'a\nb'")),
             ("it's $5", None),
+            ("it's\\", None),
             ("\0", None),
         ];
         for (value, source) in samples {

@@ -1,9 +1,10 @@
-//! JSON, with comments and trailing commas tolerated. `jsonc-parser` says whether a text is JSON
-//! and which tokens it has; the sites follow from the tokens.
+//! JSON, JSON with comments, JSON5: one grammar, of which each is a part. `jsonc-parser` says
+//! whether a text is that and which tokens it has; the sites follow from the tokens.
 //!
-//! Beyond RFC 8259 are taken: a byte order mark, comments, trailing commas, lone surrogate
-//! escapes (the parser refuses them, so it sees a copy without), and what the parser cannot be
-//! told to refuse: raw control characters in strings, and any Unicode white space.
+//! Beyond JSON5 are taken: a byte order mark, lone surrogate escapes (the parser refuses them, so
+//! it sees a copy without), literals and `-` in unquoted keys, and what the parser cannot be told
+//! to refuse: raw control characters in strings, and any Unicode white space. Not taken are
+//! escapes in unquoted keys.
 
 mod comment;
 mod scalar;
@@ -31,7 +32,7 @@ impl Codec for Json {
         let body = source.strip_prefix('\u{feff}').unwrap_or(source);
         let shift = source.len() - body.len();
         let body = scalar::without_lone_surrogates(body);
-        let parsed = parse_to_ast(&body, &COLLECT, &STRICT).map_err(|error| {
+        let parsed = parse_to_ast(&body, &COLLECT, &JSON5).map_err(|error| {
             ParseError::at(text, error.range().start + shift, kind_of(error.kind()))
         })?;
         if parsed.value.is_none() {
@@ -58,17 +59,17 @@ impl Codec for Json {
 const COLLECT: CollectOptions =
     CollectOptions { comments: CommentCollectionStrategy::AsTokens, tokens: true };
 
-const STRICT: ParseOptions = ParseOptions {
+const JSON5: ParseOptions = ParseOptions {
     allow_comments: true,
     allow_trailing_commas: true,
-    allow_loose_object_property_names: false,
+    allow_loose_object_property_names: true,
     allow_missing_commas: false,
-    allow_single_quoted_strings: false,
-    allow_hexadecimal_numbers: false,
-    allow_unary_plus_numbers: false,
-    allow_bare_decimal_point_numbers: false,
-    allow_non_finite_numbers: false,
-    allow_extended_string_escapes: false,
+    allow_single_quoted_strings: true,
+    allow_hexadecimal_numbers: true,
+    allow_unary_plus_numbers: true,
+    allow_bare_decimal_point_numbers: true,
+    allow_non_finite_numbers: true,
+    allow_extended_string_escapes: true,
 };
 
 fn tok(token: &TokenAndRange<'_>, shift: usize) -> Tok {
@@ -136,6 +137,41 @@ mod tests {
         assert_eq!(found(" 5 // x"), owned(&[("", "5", 0)]));
     }
 
+    /// The example of the specification (json5.org), and what it leaves out.
+    #[test]
+    fn json5_is_found_as_well() {
+        let text = "{\n  // comments\n  unquoted: 'and you can quote me on that',\n\
+                    singleQuotes: 'I can use \"double quotes\" here',\n\
+                    lineBreaks: \"Look, Mom! \\\nNo \\\\n's!\",\n  hexadecimal: 0xdecaf,\n\
+                    leadingDecimalPoint: .8675309, andTrailing: 8675309.,\n  positiveSign: +1,\n\
+                    trailingComma: 'in objects', andIn: ['arrays',],\n\
+                    \"backwardsCompatible\": \"with JSON\",\n\
+                    $_\u{e9}: [+Infinity, -NaN, -.5e+1, '\\x41\\'\\v\\0'], true: null, 1: /* x: 'y' */ 2,\n}";
+        let wanted = [
+            ("unquoted", "'and you can quote me on that'", 0),
+            ("singleQuotes", "'I can use \"double quotes\" here'", 0),
+            ("lineBreaks", "\"Look, Mom! \\\nNo \\\\n's!\"", 0),
+            ("hexadecimal", "0xdecaf", 0),
+            ("leadingDecimalPoint", ".8675309", 0),
+            ("andTrailing", "8675309.", 0),
+            ("positiveSign", "+1", 0),
+            ("trailingComma", "'in objects'", 0),
+            ("andIn[]", "'arrays'", 0),
+            ("backwardsCompatible", "\"with JSON\"", 0),
+            ("\"$_\u{e9}\"[]", "+Infinity", 0),
+            ("\"$_\u{e9}\"[]", "-NaN", 0),
+            ("\"$_\u{e9}\"[]", "-.5e+1", 0),
+            ("\"$_\u{e9}\"[]", "'\\x41\\'\\v\\0'", 0),
+            ("true", "null", 0),
+            ("x", "'y'", 2),
+            ("1", "2", 0),
+        ];
+        assert_eq!(found(text), owned(&wanted));
+        for site in Json.scan(text.as_bytes()).unwrap() {
+            assert!(Json.decode(site.span.of(text.as_bytes()), site.context).is_some());
+        }
+    }
+
     #[test]
     fn a_name_tells_the_elements_of_a_list_apart() {
         let text = r#"{"env": [
@@ -170,7 +206,7 @@ mod tests {
             ("{ /**\n * \"a\": 1,\r\n *\t\"b\": 2 */ }", &[("a", "1", 2), ("b", "2", 2)]),
             (
                 "{\"o\": { /// a: 'x', b: \"x\"\n// \"b\": \"x\" as of late\n}}",
-                &[("o.b", "\"x\"", 1)],
+                &[("o.a", "'x'", 1), ("o.b", "\"x\"", 1), ("o.b", "\"x\"", 1)],
             ),
             ("{// \"db\": { \"a\": 1, \"l\": [2] } }\n}", &[("db.a", "1", 1), ("db.l[]", "2", 1)]),
             ("{// } \"a\": 1 // \"b\": 2\n}", &[("a", "1", 1), ("b", "2", 1)]),
@@ -199,9 +235,12 @@ mod tests {
             (b"", 1),
             (b"// only a comment", 1),
             (b"{\"a\": 1\n\"b\": 2}", 1),
-            (b"[\"\\q\"]", 1),
+            (b"[\"\\1\"]", 1),
             (b"\n\xff", 2),
-            (b"{'a': 1}", 1),
+            (b"{'a': 1", 1),
+            (b"{a: 'b\"}", 1),
+            (b"{a: b}", 1),
+            (b"{\"a\": 01}", 1),
             (deep.as_bytes(), 1),
         ] {
             let error = Json.scan(text).unwrap_err();

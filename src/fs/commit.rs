@@ -117,7 +117,10 @@ impl Filesystem {
         state.durable = durable;
         state.last_metadata = Some(metadata);
         state.kernel_knows = None;
-        self.troubles.cleared(&file);
+        match &sealed.whole {
+            Some(because) if because.is_amiss() => self.troubles.sealed_whole(&file, because),
+            _ => self.troubles.cleared(&file),
+        }
         self.cache.loaded(node, state);
         // Sizes and times that the kernel was told while the buffer was open.
         self.tell(|kernel| kernel.attributes(node.ino));

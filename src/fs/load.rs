@@ -128,7 +128,7 @@ impl Filesystem {
                 Content::TooLarge(stamp)
             }
             Ok(opened) => {
-                self.troubles.cleared(file);
+                self.troubles.opened(file);
                 self.enter_in_ledger(file, &opened.unruled);
                 let base = Base { stored, form: opened.form, stock: Arc::new(opened.stock), stamp };
                 Content::Clean(Loaded { view: Arc::new(opened.view), base, trust })

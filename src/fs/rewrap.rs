@@ -109,7 +109,7 @@ impl Filesystem {
                     let foreign = opened.stock.foreign().count();
                     progress.imported.fetch_add(foreign, Ordering::Relaxed);
                     progress.tokens.fetch_add(opened.stock.len() - foreign, Ordering::Relaxed);
-                    self.troubles.cleared(&path);
+                    self.troubles.opened(&path);
                     Ok(())
                 }
                 Err(error) => {

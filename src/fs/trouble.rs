@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use super::Error;
-use crate::document::OpenError;
+use crate::document::{OpenError, WholeBecause};
 use crate::path::RelPath;
 
 /// One file in trouble.
@@ -20,10 +20,17 @@ pub struct Trouble {
     pub reason: String,
 }
 
+#[derive(PartialEq, Eq)]
+struct Held {
+    trouble: Trouble,
+    /// Whether it stays though the file opens: only another save can end it.
+    until_saved: bool,
+}
+
 #[derive(Default)]
 pub(super) struct Troubles {
     /// Held for moments.
-    files: Mutex<BTreeMap<RelPath, Trouble>>,
+    files: Mutex<BTreeMap<RelPath, Held>>,
     pub conflicts: AtomicU64,
 }
 
@@ -35,7 +42,7 @@ impl Troubles {
             key_id: error.key_id().map(|id| id.to_string()),
             reason: error.to_string(),
         };
-        if self.note(file, trouble) {
+        if self.note(file, trouble, false) {
             log::error!("{file}: {error}");
         }
     }
@@ -43,8 +50,16 @@ impl Troubles {
     /// A written buffer could not be committed.
     pub(super) fn not_saved(&self, file: &RelPath, error: &Error) {
         let trouble = Trouble { field: None, key_id: None, reason: format!("not saved: {error}") };
-        if self.note(file, trouble) {
+        if self.note(file, trouble, false) {
             log::error!("{file}: not saved: {error}");
+        }
+    }
+
+    /// `file` was saved, in another form than the policy means it to have.
+    pub(super) fn sealed_whole(&self, file: &RelPath, because: &WholeBecause) {
+        let reason = format!("sealed whole: {because}");
+        if self.note(file, Trouble { field: None, key_id: None, reason }, true) {
+            log::warn!("{file}: sealed whole: {because}");
         }
     }
 
@@ -54,9 +69,17 @@ impl Troubles {
         log::warn!("{file}: changed in the store meanwhile; that version is kept as {kept}");
     }
 
-    /// `file` is well.
+    /// `file` is well, or gone.
     pub(super) fn cleared(&self, file: &RelPath) {
         self.files.lock().remove(file);
+    }
+
+    /// `file` can be opened.
+    pub(super) fn opened(&self, file: &RelPath) {
+        let mut files = self.files.lock();
+        if files.get(file).is_some_and(|held| !held.until_saved) {
+            files.remove(file);
+        }
     }
 
     /// What was known of `from` is now true of `to`.
@@ -70,11 +93,16 @@ impl Troubles {
 
     /// All of them, by path.
     pub(super) fn all(&self) -> BTreeMap<RelPath, Trouble> {
-        self.files.lock().clone()
+        let files = self.files.lock();
+        files.iter().map(|(file, held)| (file.clone(), held.trouble.clone())).collect()
     }
 
     /// Whether this is news.
-    fn note(&self, file: &RelPath, trouble: Trouble) -> bool {
-        self.files.lock().insert(file.clone(), trouble.clone()) != Some(trouble)
+    fn note(&self, file: &RelPath, trouble: Trouble, until_saved: bool) -> bool {
+        let held = Held { trouble, until_saved };
+        let mut files = self.files.lock();
+        let news = files.get(file) != Some(&held);
+        files.insert(file.clone(), held);
+        news
     }
 }

@@ -53,7 +53,7 @@ fn the_examples_of_the_manual_are_true() {
     let scene = Scene::empty();
     fs::create_dir_all(scene.path("shop/tls")).unwrap();
     fs::write(scene.path("shop/app.toml"), blocks(&manual, "toml")[0]).unwrap();
-    fs::write(scene.path("shop/deploy.conf"), "cluster {\n  replicas = 2\n}\n").unwrap();
+    fs::write(scene.path("shop/deploy.conf"), "$replicas = 2;\n1;\n").unwrap();
     let key = "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n";
     fs::write(scene.path("shop/tls/server.key"), key).unwrap();
 

@@ -103,7 +103,7 @@ fn a_half_written_file_is_found_by_check_and_sealed_whole() {
 #[test]
 fn configuration_that_is_not_read_is_named_until_a_rule_knows_it() {
     let scene = Scene::empty();
-    scene.put("deploy.conf", "cluster {\n  pin = canary\n}\n");
+    scene.put("deploy.conf", "$pin = 'canary';\n1;\n");
     let hint = "seal = \"whole\"";
     let said = scene.run(SEAL).code(0);
     said.says(&["their content is of no known format:\n  store/deploy.conf\n"]).complains(&[hint]);

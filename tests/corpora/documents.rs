@@ -9,7 +9,7 @@ use confseal::keyring::{Key, Keyring};
 use confseal::path::RelPath;
 use confseal::policy::Policy;
 
-use super::{corpus, files, name};
+use super::{corpus, files, name, yaml_files};
 
 const EVERYTHING: &str = "version = 1\n[[file]]\npath = \"*\"\nsecret = [\"**\"]\n";
 
@@ -104,7 +104,26 @@ fn every_invalid_toml_file_is_sealed_whole() {
 fn every_json_file_valid_or_not_is_sealed() {
     let Some(corpus) = corpus("json/test_parsing") else { return };
     let forms = seal_all(CodecId::Json, &files(&corpus, "json"));
-    let expected = [("fields", 119), ("nothing to seal", 9), ("whole: unreadable", 190)];
+    let expected = [("fields", 148), ("nothing to seal", 9), ("whole: unreadable", 161)];
+    assert_eq!(forms, BTreeMap::from(expected));
+}
+
+#[test]
+fn every_yaml_file_valid_or_not_is_sealed() {
+    let (Some(valid), Some(invalid)) = (yaml_files(true), yaml_files(false)) else { return };
+    let forms = seal_all(CodecId::Yaml, &valid);
+    let expected = [
+        ("fields", 280),
+        ("nothing to seal", 26),
+        ("whole: a name", 1),
+        ("whole: a value stands in a key or comment", 1),
+    ];
+    assert_eq!(forms, BTreeMap::from(expected));
+    let without =
+        valid.iter().filter(|(_, text)| CodecId::Yaml.codec().scan(text).unwrap().is_empty());
+    assert_eq!(without.count(), 26);
+    let forms = seal_all(CodecId::Yaml, &invalid);
+    let expected = [("fields", 1), ("whole: unreadable", 93)];
     assert_eq!(forms, BTreeMap::from(expected));
 }
 

@@ -4,8 +4,11 @@
 use confseal::format::{Codec, CodecId, Context, Site};
 use proptest::prelude::*;
 use proptest::sample::select;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 
 use super::shape::{check_replacing, check_seals};
+use super::yaml::yaml;
 
 /// Which sites to replace: a bit each, over and over.
 fn chosen(mask: u64) -> impl Fn(usize, &Site) -> bool {
@@ -113,6 +116,14 @@ fn json() -> impl Strategy<Value = String> {
             "\"\u{e9}\u{1f600}\"",
             "\"ENC:x\"",
             "\"tab\there\"",
+            "'it\"s'",
+            "'a\\'b\\x41 // c'",
+            "\"a\\\nb\"",
+            "0xdecaf",
+            "+.5",
+            "-8675309.",
+            "-Infinity",
+            "NaN",
         ])
         .prop_map(str::to_owned)
     };
@@ -124,14 +135,28 @@ fn json() -> impl Strategy<Value = String> {
                 "/**\n * \"a\": 1,\n * \"b\": \"it's\"\n **/", "// prose \"x\"\n", "// \"x\", 5\n",
                 "// { \"name\": \"N\", \"value\": \"v\" },\n", "// \"a\": { \"b\": [1, {\"c\": 2\n", "/**/",
                 "// } ], \"z\": \"y\"\n", "// \"a\": [\"x\", 'y']\n", "// see http://u:p@h/\n",
+                "// a: 'x', b: 0x1f, // c: +1\n", "/* don't: 'x' */", "// 'x', .5,\n",
             ])
             .prop_map(str::to_owned),
-            2 => "[/*\"a:,1 {}\\[\\]\\\\x]{0,16}".prop_map(|text| format!("//{text}\n")),
-            1 => "[\"a:,1 {}\\[\\]\\\\x\n*]{0,16}".prop_map(|text| format!("/*{text}*/")),
+            2 => "[/*\"'a:,1 {}\\[\\]\\\\x]{0,16}".prop_map(|text| format!("//{text}\n")),
+            1 => "[\"'a:,1 {}\\[\\]\\\\x\n*]{0,16}".prop_map(|text| format!("/*{text}*/")),
         ]
     };
     let key = || {
-        select(vec!["\"a\"", "\"b c\"", "\"name\"", "\"key\"", "\"Value\"", "\"\\ud800\"", "\"\""])
+        select(vec![
+            "\"a\"",
+            "\"b c\"",
+            "\"name\"",
+            "\"key\"",
+            "\"Value\"",
+            "\"\\ud800\"",
+            "\"\"",
+            "a ",
+            "$_b\t",
+            "'name'",
+            "true",
+            "0",
+        ])
     };
     let value = scalar().prop_recursive(4, 24, 4, move |inner| {
         let element = (gap(), inner.clone(), gap()).prop_map(|(a, v, b)| format!("{a}{v}{b}"));
@@ -160,6 +185,8 @@ fn dotenv() -> impl Strategy<Value = String> {
             "F=#x", "G=", "H= # PASSWORD=x", "I='a'b", "J=\"a\"# b", "# PASSWORD=\"x\" # y",
             "#export PASSWORD=x", "# prose", "", "  ", "K=\u{e9}\u{1f600}", "L=ENC:x", "M='it\\'s'",
             "# N='x", "O=\"a\\", "P=\t\"x\"\t",
+            "Q: x", "# Q: y", "R_1", "S=x #y", "T='C:\\'", "# U='x\n# y\n#' # V=1", "; W=x", "X=a\\",
+            "Y=\"\\\\\"",
         ])
         .prop_map(str::to_owned),
         2 => "[A-C](=| = )[ #'\"`a\\\\=$]{0,10}",
@@ -247,13 +274,162 @@ fn ini() -> impl Strategy<Value = String> {
     })
 }
 
+/// Lines of fragments that mean something to a format, and of such bytes at random.
+fn fragments(known: &'static [&'static str], odd: &'static str) -> impl Strategy<Value = String> {
+    lines(prop_oneof![4 => select(known).prop_map(str::to_owned), 1 => odd])
+}
+
+fn properties() -> impl Strategy<Value = String> {
+    fragments(
+        &[
+            "a.b=1",
+            "c : two words ",
+            "d 3",
+            "e = x \\\n   # y\\\n z",
+            "f",
+            "g=",
+            "h ",
+            "# db.password=x y",
+            "! password: x",
+            "# prose: with words",
+            "#k=\\",
+            "i=C:\\\\tmp\\\\",
+            "j=\\u00e9\\ud800",
+            "k\\ l\\==v",
+            "m \\\n = \\\n v",
+            "n==",
+            "url=a://u:p@h \u{e9}",
+            "",
+            "o=ENC:x",
+            "p=x\\",
+        ],
+        "[abk#!][ =:.\\\\#a]{0,10}",
+    )
+}
+
+fn directives() -> impl Strategy<Value = String> {
+    fragments(
+        &[
+            "bindpw x y # z",
+            "key = v",
+            "log: \"a b\"",
+            "# requirepass x",
+            "; a = b c",
+            "user admin password x rest of it",
+            "b {",
+            "}",
+            "flag",
+            "e =",
+            "SetEnv A x y",
+            "user a on >x ~*",
+            "s 'a \\' b' secret \"c\" token d",
+            "",
+        ],
+        "[ab#][ ='\"{}a\\\\>]{0,10}",
+    )
+}
+
+fn redis() -> impl Strategy<Value = String> {
+    fragments(
+        &[
+            "bind 127.0.0.1 ::1",
+            "requirepass \"a \\\" b\\x00\"",
+            "masterauth 'x'",
+            "user alice on >p1 >\"p 2\" \">p 3\" <old #ab !cd +@all",
+            "# user bob on >\"p q\" #00",
+            "# requirepass foobared",
+            "# prose about requirepass",
+            "rename-command CONFIG \"\"",
+            "sentinel auth-pass m x",
+            "sentinel monitor m ::1 1 2",
+            "",
+        ],
+        "(user |# user |)[ab>#][ ='\"a\\\\>]{0,10}",
+    )
+}
+
+fn sshd() -> impl Strategy<Value = String> {
+    fragments(
+        &[
+            "Port 22",
+            "X=\"a b\" # Port 1",
+            "#UsePAM yes",
+            "SetEnv A=1 \"B=x y\" # c",
+            "ProxyCommand sh -c 'it # is",
+            "Match User x",
+            "",
+        ],
+        "[aB#][ ='\"a\\\\#]{0,10}",
+    )
+}
+
+fn postgresql() -> impl Strategy<Value = String> {
+    fragments(
+        &[
+            "port = 5432 # note = 1",
+            "c 'host=db password=''x'' '",
+            "#a = 'b' # c = d",
+            "d='x'#e = 1",
+            "x.y = on",
+            "# prose",
+            "f = ''",
+            "g = 'a\\'b'",
+            "",
+        ],
+        "[ab#][ =''a\\\\#]{0,10}",
+    )
+}
+
+fn nginx() -> impl Strategy<Value = String> {
+    fragments(
+        &[
+            "user www;",
+            "http { server {",
+            "} }",
+            "set $k \"x\\\" y\";",
+            "proxy_set_header A 'b c'; # d e;",
+            "map $k $ok { default 0; \"s\" 1; a 'b'; }",
+            "map $k $ok { # \"old\" 1;",
+            "}",
+            "if ($k != \"x\") { return 1; }",
+            "if ( $k = x ) {",
+            "x_by_lua_block { local k = \"a\" -- }",
+            "f('b') --[[ } ]] }",
+            "/* a b; ",
+            " * c d; */",
+            "// a b;",
+            "l { 1.2.3.4; !a; }",
+            "e = 'f';",
+            "listen a b",
+            " c;",
+            "p ${x}y$z;",
+            "",
+        ],
+        "[ab#][ ;='\"a\\\\{}()$]{0,10}",
+    )
+}
+
+/// A document of keywords, and the codec of its dialect.
+fn keywords() -> impl Strategy<Value = (CodecId, String)> {
+    prop_oneof![
+        properties().prop_map(|text| (CodecId::Properties, text)),
+        directives().prop_map(|text| (CodecId::Directives, text)),
+        redis().prop_map(|text| (CodecId::Redis, text)),
+        sshd().prop_map(|text| (CodecId::Sshd, text)),
+        postgresql().prop_map(|text| (CodecId::Postgresql, text)),
+        nginx().prop_map(|text| (CodecId::Nginx, text)),
+    ]
+}
+
 /// A document and its codec.
 fn document() -> impl Strategy<Value = (CodecId, String)> {
     prop_oneof![
-        toml().prop_map(|text| (CodecId::Toml, text)),
-        json().prop_map(|text| (CodecId::Json, text)),
-        dotenv().prop_map(|text| (CodecId::Dotenv, text)),
-        (select(INI.to_vec()), ini()),
+        1 => toml().prop_map(|text| (CodecId::Toml, text)),
+        1 => json().prop_map(|text| (CodecId::Json, text)),
+        1 => dotenv().prop_map(|text| (CodecId::Dotenv, text)),
+        1 => yaml().prop_map(|text| (CodecId::Yaml, text)),
+        2 => (select(INI.to_vec()), ini()),
+        3 => keywords(),
     ]
 }
 
@@ -272,7 +448,7 @@ fn mutate(text: &str, changes: &[(prop::sample::Index, u8, u8)]) -> Vec<u8> {
 }
 
 fn telling_byte() -> impl Strategy<Value = u8> {
-    prop_oneof![select(b"\"'`#;=:,[]{}/*\\\n\r .-\t0a".to_vec()), any::<u8>()]
+    prop_oneof![select(b"\"'`#;=:,[]{}/*\\\n\r .-\t0a|>&!?%".to_vec()), any::<u8>()]
 }
 
 fn sealed(codec: &dyn Codec, text: &[u8], mask: u64) -> Result<Option<usize>, TestCaseError> {
@@ -296,6 +472,16 @@ proptest! {
     #[test]
     fn any_part_of_a_dotenv_document_can_be_sealed(text in dotenv(), mask: u64) {
         sealed(CodecId::Dotenv.codec(), text.as_bytes(), mask)?;
+    }
+
+    #[test]
+    fn any_part_of_a_yaml_document_can_be_sealed(text in yaml(), mask: u64) {
+        sealed(CodecId::Yaml.codec(), text.as_bytes(), mask)?;
+    }
+
+    #[test]
+    fn any_part_of_a_document_of_keywords_can_be_sealed((id, text) in keywords(), mask: u64) {
+        sealed(id.codec(), text.as_bytes(), mask)?;
     }
 
     #[test]
@@ -353,4 +539,25 @@ proptest! {
         });
         prop_assert!(checked.is_ok(), "{checked:?}\n{}", text.escape_debug());
     }
+}
+/// The control: what is generated as YAML mostly is YAML, and what is looked for is in it.
+#[test]
+fn generated_yaml_is_worth_the_test() {
+    let mut runner = TestRunner::deterministic();
+    let (mut read, mut blocks, mut comments, mut shown) = (0, 0, 0, 0);
+    for _ in 0..500 {
+        let text = yaml().new_tree(&mut runner).unwrap().current();
+        let Ok(sites) = CodecId::Yaml.codec().scan(text.as_bytes()) else { continue };
+        read += 1;
+        for site in sites {
+            let source = site.span.of(text.as_bytes());
+            blocks += usize::from(matches!(source[0], b'|' | b'>') && source.contains(&b'\n'));
+            comments += usize::from(site.context == Context::COMMENT);
+            shown += usize::from(!site.also.is_empty());
+        }
+    }
+    assert!(
+        read > 350 && blocks > 200 && comments > 800 && shown > 500,
+        "{read} documents, {blocks} block scalars, {comments} in comments, {shown} shown by aliases"
+    );
 }

@@ -1,4 +1,4 @@
-//! JSON, judged by Python's json.
+//! JSON, judged by Python's json; JSON5, by its json5.
 
 use confseal::format::CodecId;
 
@@ -19,5 +19,25 @@ fn json_sees_the_same_document() {
     let marked = format!("\u{feff}{SAMPLE}");
     for text in [SAMPLE.to_owned(), SAMPLE.replace('\n', "\r\n"), compact, marked] {
         assert!(agrees("json", CodecId::Json, &text, &["bob", "alice"]) > 12);
+    }
+}
+
+const JSON5: &str = r####"// comments
+{
+  unquoted: 'and you can quote me on that', /* a note */
+  singleQuotes: 'I can use "double quotes" here',
+  lineBreaks: "Look, Mom! \
+No \\n's!",
+  hexadecimal: 0xdecaf, leading: .8675309, trailing: 8675309., positive: +1,
+  special: [Infinity, -Infinity, NaN, null, true,],
+  'it\'s': "it\'s \x41\u00e4\v\q", $dollar_: {"backwards": "compatible"},
+  users: [{name: 'bob', password: 'x'},],
+}
+"####;
+
+#[test]
+fn json5_sees_the_same_document() {
+    for text in [JSON5.to_owned(), JSON5.replace('\n', "\r\n")] {
+        assert_eq!(agrees("json5", CodecId::Json, &text, &["bob"]), 15);
     }
 }

@@ -6,7 +6,14 @@ knows is {"as": ...}.
 """
 
 import json
+import os
+import subprocess
 import sys
+import tempfile
+import time
+
+# A python of another build finds Debian's packages as well.
+sys.path.append("/usr/lib/python3/dist-packages")
 
 
 def leaves(value, path=()):
@@ -36,6 +43,26 @@ def read_json(path):
         return json.load(file)
 
 
+def read_pyyaml(path):
+    import yaml
+
+    # One document or several are a list of them.
+    with open(path, "rb") as file:
+        return list(yaml.safe_load_all(file))
+
+
+def read_ruamel(path):
+    from ruamel.yaml import YAML
+
+    with open(path, "rb") as file:
+        return list(YAML(typ="safe", pure=True).load_all(file))
+
+
+def read_json5(path):
+    import json5
+
+    with open(path, encoding="utf-8-sig") as file:
+        return json5.load(file)
 def read_configparser(path):
     import configparser
 
@@ -75,6 +102,63 @@ def read_mysql(path):
     return {g: [{p[0]: p[1] if len(p) > 1 else None} for p in each] for g, each in pairs.items()}
 
 
+def read_dotenv(path):
+    import dotenv
+
+    return dotenv.dotenv_values(path, interpolate=False, encoding="utf-8")
+
+
+def read_sh(path):
+    """The variables that a shell has after reading the file."""
+    script = 'set -a; . "$0"; exec env -0'
+    output = subprocess.run(
+        ["/bin/sh", "-eu", "-c", script, path], env={}, check=True, capture_output=True
+    ).stdout
+    pairs = sorted(pair.decode().split("=", 1) for pair in output.split(b"\0") if pair)
+    return {name: value for name, value in pairs if name not in ("PWD", "OLDPWD", "SHLVL", "_")}
+
+
+def read_javaproperties(path):
+    import javaproperties
+
+    with open(path, "rb") as file:
+        return javaproperties.load(file)
+
+
+def read_redis(path):
+    """What a Redis that was started with the file answers to CONFIG GET."""
+    with open(path, encoding="utf-8") as file:
+        names = [line.split()[0] for line in file if line.strip() and not line.startswith("#")]
+    with tempfile.TemporaryDirectory() as directory:
+        socket = os.path.join(directory, "socket")
+        options = ["--port", "0", "--unixsocket", socket, "--save", "", "--dir", directory]
+        with subprocess.Popen(["redis-server", path, *options], stdout=subprocess.DEVNULL) as server:
+            try:
+                while not os.path.exists(socket):
+                    if server.poll() is not None:
+                        sys.exit("redis-server ended")
+                    time.sleep(0.02)
+                return {name: config_get(socket, name) for name in names}
+            finally:
+                server.terminate()
+
+
+def config_get(path, name):
+    import socket
+
+    def read_value(stream):
+        length = int(stream.readline()[1:])
+        return stream.read(length + 2)[:-2].decode()
+
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(path)
+        connection.sendall(f"CONFIG GET {name}\r\n".encode())
+        with connection.makefile("rb") as stream:
+            assert stream.readline() == b"*2\r\n", name
+            assert read_value(stream) == name
+            return read_value(stream)
+
+
 JUDGES = {
     "configparser": read_configparser,
     "git": read_git,
@@ -83,6 +167,13 @@ JUDGES = {
     "mysql": read_mysql,
     "tomllib": read_toml,
     "json": read_json,
+    "json5": read_json5,
+    "pyyaml": read_pyyaml,
+    "ruamel": read_ruamel,
+    "dotenv": read_dotenv,
+    "sh": read_sh,
+    "javaproperties": read_javaproperties,
+    "redis": read_redis,
 }
 
 if __name__ == "__main__":

@@ -16,6 +16,9 @@ use serde_json::Value;
 /// the format makes of an unquoted word.
 type Leaf = (Vec<String>, Value);
 
+/// Debian's own, which finds the modules that its packages bring.
+const PYTHON: &str = "/usr/bin/python3";
+
 /// Everything in every file is sealed, but for `names`: those tell list elements apart.
 fn sealing(codec: CodecId, names: &[String]) -> Sealing {
     let rule = format!(
@@ -54,6 +57,18 @@ pub fn agrees(judge: &str, codec: CodecId, text: &str, in_the_clear: &[&str]) ->
     }
 }
 
+/// `text` with what the built-in names take for secret sealed, and how many values that is. For
+/// programs that refuse a token where they want a number.
+pub fn seal_secrets(codec: CodecId, text: &str) -> (Vec<u8>, usize) {
+    let mut sealing = sealing(codec, &[]);
+    let rule = format!("version = 1\n[[file]]\npath = \"*\"\nformat = \"{}\"\n", codec.name());
+    sealing.policy = Policy::parse(&rule).expect("a policy");
+    let file = RelPath::new("sample").expect("a name");
+    let sealed = sealing.seal(&file, text.as_bytes(), &[], Existing::Sealed);
+    assert_eq!(sealed.form, Form::Fields(codec), "{:?}", sealed.whole);
+    (sealed.stored, sealed.stock.tokens().count())
+}
+
 /// The sealed text, which opens to `text`; and for each token in it what confseal takes the value
 /// for.
 fn sealed(codec: CodecId, text: &[u8]) -> (Vec<u8>, HashMap<String, String>) {
@@ -85,8 +100,8 @@ fn leaves(judge: &str, text: &[u8]) -> Vec<Leaf> {
     let path = dir.path().join("sample");
     std::fs::write(&path, text).expect("a sample");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/judges/judge.py");
-    let output = Command::new("python3").arg(script).arg(judge).arg(&path).output();
-    let output = output.expect("python3");
+    let output = Command::new(PYTHON).arg(script).arg(judge).arg(&path).output();
+    let output = output.expect(PYTHON);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{judge}: {said}\n{}", String::from_utf8_lossy(text));
     serde_json::from_slice(&output.stdout).expect("what judge.py prints")

@@ -1,6 +1,7 @@
 //! Which fields are sealed: tokens written by the app, what was sealed before, the ledger.
 
 use super::*;
+use crate::document::WholeBecause;
 
 #[test]
 fn a_token_written_by_the_app_is_sealed_again_and_comes_back_verbatim() {
@@ -179,4 +180,84 @@ fn a_new_file_that_no_rule_names_may_be_somebodys_temporary_one() {
     );
     let other = named.seal(&path("other.toml"), view.as_bytes(), &[], Existing::Nothing);
     assert_eq!(other.form, Form::Plain);
+}
+
+const ODD: &str = "[[file]]\npath = \"odd.cfg\"\nformat = \"regex\"\n\
+                   pattern = '(?m)^(?P<name>\\w+):(?P<value>.+)$'\n";
+
+#[test]
+fn what_a_pattern_matches_is_sealed_in_place() {
+    let sealing = ruled(ODD);
+    let first = sealing.sealed("odd.cfg", "pass:hunter22222\nother\nurl:a\n", &[]);
+    assert_eq!(without_tokens(&first.stored), "pass:T0\nother\nurl:T1\n");
+    let next = sealing.sealed("odd.cfg", "url:b\npass:hunter22222\n", &[&first.stock]);
+    assert_eq!(tokens_in(&next.stored)[1], tokens_in(&first.stored)[0]);
+}
+
+#[test]
+fn a_pattern_that_matched_and_does_no_more_seals_the_file_until_it_does_again() {
+    let sealing = ruled(ODD);
+    let first = sealing.sealed("odd.cfg", "pass:hunter22222\n", &[]);
+    let lost = sealing.sealed("odd.cfg", "pass = hunter22222\n", &[&first.stock]);
+    assert_eq!(lost.whole, Some(WholeBecause::NoMatch));
+    assert!(WholeBecause::NoMatch.is_amiss());
+    let again = sealing.sealed("odd.cfg", "pass still = hunter22222\n", &[&lost.stock]);
+    assert_eq!(again.whole, Some(WholeBecause::NoMatch));
+    let back = sealing.sealed("odd.cfg", "pass:hunter22222\n", &[&again.stock]);
+    assert_eq!(back.stored, first.stored);
+    // One that never matched says nothing.
+    assert_eq!(sealing.sealed("odd.cfg", "nothing\n", &[]).form, Form::Plain);
+}
+
+#[test]
+fn a_pattern_that_takes_no_token_seals_the_file_and_says_so() {
+    for value in ["[a-z]+", "\\w{1,16}"] {
+        let policy = format!(
+            "[[file]]\npath = \"odd.cfg\"\nformat = \"regex\"\npattern = 'pass:(?P<value>{value})'\n"
+        );
+        let sealed = ruled(&policy).sealed("odd.cfg", "pass:hunter\n", &[]);
+        assert_eq!(sealed.whole, Some(WholeBecause::NoToken), "{value}");
+    }
+}
+
+#[test]
+fn secrets_of_keywords_and_properties_are_sealed_and_their_neighbours_stay() {
+    let sealing = builtin();
+    for (file, view, stored) in [
+        (
+            "app.properties",
+            "spring.datasource.url=jdbc:x?user=a&password=hunter22222&ssl=1\n\
+             my.api.key = abcdefgh \\\n   ijkl\n#old.password=x\nserver.port=1\n",
+            "spring.datasource.url=jdbc:x?user=a&password=T0&ssl=1\n\
+             my.api.key = T1\n#old.password=T2\nserver.port=1\n",
+        ),
+        (
+            "client.properties",
+            "sasl.jaas.config=org.Plain required username=\"u\" password=\"hunter22222\";\n",
+            "sasl.jaas.config=org.Plain required username=\"u\" password=\"T0\";\n",
+        ),
+        (
+            "redis.conf",
+            "# requirepass foobared\nrequirepass \"hunter 2\"\nport 6379\n\
+             user app on >hunter22222 ~*\nsentinel auth-pass m hunter3\n",
+            "# requirepass T0\nrequirepass T1\nport 6379\nuser app on >T2 ~*\n\
+             sentinel auth-pass m T3\n",
+        ),
+        (
+            "postgresql.conf",
+            "port = 5432\nprimary_conninfo = 'host=a password=hunter22222'\n#api_key = 'x y'\n",
+            "port = 5432\nprimary_conninfo = 'host=a password=T0'\n#api_key = 'T1'\n",
+        ),
+        (
+            "nginx.conf",
+            "http { server { set $api_key \"x y\"; proxy_set_header Authorization \
+             \"Bearer abcdefghijklmnop1234\"; listen 80; } }",
+            "http { server { set $api_key T0; proxy_set_header Authorization \
+             T1; listen 80; } }",
+        ),
+        ("ldap.conf", "base dc=x\nbindpw hunter 2\n", "base dc=x\nbindpw T0\n"),
+    ] {
+        let sealed = sealing.sealed(file, view, &[]);
+        assert_eq!(without_tokens(&sealed.stored), stored, "{file}");
+    }
 }

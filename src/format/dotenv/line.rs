@@ -20,40 +20,109 @@ pub(super) fn scan(text: &[u8]) -> Result<Vec<Site>, ParseError> {
     while at < text.len() {
         let start = skip_blanks(text, at);
         at = match text.get(start) {
+            Some(b';') => start,
             Some(b) if !ends_line(*b) && *b != b'#' => {
-                let Some(name) = name(text, start) else {
+                if let Some(name) = name(text, start, is_inner) {
+                    let line = Line { end: line_end(text, name.behind), goes_on: true };
+                    let value = value(text, name.behind, line)
+                        .map_err(|kind| ParseError::at(text, name.behind, kind))?;
+                    // Behind a colon, what is put without a blank in front is no value.
+                    if !(name.colon && value.is_empty()) {
+                        sites.push(site(text, &name, value, Context::ORDINARY));
+                    }
+                    value.end
+                } else if let Some(end) = lone_name(text, start) {
+                    end
+                } else {
                     return Err(ParseError::at(text, start, "not of the form NAME=VALUE"));
-                };
-                let line = Line { end: line_end(text, name.behind), goes_on: true };
-                let value = value(text, name.behind, line)
-                    .map_err(|kind| ParseError::at(text, name.behind, kind))?;
-                sites.push(site(text, &name, value, Context::ORDINARY));
-                value.end
+                }
             }
             _ => start,
         };
         // What is left of the line is nothing or a comment.
-        comment(&text[..line_end(text, at)], at, &mut sites);
+        at = comment(text, at, &mut sites);
         at = line_end(text, at) + 1;
     }
     Ok(sites)
 }
 
-/// Appends the sites of the assignments in a comment: `text` ends with its line. Nothing here may
-/// look to the end of the line for each of them.
-fn comment(text: &[u8], mut at: usize, sites: &mut Vec<Site>) {
+/// Appends the sites of the assignments in the comment at `at`, if there is one; returns where to
+/// go on: on its line, or on the last of those that a commented-out value takes.
+fn comment(text: &[u8], mut at: usize, sites: &mut Vec<Site>) -> usize {
+    let end = line_end(text, at);
     at = skip_blanks(text, at);
-    while text.get(at) == Some(&b'#') {
-        while text.get(at).is_some_and(|b| *b == b'#' || is_blank(*b)) {
-            at += 1;
+    while matches!(text.get(at), Some(b'#' | b';')) {
+        let on_line = &text[..end];
+        let Some(name) = commented_name(on_line, at) else { return end };
+        let line = Line { end, goes_on: false };
+        let Ok(mut value) = value(on_line, name.behind, line) else { return end };
+        if !is_assigned(on_line, &name, value) {
+            return end;
         }
-        let Some(name) = name(text, at) else { return };
-        let line = Line { end: text.len(), goes_on: false };
-        let Ok(value) = value(text, name.behind, line) else { return };
-        if !value.is_empty() {
-            sites.push(site(text, &name, value, Context::COMMENT));
+        if let Some(close) = closing_in_comment(text, value.start) {
+            value.end = close + 1;
         }
+        sites.push(site(text, &name, value, Context::COMMENT));
         at = skip_blanks(text, value.end);
+        if value.end > end {
+            return comment(text, at, sites);
+        }
+    }
+    end
+}
+
+/// The name that is assigned to behind the `#` at `at`.
+fn commented_name(on_line: &[u8], at: usize) -> Option<Name> {
+    let marks = |b: &&u8| matches!(**b, b'#' | b';') || is_blank(**b);
+    let at = at + on_line[at..].iter().take_while(marks).count();
+    name(on_line, at, is_first)
+}
+
+/// Whether what stands in a comment is an assignment. A colon is one of prose unless a single word
+/// follows; `=` alone is the end of some Base64.
+fn is_assigned(on_line: &[u8], name: &Name, value: Span) -> bool {
+    let source = value.of(on_line);
+    let quoted = closing_quote(source, 0).is_some_and(|close| close + 1 == source.len());
+    let one_word = quoted || !source.iter().any(|b| is_blank(*b));
+    !source.iter().all(|b| *b == b'=') && (!name.colon || one_word)
+}
+
+/// Where the quote at `start` in a comment closes, if it does so cleanly on a later line of the
+/// same comment. None of the lines on the way is an assignment itself: whether one is does not
+/// change when its neighbours are sealed, so neither does what is found here.
+pub(super) fn closing_in_comment(text: &[u8], start: usize) -> Option<usize> {
+    let quote = *text.get(start).filter(|b| is_quote(**b))?;
+    let mut end = line_end(text, start);
+    let mut at = start + 1;
+    loop {
+        let part = &text[..end];
+        while let Some(byte) = part.get(at) {
+            match byte {
+                b'\\' if quote == b'"' => at += 2,
+                byte if *byte == quote => {
+                    let first = end == line_end(text, start);
+                    return (!first && is_clean(part, at + 1)).then_some(at);
+                }
+                _ => at += 1,
+            }
+        }
+        if end == text.len() {
+            return None;
+        }
+        let next = end + if text[end..].starts_with(b"\r\n") { 2 } else { 1 };
+        let mark = skip_blanks(text, next);
+        if text.get(mark) != Some(&b'#') {
+            return None;
+        }
+        end = line_end(text, mark);
+        if let Some(name) = commented_name(&text[..end], mark) {
+            let line = Line { end, goes_on: false };
+            let value = value(&text[..end], name.behind, line).ok()?;
+            if is_assigned(&text[..end], &name, value) {
+                return None;
+            }
+        }
+        at = mark + 1;
     }
 }
 
@@ -70,29 +139,57 @@ fn site(text: &[u8], name: &Name, value: Span, context: Context) -> Site {
 
 struct Name {
     span: Span,
-    /// Behind its `=`.
+    /// Behind its `=` or `:`.
     behind: usize,
+    colon: bool,
 }
 
-/// The `[export] NAME =` at `at`.
-fn name(text: &[u8], at: usize) -> Option<Name> {
-    let span = word(text, at)?;
-    let next = skip_blanks(text, span.end);
-    if text.get(next) == Some(&b'=') {
-        return Some(Name { span, behind: next + 1 });
-    }
-    if span.of(text) != b"export" {
-        return None;
-    }
-    let span = word(text, next)?;
-    let equals = skip_blanks(text, span.end);
-    (text.get(equals) == Some(&b'=')).then_some(Name { span, behind: equals + 1 })
+/// The `[export] NAME =` or `NAME: ` at `at`.
+fn name(text: &[u8], at: usize, first: fn(u8) -> bool) -> Option<Name> {
+    let assigned = |span: Span| {
+        let next = skip_blanks(text, span.end);
+        let colon = text.get(span.end) == Some(&b':')
+            && text.get(span.end + 1).is_none_or(|b| is_blank(*b) || ends_line(*b));
+        match colon {
+            true => Some(Name { span, behind: span.end + 1, colon }),
+            false if text.get(next) == Some(&b'=') => Some(Name { span, behind: next + 1, colon }),
+            false => None,
+        }
+    };
+    let span = word(text, at, first)?;
+    assigned(span).or_else(|| {
+        let next = skip_blanks(text, span.end);
+        (span.of(text) == b"export").then(|| word(text, next, first)).flatten().and_then(assigned)
+    })
 }
 
-fn word(text: &[u8], at: usize) -> Option<Span> {
-    let first = text.get(at).is_some_and(|b| b.is_ascii_alphabetic() || *b == b'_');
-    let rest = |b: &&u8| b.is_ascii_alphanumeric() || matches!(**b, b'_' | b'.' | b'-');
-    first.then(|| Span::new(at, at + text[at..].iter().take_while(rest).count()))
+/// The end of a line that is a name alone: a variable that is handed on, or set to nothing. It
+/// must not be a line of some other text, a key in Base64 say, so it looks like a variable.
+fn lone_name(text: &[u8], at: usize) -> Option<usize> {
+    let mut span = word(text, at, is_first)?;
+    if span.of(text) == b"export" {
+        span = word(text, skip_blanks(text, span.end), is_first)?;
+    }
+    let name = span.of(text);
+    let upper = |b: &u8| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_';
+    let is_variable = name.iter().all(upper)
+        && name.len() <= 64
+        && (name.contains(&b'_') || !name.iter().any(u8::is_ascii_digit));
+    (is_variable && is_clean(text, span.end)).then_some(span.end)
+}
+
+fn is_first(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() || byte == b'_'
+}
+
+fn is_inner(byte: u8) -> bool {
+    is_first(byte) || byte.is_ascii_digit() || byte == b'.'
+}
+
+fn word(text: &[u8], at: usize, first: fn(u8) -> bool) -> Option<Span> {
+    let begins = text.get(at).is_some_and(|b| first(*b));
+    let rest = |b: &&u8| is_inner(**b) || **b == b'-';
+    begins.then(|| Span::new(at, at + text[at..].iter().take_while(rest).count()))
 }
 
 /// The line of a value.
@@ -109,36 +206,76 @@ pub(super) struct Line {
 pub(super) fn value(text: &[u8], at: usize, line: Line) -> Result<Span, &'static str> {
     let on_line = &text[..line.end];
     let start = skip_blanks(on_line, at);
-    let rest = || Ok(Span::new(start, trimmed_end(text, start, line.end)));
-    match on_line.get(start) {
-        None => Ok(Span::new(at, at)),
-        Some(b'#') if start > at => Ok(Span::new(at, at)),
-        Some(b'"' | b'\'' | b'`') => match closing_quote(on_line, start) {
-            Some(close) if is_clean(on_line, close + 1) => Ok(Span::new(start, close + 1)),
-            // `"a"b` and `'it\'s'`: loaders differ on where it ends, so all of the line.
-            Some(_) => rest(),
-            // In a comment a quote that does not close on its line quotes nothing.
-            None if !line.goes_on => rest(),
-            None => match closing_quote(text, start) {
-                None => Err("a quote that does not close"),
-                Some(close) if is_clean(text, close + 1) => Ok(Span::new(start, close + 1)),
-                Some(_) => Err("text behind a closing quote"),
-            },
-        },
-        Some(_) => {
-            let note = (start + 1..line.end).find(|n| text[*n] == b'#' && is_blank(text[n - 1]));
-            Ok(Span::new(start, trimmed_end(text, start, note.unwrap_or(line.end))))
+    let rest = |end: usize| {
+        let goes_on = line.goes_on && end == line.end && end < text.len();
+        let backslashes = text[start..end].iter().rev().take_while(|b| **b == b'\\').count();
+        match goes_on && backslashes % 2 == 1 {
+            true => Err("a backslash at the end of a line, which joins lines for some"),
+            false => Ok(Span::new(start, trimmed_end(text, start, end))),
         }
+    };
+    let Some(first) = on_line.get(start) else { return Ok(Span::new(at, at)) };
+    if !is_quote(*first) {
+        let end = note(on_line, start, start == at).unwrap_or(line.end);
+        return if end == start { Ok(Span::new(at, at)) } else { rest(end) };
     }
+    // To some a backslash in front of any quote keeps it from closing, if another one can.
+    let escaped = |close: usize| text[close - 1] == b'\\' && close > start + 1;
+    let another = |from: usize| line.goes_on && memchr::memchr(*first, &text[from..]).is_some();
+    match closing_quote(on_line, start) {
+        Some(close) if escaped(close) || !is_clean(on_line, close + 1) => {
+            let open = loosely_closed(on_line, start).is_none();
+            if open && another(line.end) {
+                return Err("a backslash before a closing quote");
+            }
+            if open && is_clean(on_line, close + 1) {
+                return Ok(Span::new(start, close + 1));
+            }
+            // `"a"b` and `'it\'s'`: loaders differ on where it ends, so all of the line.
+            rest(line.end)
+        }
+        Some(close) => Ok(Span::new(start, close + 1)),
+        // In a comment a quote that does not close on its line quotes nothing.
+        None if !line.goes_on => rest(line.end),
+        None => match closing_quote(text, start) {
+            None => Err("a quote that does not close"),
+            Some(close) if escaped(close) && another(close + 1) => {
+                Err("a backslash before a closing quote")
+            }
+            Some(close) if is_clean(text, close + 1) => Ok(Span::new(start, close + 1)),
+            Some(_) => Err("text behind a closing quote"),
+        },
+    }
+}
+
+fn is_quote(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\'' | b'`')
+}
+
+/// Where a note begins behind the value without quotes at `start`, or there, unless that is `close`
+/// to the `=`. To Docker and systemd it is a part of the value; one word with a `#` in front is
+/// taken for that.
+fn note(on_line: &[u8], start: usize, close: bool) -> Option<usize> {
+    let at = (start + usize::from(close)..on_line.len())
+        .find(|n| on_line[*n] == b'#' && is_blank(on_line[*n - 1]))?;
+    let words = &on_line[at + 1..trimmed_end(on_line, at, on_line.len())];
+    let is_word = !words.is_empty() && !words.iter().any(|b| is_blank(*b) || b"#=:".contains(b));
+    (!is_word).then_some(at)
+}
+
+/// Where the quote at `start` closes to a loader that takes any quote behind a backslash for
+/// escaped.
+pub(super) fn loosely_closed(text: &[u8], start: usize) -> Option<usize> {
+    if !is_quote(*text.get(start)?) {
+        return None;
+    }
+    (start + 1..text.len()).find(|at| text[*at] == text[start] && text[*at - 1] != b'\\')
 }
 
 /// Where the quote at `start` closes. In double quotes a backslash keeps what follows from
 /// closing.
 pub(super) fn closing_quote(text: &[u8], start: usize) -> Option<usize> {
-    let quote = *text.get(start)?;
-    if !matches!(quote, b'"' | b'\'' | b'`') {
-        return None;
-    }
+    let quote = *text.get(start).filter(|b| is_quote(**b))?;
     let mut at = start + 1;
     while at < text.len() {
         match text[at] {
@@ -229,6 +366,14 @@ mod tests {
             ("# Note: see = docs", vec![]),
             ("# A=", vec![]),
             ("# just words", vec![]),
+            ("; password=x", vec!["x"]),
+            ("# password: x", vec!["x"]),
+            ("# password: 'x y'", vec!["'x y'"]),
+            ("# Password: as you like", vec![]),
+            ("# A='x\n#  y\n # z==\n#' # B=1\n#C=2", vec!["'x\n#  y\n # z==\n#'", "1", "2"]),
+            ("# A='x\n# B=y'", vec!["'x", "y'"]),
+            ("# A='x\n# it's\n# y'", vec!["'x"]),
+            ("# A='x\nB=y'", vec!["'x"]),
         ];
         for (text, wanted) in samples {
             let found: Vec<_> = found(text).into_iter().filter(|site| site.2 == 1).collect();
@@ -239,12 +384,57 @@ mod tests {
 
     #[test]
     fn what_is_no_assignment_is_refused_with_its_place() {
-        let samples =
-            [("A=1\nB", 2), ("export A\n", 1), ("[s]\nA=1", 1), ("A='x\nB=1", 1), ("A='x\nB'y", 1)];
+        let samples = [
+            ("A=1\nb", 2),
+            ("A=1\nAKIA234567", 2),
+            ("[s]\nA=1", 1),
+            ("A='x\nB=1", 1),
+            ("A='x\nB'y", 1),
+            ("A:b\n", 1),
+            // Joined with the next line by some.
+            ("A=x\\\nB=1", 1),
+            ("A='x\\'\nB='y'", 1),
+            ("A=\"x\\\\\"\nB=\"y\"", 1),
+            ("A='x\ny\\'\nB='z'", 1),
+        ];
         for (text, line) in samples {
             assert_eq!(scan(text.as_bytes()).unwrap_err().line, line, "{text}");
         }
         assert!(scan(b"A=1\n\xff=2").is_err());
+    }
+
+    #[test]
+    fn what_only_some_loaders_take_is_taken_too() {
+        let text = "A: x y # z\nB:\nC: \n1D=2\nTERM\nexport LANG_1 # c\nE=x #y\nF='x\\' # y'\n\
+                    G=x\\\\\nDIR='C:\\x\\' # c\nH=x\\";
+        let wanted = [
+            ("A", "x y", 0),
+            ("1D", "2", 0),
+            ("E", "x #y", 0),
+            ("F", "'x\\' # y'", 0),
+            ("G", "x\\\\", 0),
+            ("DIR", "'C:\\x\\'", 0),
+            ("H", "x\\", 0),
+        ];
+        let wanted: Vec<_> = wanted.map(|(path, source, n)| (path.to_owned(), source, n)).into();
+        assert_eq!(found(text), wanted);
+    }
+
+    #[test]
+    fn a_hostile_text_takes_linear_time() {
+        for piece in ["# A='\n", "# A='x\n# '\n", "A='\\'\n", "#", "# b\n", "A= #", "A\n", "A='x' "]
+        {
+            let text = piece.repeat(1_000_000 / piece.len());
+            for text in [text.clone(), format!("# A='{text}"), format!("A='{text}")] {
+                let started = std::time::Instant::now();
+                let _ = scan(text.as_bytes());
+                assert!(started.elapsed().as_secs() < 5, "{piece:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_may_stand_in_values() {
         assert!(scan(b"A=\xff\xfe").is_ok());
     }
 }

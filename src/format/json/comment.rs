@@ -65,7 +65,7 @@ fn lex(line: &[u8], mut at: usize) -> Lexed {
             b'}' | b']' => (TokKind::Close, at + 1),
             b',' => (TokKind::Comma, at + 1),
             b':' => (TokKind::Colon, at + 1),
-            b'"' => match scalar::string_end(line, at) {
+            b'"' | b'\'' => match scalar::string_end(line, at) {
                 Some(end) if scalar::decode(&line[at..end]).is_some() => (TokKind::String, end),
                 _ => break,
             },

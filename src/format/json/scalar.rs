@@ -5,29 +5,38 @@ use std::borrow::Cow;
 use crate::format::Context;
 use crate::secret::SecretBytes;
 
-/// Where the string that starts at `start` (its quote) ends, behind its closing quote.
+/// Where the string that starts at `start` (its quote, double or single) ends, behind its closing
+/// quote.
 pub(super) fn string_end(text: &[u8], start: usize) -> Option<usize> {
+    let quote = text.get(start)?;
     let mut at = start + 1;
     loop {
         match text.get(at)? {
-            b'"' => return Some(at + 1),
             b'\\' => at += 2,
+            byte if byte == quote => return Some(at + 1),
             _ => at += 1,
         }
     }
 }
 
-/// Whether `text` is a number as RFC 8259 spells them.
+/// Whether `text` is a number as JSON5 spells them.
 pub(super) fn is_number(text: &[u8]) -> bool {
     let digits = |text: &[u8]| text.iter().take_while(|b| b.is_ascii_digit()).count();
-    let rest = text.strip_prefix(b"-").unwrap_or(text);
+    let rest = text.strip_prefix(b"-").or(text.strip_prefix(b"+")).unwrap_or(text);
+    if let [b'0', b'x' | b'X', hex @ ..] = rest {
+        return !hex.is_empty() && hex.iter().all(u8::is_ascii_hexdigit);
+    }
+    if matches!(rest, b"Infinity" | b"NaN") {
+        return true;
+    }
     let (whole, rest) = rest.split_at(digits(rest));
-    if whole.is_empty() || (whole.len() > 1 && whole[0] == b'0') {
+    if whole.len() > 1 && whole[0] == b'0' {
         return false;
     }
     let rest = match rest.strip_prefix(b".").map(|rest| (digits(rest), rest)) {
+        None if whole.is_empty() => return false,
         None => rest,
-        Some((0, _)) => return false,
+        Some((0, _)) if whole.is_empty() => return false,
         Some((fraction, rest)) => &rest[fraction..],
     };
     let [b'e' | b'E', rest @ ..] = rest else { return rest.is_empty() };
@@ -42,7 +51,7 @@ pub(super) fn is_word(text: &[u8]) -> bool {
 
 /// The value of `source` if that is one scalar and nothing else.
 pub(super) fn decode(source: &[u8]) -> Option<SecretBytes> {
-    if source.first() == Some(&b'"') {
+    if matches!(source.first(), Some(b'"' | b'\'')) {
         let whole = string_end(source, 0) == Some(source.len());
         return if whole { unescape(&source[1..source.len() - 1]) } else { None };
     }
@@ -58,12 +67,30 @@ pub(super) fn unescape(inner: &[u8]) -> Option<SecretBytes> {
         out.extend(&inner[at..at + len]);
         at += len + 2;
         let plain = match inner.get(at - 1)? {
-            c @ (b'"' | b'\\' | b'/') => *c,
             b'b' => 0x08,
             b'f' => 0x0c,
             b'n' => b'\n',
             b'r' => b'\r',
             b't' => b'\t',
+            b'v' => 0x0b,
+            b'0' if !inner.get(at).is_some_and(u8::is_ascii_digit) => 0,
+            b'0'..=b'9' => return None,
+            b'x' => {
+                let code = hex(inner.get(at..at + 2)?)?;
+                at += 2;
+                push_code_point(&mut out, code);
+                continue;
+            }
+            // A line break that is escaped is none.
+            b'\n' => continue,
+            b'\r' => {
+                at += usize::from(inner.get(at) == Some(&b'\n'));
+                continue;
+            }
+            0xe2 if matches!(inner.get(at..at + 2), Some([0x80, 0xa8 | 0xa9])) => {
+                at += 2;
+                continue;
+            }
             b'u' => {
                 let unit = unit(inner, at - 2)?;
                 at += 4;
@@ -74,7 +101,7 @@ pub(super) fn unescape(inner: &[u8]) -> Option<SecretBytes> {
                 push_code_point(&mut out, pair.unwrap_or(unit));
                 continue;
             }
-            _ => return None,
+            other => *other,
         };
         out.extend(&[plain]);
     }
@@ -137,7 +164,12 @@ pub(super) fn without_lone_surrogates(text: &str) -> Cow<'_, str> {
 /// The code unit of the `\uXXXX` that stands at `at`.
 fn unit(text: &[u8], at: usize) -> Option<u32> {
     let digits = text.get(at..at + 6)?.strip_prefix(b"\\u")?;
-    digits.iter().try_fold(0, |unit, digit| Some(unit * 16 + char::from(*digit).to_digit(16)?))
+    hex(digits)
+}
+
+/// The number that these hex digits spell.
+fn hex(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |value, digit| Some(value * 16 + char::from(*digit).to_digit(16)?))
 }
 
 fn is_surrogate(unit: u32) -> bool {
@@ -169,11 +201,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_those_of_rfc_8259() {
-        for good in ["0", "-0", "10", "1.5", "-1.5e+10", "1E5"] {
+    fn numbers_are_those_of_json5() {
+        for good in [
+            "0",
+            "-0",
+            "10",
+            "1.5",
+            "-1.5e+10",
+            "1E5",
+            "1.",
+            ".5",
+            "+1",
+            "0x1F",
+            "-0XaB",
+            "+.5e-1",
+            "Infinity",
+            "-Infinity",
+            "+NaN",
+        ] {
             assert!(is_number(good.as_bytes()), "{good}");
         }
-        for bad in ["", "-", "01", "1.", ".5", "1e", "1e+", "+1", "0x1", "1_0", "1 "] {
+        for bad in
+            ["", "-", "01", ".", "+.", "1e", "1e+", "+-1", "0x", "0xg", "1_0", "1 ", "infinity"]
+        {
             assert!(!is_number(bad.as_bytes()), "{bad}");
         }
     }
@@ -187,7 +237,27 @@ mod tests {
         );
         assert_eq!(decoded(r#""\ud83d\ude00""#).unwrap(), "\u{1f600}".as_bytes());
         assert_eq!(decoded(r#""\ud83dx\udc00""#).unwrap(), b"\xed\xa0\xbdx\xed\xb0\x80");
-        for bad in ["\"", "\"a\"b", "\"\\x\"", "\"\\u12\"", "\"\\", "{}", "nul", "", "\"a\\\""] {
+        assert_eq!(decoded(r#"'a"\'\"\q\x41\v\0'"#).unwrap(), b"a\"'\"qA\x0b\0");
+        assert_eq!(
+            decoded("\"a\\\nb\\\r\nc\\\rd\\\u{2028}e\\\u{e9}\"").unwrap(),
+            "abcde\u{e9}".as_bytes()
+        );
+        for bad in [
+            "'a\"",
+            "'a'b'",
+            "\"\\1\"",
+            "\"\\01\"",
+            "\"\\x4\"",
+            "\"",
+            "\"a\"b",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "\"\\",
+            "{}",
+            "nul",
+            "",
+            "\"a\\\"",
+        ] {
             assert_eq!(decoded(bad), None, "{bad}");
         }
     }

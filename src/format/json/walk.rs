@@ -27,9 +27,9 @@ pub(super) enum TokKind {
     Comma,
     Colon,
     String,
-    /// An unquoted key; in comments only.
+    /// An unquoted key.
     Word,
-    /// A number, `true`, `false` or `null`.
+    /// A number or a word; may be a key.
     Literal,
     LineComment,
     BlockComment,
@@ -198,7 +198,7 @@ fn is_key(toks: &[Tok], n: usize) -> bool {
         .iter()
         .map(|tok| tok.kind)
         .find(|kind| !matches!(kind, TokKind::LineComment | TokKind::BlockComment));
-    toks[n].kind != TokKind::Literal && next == Some(TokKind::Colon)
+    next == Some(TokKind::Colon)
 }
 
 fn key_text(text: &[u8], tok: Tok) -> Box<[u8]> {

@@ -125,7 +125,8 @@ impl Filesystem {
         let exposed = totals.exposed.len();
         metric("in_the_clear", g, "Secrets that stand in the clear.", &plain(exposed));
         let trouble = self.troubles.all().len();
-        metric("files_in_trouble", g, "Files that cannot be opened or saved.", &plain(trouble));
+        let help = "Files that cannot be opened or saved, or whose rule's pattern misses them.";
+        metric("files_in_trouble", g, help, &plain(trouble));
         metric(
             "unsaved",
             g,
