@@ -5,18 +5,24 @@
 mod check;
 mod control;
 mod demo;
+mod edit;
 mod error;
 mod explain;
+mod git;
 mod import;
 mod key;
+mod make_public;
 mod mount;
 mod offline;
+mod one;
 mod open;
 mod output;
 mod pinned;
 mod policy;
+mod rebind;
 mod rewrap;
 mod seal;
+mod set;
 mod status;
 mod trouble;
 mod umount;
@@ -53,6 +59,10 @@ enum Verb {
     Check(check::Check),
     #[command(alias = "reveal")]
     View(view::View),
+    Edit(edit::Edit),
+    Set(set::Set),
+    MakePublic(make_public::MakePublic),
+    Rebind(rebind::Rebind),
     Explain(explain::Explain),
     Policy(policy::PolicyVerb),
     Rewrap(rewrap::Rewrap),
@@ -65,6 +75,13 @@ enum Verb {
     Umount(umount::Umount),
     Status(status::Status),
     WithStore(with_store::WithStore),
+    GitSetup(git::setup::GitSetup),
+    #[command(hide = true)]
+    GitTextconv(git::textconv::Textconv),
+    #[command(hide = true)]
+    GitMerge(git::merge::Merge),
+    #[command(hide = true)]
+    GitCheck(git::check::StagedCheck),
 }
 
 /// What a verb that worked has to say to the shell.
@@ -88,6 +105,10 @@ pub fn main() -> ExitCode {
         Verb::Seal(verb) => verb.run(),
         Verb::Check(verb) => verb.run(),
         Verb::View(verb) => verb.run(),
+        Verb::Edit(verb) => verb.run(),
+        Verb::Set(verb) => verb.run(),
+        Verb::MakePublic(verb) => verb.run(),
+        Verb::Rebind(verb) => verb.run(),
         Verb::Explain(verb) => verb.run(),
         Verb::Policy(verb) => verb.run(),
         Verb::Rewrap(verb) => verb.run(),
@@ -98,6 +119,10 @@ pub fn main() -> ExitCode {
         Verb::Umount(verb) => verb.run(),
         Verb::Status(verb) => verb.run(),
         Verb::WithStore(verb) => verb.run(),
+        Verb::GitSetup(verb) => verb.run(),
+        Verb::GitTextconv(verb) => verb.run(),
+        Verb::GitMerge(verb) => verb.run(),
+        Verb::GitCheck(verb) => verb.run(),
     };
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

@@ -11,11 +11,14 @@ mod error;
 mod import;
 mod inspect;
 mod judge;
+mod merge;
 mod open;
 mod outgoing;
 mod parts;
 mod plan;
+mod rebind;
 mod reopened;
+mod replace;
 mod rewrap;
 mod seal;
 mod shape;
@@ -34,7 +37,10 @@ pub use import::{Import, ImportError, Imports};
 pub use inspect::{
     Finding, Inspection, Standing, field_value, holds_secret, inspect, inspect_with,
 };
+pub use merge::{Markers, Merged, Versions, is_binary, merge_sealed};
 pub use open::Opened;
+pub use rebind::{Rebound, Was};
+pub use replace::FieldError;
 pub use rewrap::Rewrapped;
 pub use seal::{Existing, Sealed, WholeBecause};
 pub use stock::Stock;

@@ -5,6 +5,7 @@
 //! which byte spans, under which field path, in which syntactic context. What it does not name
 //! is copied byte for byte by everyone above.
 
+mod by_content;
 mod by_name;
 mod directives;
 mod dotenv;
@@ -206,20 +207,7 @@ impl Format {
             Format::Pattern(pattern) => {
                 Ok(Scanned { id: CodecId::Pattern, sites: pattern.scan(text)? })
             }
-            Format::ByContent(candidates) => {
-                let (mut without_values, mut first) = (None, None);
-                for id in *candidates {
-                    match id.codec().scan(text) {
-                        Ok(sites) if sites.is_empty() => _ = without_values.get_or_insert(*id),
-                        Ok(sites) => return Ok(Scanned { id: *id, sites }),
-                        Err(error) => _ = first.get_or_insert(error),
-                    }
-                }
-                let unknown = || ParseError::at(text, 0, "of no known format");
-                without_values
-                    .map(|id| Scanned { id, sites: Vec::new() })
-                    .ok_or_else(|| first.unwrap_or_else(unknown))
-            }
+            Format::ByContent(candidates) => by_content::scan(candidates, text),
         }
     }
 

@@ -12,6 +12,7 @@
 //! Must stay true: a verdict depends on nothing but the policy, the ledger, the names and the
 //! value; no reason quotes a value.
 
+mod amend;
 mod defaults;
 mod derived;
 mod judge;
@@ -31,6 +32,7 @@ mod words;
 use std::fmt;
 use std::sync::Arc;
 
+pub use amend::Unnameable;
 pub use derived::derived_from;
 pub use judge::{Secret, Verdict};
 pub use ledger::{Ledger, LedgerError};
@@ -165,6 +167,11 @@ impl Policy {
     pub fn together_with(&self, accepted: &Policy) -> Self {
         let differs = self.own.text != accepted.own.text;
         Self { own: self.own.clone(), accepted: differs.then(|| accepted.own.clone()) }
+    }
+
+    /// This policy by itself, without an accepted one beside it.
+    pub fn alone(&self) -> Self {
+        Self { own: self.own.clone(), accepted: None }
     }
 
     /// The accepted policy by itself, if it holds beside this one.

@@ -5,3 +5,4 @@ pub mod file;
 pub mod memory;
 pub mod mount;
 pub mod process;
+pub mod room;

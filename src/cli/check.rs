@@ -31,7 +31,7 @@ pub(super) struct Check {
 }
 
 /// A secret in the clear.
-struct Exposed {
+pub(super) struct Exposed {
     path: PathBuf,
     /// Line and field; `None` for the file as a whole.
     field: Option<(usize, String)>,
@@ -98,7 +98,13 @@ impl Check {
     }
 }
 
-fn exposed_in(policy: &Policy, seen: &Inspection, shown: &Path, text: &[u8]) -> Vec<Exposed> {
+/// The secrets in the clear in `text`, which was `seen` so, and which the user knows as `shown`.
+pub(super) fn exposed_in(
+    policy: &Policy,
+    seen: &Inspection,
+    shown: &Path,
+    text: &[u8],
+) -> Vec<Exposed> {
     let mut exposed = Vec::new();
     if let Some(reason) = whole_reason(policy, seen, text) {
         exposed.push(Exposed { path: shown.to_owned(), field: None, reason });
@@ -139,7 +145,7 @@ fn whole_reason(policy: &Policy, seen: &Inspection, text: &[u8]) -> Option<Strin
 }
 
 impl Exposed {
-    fn say(&self) -> Result<()> {
+    pub(super) fn say(&self) -> Result<()> {
         let path = Path::display(&self.path);
         match &self.field {
             Some((line, field)) => say(format_args!("{path}:{line}: {field}: {}", self.reason)),

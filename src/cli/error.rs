@@ -140,6 +140,12 @@ pub(super) enum Failure {
     /// The running mount refused a command.
     #[error("{0}")]
     Refused(String),
+    /// There is no private place in memory for the editor.
+    #[error("no private directory in memory can be made: {0}")]
+    Room(io::Error),
+    /// The editor saved nothing.
+    #[error("{0}")]
+    Editor(String),
 }
 
 impl Failure {
@@ -165,6 +171,8 @@ impl Failure {
             Failure::Held { .. } => 11,
             Failure::Refused(_) => 12,
             Failure::Pins(_) => 13,
+            Failure::Room(_) => 15,
+            Failure::Editor(_) => 16,
         }
     }
 
@@ -218,7 +226,12 @@ impl Failure {
             Failure::Mount(error) => return error.hint().map(str::to_owned),
             Failure::Held { .. } => "stop them first, or mount with --force",
             Failure::Sealed { .. } => "`confseal verify` lists every such field of a store",
-            Failure::Usage(_)
+            Failure::Room(_) => {
+                "an ordinary user needs user namespaces, which this host may forbid; edit the file \
+                 through a mount, or as root"
+            }
+            Failure::Editor(_)
+            | Failure::Usage(_)
             | Failure::Key(_)
             | Failure::Instance(_)
             | Failure::Import { .. }

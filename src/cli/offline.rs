@@ -43,7 +43,7 @@ struct Part {
 
 /// A regular file of the store, met on the walk.
 pub(super) struct Found<'a> {
-    dir: &'a Dir,
+    pub dir: &'a Dir,
     /// Its path in the store.
     pub file: &'a RelPath,
     /// Its path as the user would write it.
@@ -87,6 +87,11 @@ impl Place {
     /// Whether the store as a whole is to be worked on.
     pub(super) fn is_whole_store(&self) -> bool {
         self.parts.iter().any(|part| part.below.is_root())
+    }
+
+    /// The path in the store of the one thing that was given.
+    pub(super) fn only_part(&self) -> &RelPath {
+        &self.parts[0].below
     }
 
     /// Where a kept version is, for messages.
@@ -227,8 +232,21 @@ impl Found<'_> {
 
     /// Replaces the content by what `make` makes of it, durably; made again when another program
     /// changes the file meanwhile. A `dry_run` makes it and writes nothing.
+    ///
+    /// What programs see is to stay the same: the modification time becomes just another one.
     pub(super) fn replace<T>(
         &self,
+        sealing: &Sealing,
+        dry_run: bool,
+        make: impl Fn(&[u8]) -> Result<Change<T>, Trouble>,
+    ) -> Result<T, Trouble> {
+        self.replace_at(MtimeRule::JustLater, sealing, dry_run, make)
+    }
+
+    /// The same with a word on the modification time.
+    pub(super) fn replace_at<T>(
+        &self,
+        mtime: MtimeRule,
         sealing: &Sealing,
         dry_run: bool,
         make: impl Fn(&[u8]) -> Result<Change<T>, Trouble>,
@@ -243,8 +261,7 @@ impl Found<'_> {
                 attributes_of: None,
                 on_conflict: OnConflict::GiveWay,
                 durable: true,
-                // What programs see stays the same.
-                mtime: MtimeRule::JustLater,
+                mtime,
                 seal_kept: &|displaced| Ok(sealing.seal_kept(displaced)),
             };
             match self.dir.commit(self.file.name(), &commit) {

@@ -172,6 +172,14 @@ pub(super) fn accept(store: &Store, (policy, ledger): &(Policy, Ledger)) -> Resu
     Ok(pins.write(Pin::Ledger, &ledger.to_string())?)
 }
 
+/// Accepts `policy` in place of what was accepted: its maker has agreed to what he changed in it.
+pub(super) fn accept_policy(store: &Store, policy: &Policy) -> Result<()> {
+    match find(store)? {
+        Some(pins) => Ok(pins.write(Pin::Policy, policy.text())?),
+        None => Ok(()),
+    }
+}
+
 /// Accepts what the store says now, if that is asked for; else what of it waits, if anything does.
 pub(super) fn waiting(store: &Store, acceptance: &Acceptance) -> Result<Option<Waiting>> {
     let written = written_rules(store)?;

@@ -150,7 +150,7 @@ fn seal_file(sealing: &Sealing, file: &RelPath, stored: &[u8]) -> Result<Change<
 
 /// A rule may call a sealed value public. Whoever saves the file through the mount wants it so;
 /// whoever runs `seal` does not.
-fn refuse_to_lay_open(
+pub(super) fn refuse_to_lay_open(
     sealing: &Sealing,
     file: &RelPath,
     stored: &[u8],

@@ -88,9 +88,7 @@ impl EncryptValue {
             return Err(Failure::Usage(why.to_owned()));
         }
         let input = standard_input()?;
-        let value = input.strip_suffix(b"\n").unwrap_or(&input);
-        let value =
-            value.strip_suffix(b"\r").filter(|_| value.len() < input.len()).unwrap_or(value);
+        let value = without_line_end(&input);
         say(format_args!("{}", sealing.seal_value(&file, &field, value, binding)))?;
         Ok(Outcome::Done)
     }
@@ -117,8 +115,16 @@ fn unquoted(text: &[u8]) -> &[u8] {
     }
 }
 
+/// `input` less one line end.
+pub(super) fn without_line_end(input: &[u8]) -> &[u8] {
+    match input.strip_suffix(b"\n") {
+        Some(line) => line.strip_suffix(b"\r").unwrap_or(line),
+        None => input,
+    }
+}
+
 /// All of standard input; grown without leaving a copy behind.
-fn standard_input() -> Result<SecretBytes> {
+pub(super) fn standard_input() -> Result<SecretBytes> {
     let mut input = SecretBytes::new();
     let mut piece = SecretBytes::from(vec![0; 4096]);
     loop {
@@ -139,6 +145,15 @@ mod tests {
     fn quotes_and_blanks_around_a_token_are_taken_off() {
         for text in ["ENC:x", " ENC:x\n", "\"ENC:x\"\n", "'ENC:x'"] {
             assert_eq!(unquoted(text.as_bytes()), b"ENC:x", "{text}");
+        }
+    }
+
+    #[test]
+    fn one_line_end_is_not_part_of_a_value() {
+        let cases: [(&[u8], &[u8]); 5] =
+            [(b"a\n", b"a"), (b"a\r\n", b"a"), (b"a\n\n", b"a\n"), (b"a", b"a"), (b"\r", b"\r")];
+        for (input, value) in cases {
+            assert_eq!(without_line_end(input), value);
         }
     }
 }

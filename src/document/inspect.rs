@@ -272,9 +272,11 @@ pub fn field_value(
 ) -> Option<SecretBytes> {
     let Class::Fields(format) = policy.classify(file).class else { return None };
     let Scanned { id, sites } = format.scan(view).ok()?;
+    // By text: what is repeated is written like any key.
+    let name = field.to_string();
     let site = sites
         .iter()
-        .filter(|site| site.path == *field)
+        .filter(|site| site.path.to_string() == name)
         .min_by_key(|site| site.context.is_comment())?;
     id.codec().decode(site.span.of(view), site.context)
 }

@@ -9,13 +9,15 @@ use super::outgoing::Secrets;
 use super::reopened::{Field, Found, Reopened, spell, value_of};
 use super::stock::{Item, Stock, WholeText, digest};
 use super::{Form, Sealing, is_whole, parts, whole};
-use crate::format::{Codec, CodecId, FieldPath, Format, Scanned, Site};
+use crate::format::{Codec, CodecId, FieldPath, Format, ParseError, Scanned, Site};
 use crate::path::RelPath;
 use crate::policy::Class;
 use crate::secret::SecretBytes;
 use crate::span::{Edit, Span, splice};
 use crate::token::foreign::recognize;
-use crate::token::{FIELD_PREFIX, Inner, Kind, PREFIX, Place, Purpose, Token, TokenError};
+use crate::token::{
+    FIELD_PREFIX, FILE_PREFIX, Inner, Kind, PREFIX, Place, Purpose, Token, TokenError,
+};
 
 /// A stored file, opened.
 #[derive(Debug)]
@@ -46,7 +48,11 @@ impl Sealing {
         if is_whole(stored) {
             return self.open_whole(file, stored);
         }
-        match self.policy.classify(file).class {
+        let class = self.policy.classify(file).class;
+        if let (Class::Whole, Some(error)) = (&class, buried_whole(stored)) {
+            return Err(OpenError::whole(Cause::Unreadable(error)));
+        }
+        match class {
             Class::Fields(format) => self.open_fields(file, stored, &format),
             Class::Whole | Class::Unknown | Class::Plain => match self.holds_known_token(stored) {
                 true => Err(OpenError::whole(Cause::NoFormat)),
@@ -132,6 +138,9 @@ impl Sealing {
             Err(error) if holds(stored, FIELD_PREFIX) => {
                 Err(OpenError::whole(Cause::Unreadable(error)))
             }
+            Err(error) if !format.is_by_content() && buried_whole(stored).is_some() => {
+                Err(OpenError::whole(Cause::Unreadable(error)))
+            }
             // Of a text that is told by its content nothing is known: it may have been saved so.
             Err(error) if !format.is_by_content() && imports.stand_in(stored) => {
                 Err(OpenError::whole(Cause::Unreadable(error)))
@@ -173,7 +182,7 @@ impl Sealing {
     }
 
     /// What the token, or the part tokens, in one scalar hold; `None` for a scalar without any.
-    fn reopen_site(
+    pub(super) fn reopen_site(
         &self,
         file: &RelPath,
         source: &[u8],
@@ -274,6 +283,14 @@ impl Sealing {
         }
         false
     }
+}
+
+/// Where a whole-file form begins behind other text, as between the markers of a conflict: never was
+/// such a text written by us where every text is sealed whole.
+fn buried_whole(stored: &[u8]) -> Option<ParseError> {
+    let line = [b"\n", FILE_PREFIX.as_bytes()].concat();
+    let at = super::find(stored, &line)? + 1;
+    Some(ParseError::at(stored, at, "a sealed file begins here, behind other text"))
 }
 
 /// Whether a scalar in `text` may begin with or contain a token, perhaps spelled with escapes.

@@ -164,7 +164,7 @@ impl Sealing {
     }
 
     /// The same for a place that takes only some tokens; `None` when none was found.
-    fn reseal(
+    pub(super) fn reseal(
         &self,
         place: &Place<'_>,
         old: &Token,

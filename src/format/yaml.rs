@@ -9,6 +9,7 @@ mod alias;
 mod comment;
 mod events;
 mod k8s;
+mod keys;
 mod place;
 mod scalar;
 mod walk;

@@ -2,7 +2,8 @@
 //!
 //! `*` stands for any run of characters within a segment (`db_*`), `**` for any number of
 //! segments; within quotes both are themselves. A pattern covers the subtree below what it
-//! names, and passes through list elements: `users.password` also names `users[].password`.
+//! names, and passes through list elements: `users.password` also names `users[].password`. A dot
+//! also stands for one within a key: in Java's properties `db.password` is one key, and means two.
 //!
 //! Must stay true: matching costs at most depth times length and allocates nothing; it is done
 //! for every value of every file.
@@ -82,13 +83,22 @@ impl FieldPattern {
     }
 
     /// Whether the pattern names `path` or something above it.
+    pub fn covers(&self, path: &FieldPath) -> bool {
+        let keys = || path.inwards().map(Segment::key);
+        let dotted = |key: Option<&[u8]>| key.is_some_and(|key| key.contains(&b'.'));
+        let words = |key| Words(Some(key));
+        self.names(keys()) || (keys().any(dotted) && self.names(keys().flat_map(words)))
+    }
+
+    /// Whether the pattern names a path of these keys, innermost first, or something above it;
+    /// `None` is an element of a list.
     ///
     /// Walks from the innermost segment outwards, since that needs no copy of the path. Position
     /// `i` is in the set when `parts[i..]` name what has been walked.
-    pub fn covers(&self, path: &FieldPath) -> bool {
+    fn names<'a>(&self, inwards: impl Iterator<Item = Option<&'a [u8]>>) -> bool {
         let end = 1u64 << self.parts.len();
         let mut active = self.pass(end);
-        for segment in path.inwards() {
+        for key in inwards {
             // The end may swallow any segment: the subtree.
             let mut next = active & end;
             let mut rest = active;
@@ -97,12 +107,12 @@ impl FieldPattern {
                 rest &= rest - 1;
                 let stays = match i.checked_sub(1).map(|before| &self.parts[before]) {
                     Some(Part::AnyDepth) => true,
-                    _ => *segment == Segment::Element,
+                    _ => key.is_none(),
                 };
                 if stays {
                     next |= 1 << i;
                 }
-                if i > 0 && self.parts[i - 1].names(segment) {
+                if i > 0 && self.parts[i - 1].names(key) {
                     next |= 1 << (i - 1);
                 }
             }
@@ -119,9 +129,25 @@ impl FieldPattern {
     }
 }
 
+/// A key, cut at its dots, the last word first; an element of a list as it is.
+struct Words<'a>(Option<Option<&'a [u8]>>);
+
+impl<'a> Iterator for Words<'a> {
+    type Item = Option<&'a [u8]>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let key = self.0.take()?;
+        let Some(dot) = key.and_then(|key| key.iter().rposition(|b| *b == b'.')) else {
+            return Some(key);
+        };
+        self.0 = Some(key.map(|key| &key[..dot]));
+        Some(key.map(|key| &key[dot + 1..]))
+    }
+}
+
 impl Part {
-    fn names(&self, segment: &Segment) -> bool {
-        match (self, segment.key()) {
+    fn names(&self, key: Option<&[u8]>) -> bool {
+        match (self, key) {
             (Part::Key(wanted), Some(key)) => **wanted == *key,
             (Part::Glob(pieces), Some(key)) => star_match(pieces, key),
             (Part::Any, _) | (Part::Element, None) => true,
@@ -229,6 +255,29 @@ mod tests {
     }
 
     #[test]
+    fn a_dot_also_stands_for_one_within_a_key() {
+        for (pattern, path) in [
+            ("spring.datasource.password", "\"spring.datasource.password\""),
+            ("spring.*.password", "\"spring.datasource.password\""),
+            ("spring", "\"spring.datasource.password\""),
+            ("**.password", "\"spring.datasource.password\""),
+            ("\"spring.datasource.password\"", "\"spring.datasource.password\""),
+            ("a.b.c", "a[].\"b.c\""),
+            ("a.b", "\"a.b.c\"[].d"),
+        ] {
+            assert!(covers(pattern, path), "{pattern} covers {path}");
+        }
+        for (pattern, path) in [
+            ("password", "\"spring.password\""),
+            ("\"a.b\"", "a.b"),
+            ("a.b", "\"a.bc\""),
+            ("spring.*", "\"springy.x\""),
+        ] {
+            assert!(!covers(pattern, path), "{pattern} does not cover {path}");
+        }
+    }
+
+    #[test]
     fn a_pattern_leaves_the_rest_alone() {
         for (pattern, path) in [
             ("database.password", "database.passwords"),
@@ -242,7 +291,6 @@ mod tests {
             ("a.**.z", "b.z"),
             ("Password", "password"),
             ("\"a*\"", "ab"),
-            ("a.b", "\"a.b\""),
             ("a", ""),
         ] {
             assert!(!covers(pattern, path), "{pattern} does not cover {path}");
@@ -285,7 +333,7 @@ mod tests {
         match path.split_first() {
             _ if *part == Part::AnyDepth && naive(rest, path) => true,
             Some((_, inner)) if *part == Part::AnyDepth => naive(parts, inner),
-            Some((first, inner)) => part.names(first) && naive(rest, inner),
+            Some((first, inner)) => part.names(first.key()) && naive(rest, inner),
             None => false,
         }
     }

@@ -78,6 +78,16 @@ impl Reason {
         matches!(self.deciding(), Reason::Unruled | Reason::Excepted { .. })
     }
 
+    /// Whether a rule that calls the value public decided.
+    pub fn is_public_rule(&self) -> bool {
+        matches!(self.deciding(), Reason::Rule { secret: false, .. })
+    }
+
+    /// Whether the value's own form decided, whatever the rules say.
+    pub fn is_by_form(&self) -> bool {
+        matches!(self.deciding(), Reason::Value(_) | Reason::LooksSealed)
+    }
+
     /// The reason of the policy that decides.
     fn deciding(&self) -> &Self {
         match self {

@@ -229,6 +229,35 @@ pub fn enter_own_user_and_mount_namespace() -> io::Result<()> {
     Ok(rustix::mount::mount_change("/", slave)?)
 }
 
+/// Makes every mount that the calling thread sees read-only. To be called in a namespace of its
+/// own. Devices can still be written to.
+pub fn make_all_read_only() -> io::Result<()> {
+    /// mount_setattr(2), Linux 5.12.
+    #[repr(C)]
+    struct Attributes {
+        set: u64,
+        clear: u64,
+        propagation: u64,
+        user_namespace: u64,
+    }
+    const READ_ONLY: u64 = 1;
+    let attributes = Attributes { set: READ_ONLY, clear: 0, propagation: 0, user_namespace: 0 };
+    // SAFETY: the path ends in NUL, the structure is the one that the kernel knows by its size, and
+    // both are alive during the call, which only reads them.
+    #[allow(unsafe_code)]
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            libc::AT_FDCWD,
+            c"/".as_ptr(),
+            libc::AT_RECURSIVE,
+            &raw const attributes,
+            size_of::<Attributes>(),
+        )
+    };
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Whether the calling thread may mount: CAP_SYS_ADMIN is in force.
 pub fn may_mount() -> bool {
     rustix::thread::capabilities(None)

@@ -177,6 +177,15 @@ pub fn spawn_child(socket: OwnedFd, act: impl FnOnce(OwnedFd)) -> io::Result<Pid
     }
 }
 
+/// Starts a child that runs `act` and ends with its answer. It keeps the terminal, and `socket` alone
+/// of the other descriptors. With signals blocked here, it has them blocked.
+pub fn start_child(socket: OwnedFd, act: impl FnOnce(OwnedFd) -> u8) -> io::Result<Pid> {
+    match fork()? {
+        Some(child) => Ok(child),
+        None => exit_now(guarded(|| only_descriptor(socket).map_or(1, act))),
+    }
+}
+
 /// Creates a child: its pid in the parent, nothing in the child.
 fn fork() -> io::Result<Option<Pid>> {
     if fs::read_dir("/proc/self/task")?.count() != 1 {

@@ -205,3 +205,24 @@ fn what_he_lacks_is_named() {
     }
     refused(&user, &mount(&path), &["fuse", "modprobe fuse"]);
 }
+
+#[test]
+fn he_edits_a_file_in_a_private_room_without_a_mount() {
+    let user = User::new();
+    let (dir, store) = (user.fixture.dir().to_owned(), user.fixture.store());
+    user.sh(&store, "printf 'password = \"CANARY-one\"\\nport = 1\\n' > app.toml");
+    let confseal = |words: &[&str], editor: &str| {
+        let mut command = user.command(dir.join("confseal"));
+        command.args(words).args(["--key", &user.fixture.source("master")]).current_dir(&store);
+        command.env("EDITOR", editor).output().expect("confseal")
+    };
+    assert!(confseal(&["seal", "."], "").status.success());
+    // Not even where anybody may write.
+    let editor =
+        "f() { sed -i s/CANARY-one/CANARY-two/ \"$1\" && ! cp \"$1\" /var/tmp/ 2>/dev/null; }; f";
+    let done = confseal(&["edit", "app.toml"], editor);
+    assert!(done.status.success(), "{}", text(&done));
+    let done = confseal(&["view", "app.toml"], "");
+    assert_eq!(done.stdout, b"password = \"CANARY-two\"\nport = 1\n");
+    user.fixture.assert_sealed(&["CANARY"]);
+}

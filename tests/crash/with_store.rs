@@ -77,3 +77,63 @@ fn the_commands_exit_code_is_ours_and_keys_stay_out_of_its_environment() {
     assert!(!holds(&done.stdout, "CANARY-key"), "{}", text(&done));
     fixture.umount();
 }
+
+#[test]
+fn git_shows_and_merges_by_content_while_a_mount_covers_the_store() {
+    crate::apart();
+    let mut fixture = Fixture::new();
+    fixture.mount_over();
+    let (point, other) = (fixture.store(), fixture.dir().join("other"));
+    let text_of = |name: &str| fs::read_to_string(point.join(name)).unwrap();
+    fs::write(point.join("app.toml"), "port = 1\n\n\n\npassword = \"CANARY-one\"\n").unwrap();
+    let run = |script: &str| {
+        let done = with_store(&fixture, &point, script);
+        assert!(done.status.success(), "{script}: {}", text(&done));
+        String::from_utf8_lossy(&done.stdout).into_owned()
+    };
+    let key = fixture.source("master");
+    run("git init -q -b main");
+    run(&format!("'{}' git-setup --key '{key}'", crate::support::CONFSEAL));
+    run(COMMIT);
+    run(&format!("git clone -q . '{}'", other.display()));
+    // Elsewhere, somebody changes what stands in the clear; here, a program changes a secret.
+    crate::support::sh(&other, "sed -i 's/port = 1/port = 2/' app.toml");
+    crate::support::sh(&other, &COMMIT.replace("-qm", "-qam"));
+    fs::write(point.join("app.toml"), text_of("app.toml").replace("CANARY-one", "CANARY-two"))
+        .unwrap();
+    let shown = run("git diff");
+    assert!(shown.contains("-password = \"CANARY-one\"\n+password = \"CANARY-two\""), "{shown}");
+    run(COMMIT);
+    run(&format!(
+        "git -c user.name=t -c user.email=t@t pull -q --no-rebase --no-edit '{}' main",
+        other.display()
+    ));
+    crate::eventually("what was merged in the mount", || {
+        text_of("app.toml") == "port = 2\n\n\n\npassword = \"CANARY-two\"\n"
+    });
+    fixture.umount();
+    fixture.assert_sealed(&["CANARY"]);
+}
+
+#[test]
+fn verbs_on_single_files_leave_a_mounted_store_to_the_mount() {
+    crate::apart();
+    let mut fixture = Fixture::new();
+    fixture.put("app.toml", TEXT).seal().mount();
+    let (store, mnt) = (fixture.store().join("app.toml"), fixture.mnt().join("app.toml"));
+    let key = fixture.source("master");
+    for path in [store, mnt] {
+        let path = path.to_str().unwrap();
+        for words in [
+            &["edit", path][..],
+            &["set", path, "port"],
+            &["make-public", path, "password", "--yes"],
+            &["rebind", path, "a", "b"],
+        ] {
+            let done = fixture.confseal(words.iter().chain(&["--key", &key]));
+            assert_eq!(done.status.code(), Some(8), "{words:?}: {}", text(&done));
+            assert!(text(&done).contains("mount"), "{}", text(&done));
+        }
+    }
+    fixture.umount();
+}

@@ -212,3 +212,33 @@ fn a_token_bound_more_weakly_than_demanded() {
     sh(&mnt, "mv well.toml b.toml; mkdir d; mv b.toml d/; mv d e; mv e/b.toml well.toml; rmdir e");
     fails_alone(&mut fixture, libc::EKEYREJECTED, "password");
 }
+
+#[test]
+fn a_pattern_that_matches_nothing_any_more_is_told_until_it_matches_again() {
+    let mut fixture = Fixture::new();
+    fixture.put(
+        ".confseal/policy.toml",
+        "version = 1\n[[file]]\npath = \"odd.cfg\"\nformat = \"regex\"\n\
+         pattern = '(?m)^pass:(?P<value>.+)$'\n",
+    );
+    fixture.mount();
+    let path = fixture.mnt().join("odd.cfg");
+    fs::write(&path, "pass:hunter2-hunter2\n").unwrap();
+    assert!(fixture.stored("odd.cfg").starts_with("pass:ENC:v1:"));
+    assert!(trouble(&fixture).is_empty());
+
+    fs::write(&path, "pass = hunter2-hunter2\n").unwrap();
+    assert!(fixture.stored("odd.cfg").starts_with("ENC:file:v1:"));
+    let told = "the rule's pattern matches nothing";
+    assert!(fixture.log().contains(told), "{}", fixture.log());
+    // Reading it does not make it well.
+    assert_eq!(fixture.seen("odd.cfg"), "pass = hunter2-hunter2\n");
+    let found = trouble(&fixture);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0]["reason"].as_str().unwrap().contains(told));
+    assert!(fixture.seen(".confseal/metrics").contains("confseal_files_in_trouble 1\n"));
+
+    fs::write(&path, "pass:hunter2-hunter2\n").unwrap();
+    assert!(fixture.stored("odd.cfg").starts_with("pass:ENC:v1:"));
+    assert!(trouble(&fixture).is_empty());
+}

@@ -256,8 +256,9 @@ fn secrets_of_keywords_and_properties_are_sealed_and_their_neighbours_stay() {
              T1; listen 80; } }",
         ),
         ("ldap.conf", "base dc=x\nbindpw hunter 2\n", "base dc=x\nbindpw T0\n"),
+        ("ldap.conf", "uri ldap://x\nbindpw hunter:2=x\n", "uri ldap://x\nbindpw T0\n"),
     ] {
         let sealed = sealing.sealed(file, view, &[]);
-        assert_eq!(without_tokens(&sealed.stored), stored, "{file}");
+        assert_eq!(without_tokens(&sealed.stored), stored, "{file}: {:?}", sealed.whole);
     }
 }

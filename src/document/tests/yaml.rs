@@ -99,3 +99,27 @@ fn what_is_no_yaml_goes_whole() {
         assert_eq!(sealed.form, Form::Whole, "{view}");
     }
 }
+
+/// Longer than YAML allows a key on one line to be.
+#[test]
+fn a_long_token_stands_wherever_a_short_value_stood() {
+    let long = "x".repeat(5000);
+    for view in [
+        "@",
+        "--- @\n",
+        "- @\n",
+        "a: @\n",
+        "a:\n  @\n",
+        "[@, @]\n",
+        "{a: @}\n",
+        "? a\n: @\n",
+        "[a: @]\n",
+        "# a: @\n",
+        "a: |\n  @\n",
+        "- ? a\n  : - @\n",
+        "[\n@\n]\n",
+    ] {
+        let sealed = everything().sealed("x.yaml", &view.replace('@', &long), &[]);
+        assert_eq!(sealed.form, Form::Fields(CodecId::Yaml), "{view}");
+    }
+}

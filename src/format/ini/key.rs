@@ -70,17 +70,12 @@ fn git(line: &[u8], at: usize) -> Option<Key> {
 
 /// The first byte that separates key and value.
 fn separator(line: &[u8], at: usize, dialect: &Dialect) -> Option<usize> {
-    let blank = at + line[at..].iter().take_while(|b| !is_blank(**b)).count();
     let is_separator = |now: &usize| match line[*now] {
         b'=' => true,
+        // npm's configuration is in the dialect that most share, and its keys are addresses:
+        // `//registry.example/:_authToken`, `@scope:registry`.
         b':' if matches!(dialect.values, Values::Any) => {
-            let behind = &line[now + 1..];
-            // npm's keys are addresses: `//registry.example/:_authToken`, `@scope:registry`.
-            let is_address = matches!(line[at], b'/' | b'@') || behind.starts_with(b"//");
-            // A token holds colons, and behind a keyword (`bindpw ENC:v1:…`) it makes no key.
-            let is_tight = behind.first().is_some_and(|b| !is_blank(*b));
-            let in_token = is_tight && (*now > blank || &line[at..*now] == b"ENC");
-            !is_address && !in_token
+            !matches!(line[at], b'/' | b'@') && !line[now + 1..].starts_with(b"//")
         }
         b':' => dialect.colon,
         _ => false,

@@ -10,8 +10,8 @@ use crate::span::Span;
 
 /// A word in a list of assignments.
 pub(super) const WORD: Context = Context(3);
-/// The same in a comment.
-pub(super) const COMMENTED_WORD: Context = Context(4);
+/// The same in a comment; systemd has none of several lines.
+pub(super) const COMMENTED_WORD: Context = Context::BLOCK_COMMENT;
 
 /// See [`crate::format::Codec::decode`].
 pub(super) fn decode(source: &[u8], context: Context, dialect: &Dialect) -> Option<SecretBytes> {

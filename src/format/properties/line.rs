@@ -65,7 +65,7 @@ fn commented(text: &[u8], at: usize) -> Option<Site> {
     let value = Span::new(skip_blanks(text, behind, false), text.len());
     let words = value.of(text).split(|b| is_blank(*b)).filter(|word| !word.is_empty()).count();
     let is_assignment = match text[separator] {
-        b'=' => words > 0,
+        b'=' => true,
         b':' => words == 1 || (words > 0 && key.contains(&b'.')),
         _ => words == 1 && key.contains(&b'.'),
     };
@@ -216,7 +216,8 @@ mod tests {
             ("# Password: see the manual", None),
             ("# secret things", None),
             ("# see db.password below", None),
-            ("# password=", None),
+            ("# password=", Some("")),
+            ("# password:", None),
             ("# if x = y", None),
             ("# x=\\u12", None),
             ("#", None),

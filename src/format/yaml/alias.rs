@@ -36,6 +36,20 @@ pub(super) enum Anchored {
     },
 }
 
+impl Anchored {
+    /// A node below `path`, whose last step may be its `name`. Its scalars, and what aliases show
+    /// inside of it, are those found between `from` and `to`.
+    pub(super) fn node(
+        path: &FieldPath,
+        name: Option<&str>,
+        from: (usize, usize),
+        to: (usize, usize),
+    ) -> Self {
+        let name = name.map(|name| name.as_bytes().into());
+        Self::Node { path: path.clone(), name, sites: from.0..to.0, shown: from.1..to.1 }
+    }
+}
+
 /// What the aliases of a text show.
 #[derive(Default)]
 pub(super) struct Shown {

@@ -78,7 +78,8 @@ pub(super) fn parse(text: &str) -> Result<Toks<'_>, ParseError> {
     // As PyYAML, ruamel.yaml and libyaml read it: a flow collection may close at the indentation
     // of its key, which the letter of the specification forbids and many files do.
     let options = granit_parser::options! { strict_indentation: false, emit_comments: false };
-    let mut toks = Toks(Vec::new());
+    // Most texts have fewer nodes; growing would copy them all.
+    let mut toks = Toks(Vec::with_capacity(text.len() / 16));
     let mut open: Vec<usize> = Vec::new();
     // Behind the last node that has bytes of its own.
     let mut done = 0;

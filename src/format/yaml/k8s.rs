@@ -5,12 +5,15 @@
 use super::events::{Kind, Tok};
 use crate::format::FieldPath;
 
+/// The `kind` of a Secret.
+pub(super) const SECRET: &str = "Secret";
+
 /// Whether the mapping at token `at` is a Secret.
 pub(super) fn is_secret(toks: &[Tok<'_>], at: usize) -> bool {
     let mut key = at + 1;
     while toks[key].kind != Kind::End {
         let value = toks[key].next;
-        if toks[key].text == "kind" && toks[value].is_scalar() && toks[value].text == "Secret" {
+        if toks[key].text == "kind" && toks[value].is_scalar() && toks[value].text == SECRET {
             return true;
         }
         key = toks[value].next;

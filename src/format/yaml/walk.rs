@@ -7,7 +7,6 @@
 use super::alias::{Anchored, Shown};
 use super::events::{Kind, Tok};
 use super::{comment, k8s, place};
-use crate::format::sibling::{Naming, Role};
 use crate::format::{Context, FieldPath, Site};
 use crate::span::Span;
 
@@ -21,6 +20,8 @@ pub(super) struct Walk<'w> {
     pub(super) levels: Vec<Level>,
     /// Up to where comments have been looked for; `None` where none are.
     pub(super) done: Option<usize>,
+    /// Whether there may be a Secret.
+    secrets: bool,
     context: Context,
 }
 
@@ -62,17 +63,18 @@ impl<'w> Walk<'w> {
         Self {
             text,
             toks,
-            sites: Vec::new(),
+            sites: Vec::with_capacity(toks.len() / 2),
             shown: Shown::default(),
             levels: Vec::new(),
             done: text.contains(&b'#').then_some(0),
+            secrets: memchr::memmem::find(text, k8s::SECRET.as_bytes()).is_some(),
             context: Context::ORDINARY,
         }
     }
 
     /// A walk through a part of a comment.
     pub(super) fn in_comment(text: &'w [u8], toks: &'w [Tok<'w>]) -> Self {
-        Self { done: None, context: Context::COMMENT, ..Self::new(text, toks) }
+        Self { done: None, secrets: false, context: Context::COMMENT, ..Self::new(text, toks) }
     }
 
     /// The sites of all documents.
@@ -127,16 +129,15 @@ impl<'w> Walk<'w> {
             if tok.kind == Kind::Block {
                 self.check(tok, context)?;
             }
-            self.sites.push(Site {
-                span: tok.span,
-                path: place.path.clone(),
-                context,
-                column: u16::try_from(column).map_err(|_| Refused::Indentation)?,
-                naming: place.naming,
-                also: Box::default(),
-            });
+            let column = u16::try_from(column).map_err(|_| Refused::Indentation)?;
+            if tok.anchor != 0 {
+                let to = (from.0 + 1, from.1);
+                self.shown.anchor(tok.anchor, Anchored::node(&place.path, None, from, to));
+            }
+            let Place { path, naming, .. } = place;
+            let also = Box::default();
+            self.sites.push(Site { span: tok.span, path, context, column, naming, also });
         }
-        self.anchored(tok, from, place.path, None);
         Ok(())
     }
 
@@ -184,18 +185,8 @@ impl<'w> Walk<'w> {
             child = self.toks[child].next;
         }
         self.leave(child, flow);
-        self.anchored(tok, from, place.path, None);
+        self.anchored(tok, from, &place.path, None);
         Ok(())
-    }
-
-    /// Whether the sequence that begins with `tok` has its dashes in the column of the keys
-    /// around it. The parser then says where its first element begins.
-    fn is_indentless(&self, tok: &Tok<'_>, around: &Level) -> bool {
-        let before = &self.text[..tok.span.start];
-        let line = before.iter().rposition(|b| matches!(b, b'\n' | b'\r')).map_or(0, |at| at + 1);
-        around.kind == (Kind::Map { flow: false })
-            && before.get(line + around.column) == Some(&b'-')
-            && around.column < tok.column
     }
 
     /// Walks the mapping at token `at`, whose values stand under `inside`, and the one that is
@@ -212,7 +203,7 @@ impl<'w> Walk<'w> {
         let from = self.mark();
         let indent = if flow { place.indent } else { Some(tok.column) };
         self.enter(tok, flow, tok.column, inside.clone());
-        let secret = k8s::is_secret(self.toks, at);
+        let secret = self.secrets && k8s::is_secret(self.toks, at);
         let mut key = at + 1;
         while self.toks[key].kind != Kind::End {
             let value = self.toks[key].next;
@@ -226,26 +217,23 @@ impl<'w> Walk<'w> {
                 let naming = name == Some(value);
                 let text = self.key_text(key);
                 let path = if naming { &place.path } else { &inside }.key(&text);
-                if let Some(level) = self.levels.last_mut() {
-                    level.last = Some(path.clone());
-                }
+                self.under(Some(&path));
                 self.key(key, value, &text);
-                let scalar = !matches!(self.toks[value].kind, Kind::Map { .. } | Kind::Seq { .. });
-                self.node(value, Place { path: path.clone(), indent, naming })?;
-                if secret && k8s::is_data(&text) {
+                let data = (secret && k8s::is_data(&text)).then(|| path.clone());
+                self.node(value, Place { path, indent, naming })?;
+                if let Some(path) = data {
                     self.shown.also(from.0..self.sites.len(), &path, &k8s::data(), &self.sites)?;
                 }
-                if let (Some(level), true) =
-                    (self.levels.last_mut(), scalar && !self.toks[value].is_absent())
-                {
-                    level.last = None;
+                let tok = &self.toks[value];
+                if !matches!(tok.kind, Kind::Map { .. } | Kind::Seq { .. }) && !tok.is_absent() {
+                    self.under(None);
                 }
             }
             key = self.toks[value].next;
         }
         self.leave(key, flow);
         let name = name.map(|name| &*self.toks[name].text);
-        self.anchored(tok, from, inside, name);
+        self.anchored(tok, from, &inside, name);
         Ok(())
     }
 
@@ -273,10 +261,6 @@ impl<'w> Walk<'w> {
         Ok(())
     }
 
-    fn is_merge(&self, key: usize) -> bool {
-        self.toks[key].kind == Kind::Plain && self.toks[key].text == "<<"
-    }
-
     /// Passes the key in tokens `key..value`, in which nothing is ever sealed.
     fn key(&mut self, key: usize, value: usize, text: &[u8]) {
         for tok in &self.toks[key..value] {
@@ -287,64 +271,19 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// The text of the key that begins at token `at`. That of a collection is spelled in flow
-    /// style, however it is written.
-    fn key_text(&self, at: usize) -> Box<[u8]> {
-        let mut text = Vec::new();
-        let mut closing = Vec::new();
-        let toks = &self.toks[at..self.toks[at].next];
-        for (n, tok) in toks.iter().enumerate() {
-            match tok.kind {
-                _ if tok.is_absent() => {}
-                Kind::Plain | Kind::Quoted | Kind::Block => text.extend(tok.text.as_bytes()),
-                // Not in a collection: aliases of aliases would make keys of any length.
-                Kind::Alias => match self.shown.key(tok.anchor).filter(|_| toks.len() == 1) {
-                    Some(key) => text.extend(key),
-                    None => text.extend(tok.span.of(self.text)),
-                },
-                Kind::Map { .. } => {
-                    text.push(b'{');
-                    closing.push(b'}');
-                }
-                Kind::Seq { .. } => {
-                    text.push(b'[');
-                    closing.push(b']');
-                }
-                Kind::End => text.extend(closing.pop()),
-            }
-            let last = toks.get(n + 1).is_none_or(|next| next.kind == Kind::End);
-            if !last && !matches!(tok.kind, Kind::Map { .. } | Kind::Seq { .. }) {
-                text.extend(b", ");
-            }
-        }
-        text.into()
-    }
-
-    /// The scalar that names the mapping at token `at`, an element of a list.
-    fn name_of(&self, at: usize) -> Option<usize> {
-        let mut naming = Naming::new();
-        let mut key = at + 1;
-        while self.toks[key].kind != Kind::End {
-            let value = self.toks[key].next;
-            let tok = &self.toks[value];
-            if self.toks[key].is_scalar()
-                && let Some(role) = Role::of(self.toks[key].text.as_bytes())
-            {
-                // Any scalar may be sealed, and then it is a string.
-                let text = (tok.is_scalar() && !tok.is_absent()).then(|| tok.text.as_bytes());
-                naming.see(role, text, value);
-            }
-            key = tok.next;
-        }
-        naming.chosen()
-    }
-
     fn enter(&mut self, tok: &Tok<'_>, flow: bool, column: usize, path: FieldPath) {
         // A block collection begins with its first node.
         if flow {
             self.pass(tok.span);
         }
         self.levels.push(Level { kind: tok.kind, column, path, last: None });
+    }
+
+    /// Takes note, for comments, of the key that a deeper one would stand under.
+    fn under(&mut self, path: Option<&FieldPath>) {
+        if let (true, Some(level)) = (self.done.is_some(), self.levels.last_mut()) {
+            level.last = path.cloned();
+        }
     }
 
     fn leave(&mut self, end: usize, flow: bool) {
@@ -387,16 +326,11 @@ impl<'w> Walk<'w> {
         &mut self,
         tok: &Tok<'_>,
         from: (usize, usize),
-        path: FieldPath,
+        path: &FieldPath,
         name: Option<&str>,
     ) {
         if tok.anchor != 0 {
-            let anchored = Anchored::Node {
-                path,
-                name: name.map(|name| name.as_bytes().into()),
-                sites: from.0..self.sites.len(),
-                shown: from.1..self.shown.len(),
-            };
+            let anchored = Anchored::node(path, name, from, self.mark());
             self.shown.anchor(tok.anchor, anchored);
         }
     }
