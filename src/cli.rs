@@ -10,6 +10,7 @@ mod error;
 mod explain;
 mod git;
 mod import;
+mod init;
 mod key;
 mod make_public;
 mod mount;
@@ -21,9 +22,11 @@ mod pinned;
 mod policy;
 mod rebind;
 mod rewrap;
+mod scan;
 mod seal;
 mod set;
 mod status;
+mod survey;
 mod trouble;
 mod umount;
 mod value;
@@ -55,6 +58,8 @@ enum Verb {
     Genkey(key::New),
     #[command(hide = true)]
     Fingerprint(key::Fingerprint),
+    Scan(scan::Scan),
+    Init(init::Init),
     Seal(seal::Seal),
     Check(check::Check),
     #[command(alias = "reveal")]
@@ -102,6 +107,8 @@ pub fn main() -> ExitCode {
         Verb::Key(verb) => verb.run(),
         Verb::Genkey(verb) => verb.run(),
         Verb::Fingerprint(verb) => verb.run(),
+        Verb::Scan(verb) => verb.run(),
+        Verb::Init(verb) => verb.run(),
         Verb::Seal(verb) => verb.run(),
         Verb::Check(verb) => verb.run(),
         Verb::View(verb) => verb.run(),

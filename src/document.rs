@@ -8,6 +8,7 @@
 //!   again and each opened field must be found exactly where it was spliced in.
 
 mod error;
+mod guess;
 mod import;
 mod inspect;
 mod judge;
@@ -33,6 +34,7 @@ mod tests;
 use std::sync::Arc;
 
 pub use error::{Cause, OpenError};
+pub use guess::{Guess, guess};
 pub use import::{Import, ImportError, Imports};
 pub use inspect::{
     Finding, Inspection, Standing, field_value, holds_secret, inspect, inspect_with,

@@ -14,6 +14,7 @@ mod hcl;
 mod ini;
 mod json;
 mod line;
+mod outline;
 mod pattern;
 mod properties;
 mod sibling;
@@ -244,8 +245,9 @@ impl Context {
     /// Inside a block comment, which the value must not end.
     pub const BLOCK_COMMENT: Context = Context(2);
 
-    /// Whether a value here is commented out.
-    pub fn is_comment(self) -> bool {
+    /// Whether a value here is commented out, in the numbering of most codecs: ask
+    /// [`Codec::is_comment`].
+    fn is_comment(self) -> bool {
         matches!(self, Self::COMMENT | Self::BLOCK_COMMENT)
     }
 }
@@ -325,5 +327,10 @@ pub trait Codec: Sync {
     fn takes(&self, token: &str, context: Context) -> bool {
         let _ = (token, context);
         true
+    }
+
+    /// Whether what stands in `context` is commented out.
+    fn is_comment(&self, context: Context) -> bool {
+        context.is_comment()
     }
 }

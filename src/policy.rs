@@ -37,12 +37,12 @@ pub use derived::derived_from;
 pub use judge::{Secret, Verdict};
 pub use ledger::{Ledger, LedgerError};
 pub use names::Named;
-pub use parse::{Excerpt, PolicyError};
+pub use parse::{Excerpt, PolicyError, closest};
 pub use places::{Places, PlacesError};
 pub use reason::Reason;
 pub use statement::{Difference, Statement};
 pub use together::FieldRules;
-pub use value::{Credential, Harmless};
+pub use value::{Credential, Harmless, looks_random};
 
 use self::judge::RulesOfOne;
 use self::parse::Parsed;

@@ -6,10 +6,14 @@
 
 #[path = "corpora/documents.rs"]
 mod documents;
+#[path = "corpora/hcl.rs"]
+mod hcl;
 #[path = "corpora/properties.rs"]
 mod properties;
 #[path = "corpora/shape.rs"]
 mod shape;
+#[path = "corpora/xml.rs"]
+mod xml;
 #[path = "corpora/yaml.rs"]
 mod yaml;
 

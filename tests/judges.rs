@@ -5,6 +5,8 @@
 //! One module per format, with samples of its own. `judge.py` asks the parsers; `tests/run`
 //! installs them.
 
+#[path = "judges/hcl.rs"]
+mod hcl;
 #[path = "judges/ini.rs"]
 mod ini;
 #[path = "judges/json.rs"]
@@ -15,5 +17,7 @@ mod judge;
 mod lines;
 #[path = "judges/toml.rs"]
 mod toml;
+#[path = "judges/xml.rs"]
+mod xml;
 #[path = "judges/yaml.rs"]
 mod yaml;

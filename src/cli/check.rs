@@ -26,6 +26,9 @@ pub(super) struct Check {
     /// For scripts: what was found as JSON.
     #[arg(long)]
     json: bool,
+    /// Print nothing about secrets: the exit code tells.
+    #[arg(short, long, conflicts_with = "json")]
+    quiet: bool,
     #[command(flatten)]
     look: LookArguments,
 }
@@ -76,7 +79,7 @@ impl Check {
                 "foreign": foreign,
                 "exposed": exposed.iter().map(Exposed::to_json).collect::<Vec<_>>(),
             }))?;
-        } else {
+        } else if !self.quiet {
             exposed.iter().try_for_each(Exposed::say)?;
             for path in &unread {
                 eprintln!(
@@ -125,7 +128,7 @@ pub(super) fn exposed_in(
 }
 
 /// Why the file should be sealed whole, if it should be and is not.
-fn whole_reason(policy: &Policy, seen: &Inspection, text: &[u8]) -> Option<String> {
+pub(super) fn whole_reason(policy: &Policy, seen: &Inspection, text: &[u8]) -> Option<String> {
     if seen.form == Form::Whole {
         return seen.whole_key.is_none().then(|| "begins like a sealed file and is none".into());
     }
@@ -139,7 +142,9 @@ fn whole_reason(policy: &Policy, seen: &Inspection, text: &[u8]) -> Option<Strin
     match seen.class.class {
         Class::Whole => Some(format!("sealed whole by {}, and in the clear", seen.class.reason)),
         Class::Fields(_) | Class::Plain | Class::Unknown => {
-            Some(policy.credential_in_text(text)?.to_string())
+            let credential = policy.credential_in_text(text).map(|reason| reason.to_string());
+            let named = || "it reads as configuration in which a secret is named".to_owned();
+            Some(credential.unwrap_or_else(named))
         }
     }
 }

@@ -85,6 +85,12 @@ pub(super) enum Failure {
         /// What is wrong in it.
         error: PolicyError,
     },
+    /// A policy stands where a first one was to be written.
+    #[error("{path}: there is a policy already")]
+    PolicyExists {
+        /// The policy file.
+        path: PathBuf,
+    },
     /// The ledger of a store.
     #[error("{path}: {error}")]
     Ledger {
@@ -163,7 +169,7 @@ impl Failure {
             Failure::Source(_) | Failure::Key(_) | Failure::ImportKey { .. } => 3,
             Failure::WrongKey { .. } | Failure::PinnedKey { .. } => 4,
             Failure::Instance(_) | Failure::Import { .. } => 5,
-            Failure::Policy { .. } | Failure::Ledger { .. } => 6,
+            Failure::Policy { .. } | Failure::PolicyExists { .. } | Failure::Ledger { .. } => 6,
             Failure::Io { .. } => 7,
             Failure::Locked { .. } | Failure::Mounted { .. } => 8,
             Failure::Sealed { .. } | Failure::Value(_) => 9,
@@ -222,6 +228,9 @@ impl Failure {
             Failure::Mounted { .. } => {
                 "what is saved through a mount is sealed at once; to work on its store, unmount it, \
                  or, for a verb that only looks, give the path of the store"
+            }
+            Failure::PolicyExists { .. } => {
+                "edit that one; `confseal scan` shows what its rules find, and what they leave alone"
             }
             Failure::Mount(error) => return error.hint().map(str::to_owned),
             Failure::Held { .. } => "stop them first, or mount with --force",

@@ -5,16 +5,20 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::check::whole_reason;
 use super::error::Failure;
 use super::import::LookArguments;
 use super::offline::{places, read};
 use super::open::{is_mount, locate, open_store, rules};
 use super::output::{say, say_json};
 use super::trouble::{Trouble, Troubles};
+use super::view::parse_field;
 use super::{Outcome, Result, control};
-use crate::document::{Finding, Form, Imports, Inspection, Standing, inspect_with};
+use crate::document::{
+    FieldPath, Finding, Form, Guess, Imports, Inspection, Standing, guess, inspect_with,
+};
 use crate::path::RelPath;
-use crate::policy::{Class, ClassReason, Classified, Policy, Secret};
+use crate::policy::{self, Class, ClassReason, Classified, Secret};
 
 /// Say which values are secret and why: of a file each field, of a directory each file
 ///
@@ -23,6 +27,8 @@ use crate::policy::{Class, ClassReason, Classified, Policy, Secret};
 pub(super) struct Explain {
     /// A file or a directory.
     path: PathBuf,
+    /// Of a file this field alone, and what stands below it.
+    field: Option<String>,
     /// For scripts: the same as JSON.
     #[arg(long)]
     json: bool,
@@ -33,7 +39,14 @@ pub(super) struct Explain {
 impl Explain {
     pub(super) fn run(self) -> Result {
         let metadata = std::fs::metadata(&self.path).map_err(Failure::io(&self.path))?;
-        if metadata.is_dir() { self.explain_directory() } else { self.explain_file() }
+        match &self.field {
+            Some(_) if metadata.is_dir() => {
+                let path = self.path.display();
+                Err(Failure::Usage(format!("{path}: a directory has no fields; name a file")))
+            }
+            None if metadata.is_dir() => self.explain_directory(),
+            _ => self.explain_file(),
+        }
     }
 
     fn explain_directory(&self) -> Result {
@@ -73,6 +86,7 @@ impl Explain {
     }
 
     fn explain_file(&self) -> Result {
+        let field = self.field.as_deref().map(parse_field).transpose()?;
         let (root, file) = locate(&self.path)?;
         let store = open_store(&root)?;
         let (policy, ledger) = if is_mount(&root) {
@@ -90,7 +104,10 @@ impl Explain {
             true => Imports::default(),
             false => self.look.imports(store.path())?,
         };
-        let seen = inspect_with(&policy, &ledger, &imports, &file, &text);
+        let mut seen = inspect_with(&policy, &ledger, &imports, &file, &text);
+        if let Some(field) = &field {
+            seen.fields = self.only(field, std::mem::take(&mut seen.fields))?;
+        }
         let shown = self.path.to_string_lossy();
         if self.json {
             let mut said = file_json(&shown, &seen.class, &form(&seen));
@@ -100,7 +117,16 @@ impl Explain {
         }
         let (class, by) = (class_name(&seen.class.class), class_reason(&file, &seen.class));
         say(format_args!("{shown}: {class}, by {by}; stands {}", form(&seen)))?;
-        say_why(&policy, &seen, &text)?;
+        if let Some(why) = whole_reason(&policy, &seen, &text) {
+            say(format_args!("{why}; `seal` seals the file whole"))?;
+        }
+        if seen.class.class == Class::Unknown
+            && let Some(Guess { id, .. }) = guess(&policy, &ledger, &file, &text)
+        {
+            say(format_args!(
+                "it reads as {id}: a rule with `format = \"{id}\"` seals its fields"
+            ))?;
+        }
         if seen.fields.is_empty() {
             return Ok(Outcome::Done);
         }
@@ -113,19 +139,43 @@ impl Explain {
         table(["LINE", "FIELD", "SECRET", "STANDS", "BY"], &rows)?;
         Ok(Outcome::Done)
     }
+
+    /// Those of `fields` that are `wanted`, or stand below it.
+    fn only(&self, wanted: &FieldPath, fields: Vec<Finding>) -> Result<Vec<Finding>> {
+        let front = wanted.segments();
+        let is_wanted = |field: &Finding| field.path.segments().starts_with(&front);
+        if fields.iter().any(is_wanted) {
+            return Ok(fields.into_iter().filter(is_wanted).collect());
+        }
+        let mut message = format!("{}: there is no field `{wanted}`", self.path.display());
+        for (n, close) in closest(wanted, &fields).into_iter().enumerate() {
+            message += if n == 0 { "; the nearest are " } else { ", " };
+            message += &format!("`{close}`");
+        }
+        Err(Failure::Value(message))
+    }
 }
 
-/// What else there is to know of a file that is not taken apart.
-fn say_why(policy: &Policy, seen: &Inspection, text: &[u8]) -> Result<()> {
-    if let Some(error) = &seen.unreadable {
-        say(format_args!("cannot be read field by field: {error}; `seal` seals it whole"))?;
+/// The paths that a user may have meant, best first.
+fn closest(wanted: &FieldPath, fields: &[Finding]) -> Vec<String> {
+    const MOST: usize = 3;
+    let wanted = wanted.to_string();
+    let mut paths: Vec<String> = fields.iter().map(|field| field.path.to_string()).collect();
+    paths.sort();
+    paths.dedup();
+    let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+    // The same key in another table, then one letter wrong or left out.
+    let (same, mut rest): (Vec<_>, Vec<_>) =
+        paths.into_iter().partition(|path| last(path) == last(&wanted));
+    let mut close = same;
+    while close.len() < MOST {
+        let known: Vec<&str> = rest.iter().map(String::as_str).collect();
+        let Some(found) = policy::closest(&wanted, &known).map(str::to_owned) else { break };
+        rest.retain(|path| *path != found);
+        close.push(found);
     }
-    match policy.credential_in_text(text) {
-        Some(reason) if seen.class.class == Class::Unknown => {
-            say(format_args!("{reason}; `seal` seals the file whole"))
-        }
-        _ => Ok(()),
-    }
+    close.truncate(MOST);
+    close
 }
 
 fn class_name(class: &Class) -> String {

@@ -39,3 +39,8 @@ pub(super) fn show(bytes: &[u8]) -> Result<()> {
 pub(super) fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
+
+/// `text` without what would end or restyle the line it stands on.
+pub(super) fn on_one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}

@@ -109,7 +109,7 @@ impl Accept {
 }
 
 /// Asks on the terminal; only `y` and `yes` are one.
-fn confirmed(question: &str) -> Result<bool> {
+pub(super) fn confirmed(question: &str) -> Result<bool> {
     if !io::stdin().is_terminal() {
         let what =
             "there is no terminal to ask at: --yes accepts what is shown, --dry-run shows it";

@@ -6,9 +6,12 @@ use super::{Form, is_whole, parts};
 use crate::format::{CodecId, FieldPath, Format, ParseError, Scanned, Site};
 use crate::keyring::KeyId;
 use crate::path::RelPath;
-use crate::policy::{Class, ClassReason, Classified, FieldRules, Ledger, Policy, Secret, Verdict};
+use crate::policy::{
+    Class, ClassReason, Classified, FieldRules, Ledger, Policy, Reason, Secret, Verdict,
+    looks_random,
+};
 use crate::secret::SecretBytes;
-use crate::span::{Edit, splice};
+use crate::span::{Edit, Span, splice};
 use crate::token::foreign::{Scheme, recognize};
 use crate::token::{PREFIX, Token};
 
@@ -36,6 +39,8 @@ pub struct Finding {
     pub path: FieldPath,
     /// Its line, 1-based.
     pub line: usize,
+    /// Where its source stands in the text, quotes included.
+    pub span: Span,
     /// Whether it stands in a comment.
     pub commented: bool,
     /// How it stands.
@@ -43,6 +48,8 @@ pub struct Finding {
     /// What the rules say. For a field sealed as a whole, by its path alone: its value is not known
     /// here.
     pub verdict: Verdict,
+    /// Whether nothing says that it is secret, but it looks random: worth a look.
+    pub suspect: bool,
 }
 
 impl Finding {
@@ -175,13 +182,22 @@ pub fn holds_secret(policy: &Policy, ledger: &Ledger, file: &RelPath, text: &[u8
             })
         })
     };
-    // To Java's properties any text is one, prose too: its first words would be keys.
-    let telling = |id: &CodecId| *id != CodecId::Properties;
+    // To these any text is one, prose too: "Passwords are kept in the vault." would have a key.
+    let telling = |id: &CodecId| {
+        !matches!(
+            id,
+            CodecId::Properties
+                | CodecId::Directives
+                | CodecId::Redis
+                | CodecId::Sshd
+                | CodecId::Postgresql
+        )
+    };
     policy.credential_in_text(text).is_some()
         || CodecId::ALL.into_iter().filter(telling).any(secret_field)
 }
 
-fn fields(
+pub(super) fn fields(
     rules: &FieldRules<'_>,
     imports: &FileImports<'_>,
     text: &[u8],
@@ -210,8 +226,13 @@ fn fields(
             // Any ordinary value: it is the path that is judged.
             _ => judge(rules, id, &site, b"sealed value"),
         };
-        let commented = site.context.is_comment();
-        findings.push(Finding { path: site.path, line, commented, standing, verdict });
+        let suspect = standing == Standing::Clear
+            && verdict.reason == Reason::Unruled
+            && !site.naming
+            && looks_random(&site.path, value);
+        let commented = codec.is_comment(site.context);
+        let Site { path, span, .. } = site;
+        findings.push(Finding { path, line, span, commented, standing, verdict, suspect });
     }
     findings
 }
@@ -277,6 +298,6 @@ pub fn field_value(
     let site = sites
         .iter()
         .filter(|site| site.path.to_string() == name)
-        .min_by_key(|site| site.context.is_comment())?;
+        .min_by_key(|site| id.codec().is_comment(site.context))?;
     id.codec().decode(site.span.of(view), site.context)
 }

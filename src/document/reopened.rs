@@ -111,7 +111,7 @@ impl<'a> Reopened<'a> {
     fn respell(&mut self, codec: &dyn Codec, which: Respell) -> bool {
         let mut changed = which == Respell::Nothing;
         for field in &mut self.fields {
-            let commented = field.site.context.is_comment();
+            let commented = codec.is_comment(field.site.context);
             let chosen = match which {
                 Respell::Nothing => false,
                 Respell::Foreign => field.is_foreign(codec),

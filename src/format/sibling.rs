@@ -49,6 +49,11 @@ impl<T> Naming<T> {
         }
     }
 
+    /// Takes note of a value that is no scalar, or whose scalar is not known yet.
+    pub(super) fn see_value(&mut self) {
+        self.has_value = true;
+    }
+
     pub(super) fn chosen(self) -> Option<T> {
         self.name.or(if self.has_value { self.key } else { None })
     }

@@ -10,6 +10,7 @@ use super::names::{Found, Named, Names};
 use super::reason::Reason;
 use super::rules::FieldRule;
 use super::value::{self, Harmless};
+use super::words::with_words;
 use crate::format::{FieldPath, Segment};
 use crate::span::Span;
 
@@ -109,9 +110,22 @@ impl<'a> RulesOfOne<'a> {
     /// With a `credential` found in it, a locator holds no other.
     fn by_name(&self, path: &FieldPath, value: &[u8], credential: bool) -> Verdict {
         let mut verdict = Verdict { secret: Secret::No, reason: Reason::Unruled };
-        let mut innermost = true;
-        for key in path.inwards().filter_map(Segment::key) {
-            match self.names.look_at(key, innermost) {
+        let mut inner: Option<&[u8]> = None;
+        for (depth, key) in path.inwards().filter_map(Segment::key).enumerate() {
+            let found = match inner {
+                None => self.names.look_at(key, true),
+                Some(inner) => self.names.look_at_table(key, inner),
+            };
+            let found = match found {
+                Found::Name { word, kind } if word.line.is_none() => {
+                    match self.reference(path, depth) {
+                        Some(except) => Found::Excepted { word, except },
+                        None => Found::Name { word, kind },
+                    }
+                }
+                found => found,
+            };
+            match found {
                 Found::Nothing => {}
                 Found::Excepted { word, except } => {
                     if verdict.reason == Reason::Unruled {
@@ -120,27 +134,101 @@ impl<'a> RulesOfOne<'a> {
                     }
                 }
                 Found::Name { kind: Kind::Locator, .. } if credential => {}
-                Found::Name { word, kind } => match harmless(kind, key, value) {
+                Found::Name { kind: Kind::Random, .. } if !value::is_random(value) => {}
+                Found::Name { word, kind } => match self.harmless(kind, path, key, value) {
                     None => return secret(word, key, Secret::All),
+                    // An outer key may say more.
                     Some(why) => {
                         let segment = shown(key);
                         verdict.reason = Reason::Harmless { name: word, segment, why };
                     }
                 },
             }
-            innermost = false;
+            inner = Some(key);
         }
-        match path.inwards().next() {
-            // What else could a scalar in a list be assigned to?
-            Some(Segment::Element | Segment::Repeated(_)) => {
-                self.by_assignment(value).unwrap_or(verdict)
-            }
-            _ => verdict,
+        if verdict.reason == Reason::Unruled
+            && let Some(named) = self.by_key_of_table(path, value)
+        {
+            return named;
+        }
+        self.by_assignment(path, value).unwrap_or(verdict)
+    }
+
+    /// By which of the innermost `depth` keys the value only tells where another is to be found.
+    fn reference(&self, path: &FieldPath, depth: usize) -> Option<Named> {
+        let mut inner = path.inwards().filter_map(Segment::key).take(depth);
+        inner.find_map(|key| self.names.reference(key))
+    }
+
+    /// Why `value` is no secret under `key`, which names one of this kind, if it is none.
+    fn harmless(&self, kind: Kind, path: &FieldPath, key: &[u8], value: &[u8]) -> Option<Harmless> {
+        // `userPassword="userPassword"` maps one name to another; a default that works is one word.
+        if value == key && with_words(key, |words| words.len() > 1) {
+            return Some(Harmless::Placeholder);
+        }
+        // `secrets: [db_password]` names one that is defined elsewhere.
+        let is_name = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(b);
+        let is_list = path.inwards().next() == Some(&Segment::Element);
+        if is_list
+            && key.eq_ignore_ascii_case(b"secrets")
+            && value.iter().all(is_name)
+            && matches!(self.names.look_at(value, true), Found::Name { .. })
+        {
+            return Some(Harmless::Reference);
+        }
+        harmless(kind, key, value)
+    }
+
+    /// `key` says little by itself; in a table it is that table's: `jwt: {key: x}`.
+    fn by_key_of_table(&self, path: &FieldPath, value: &[u8]) -> Option<Verdict> {
+        let mut keys = path.inwards().map_while(Segment::key);
+        let key = keys.next().filter(|key| key.eq_ignore_ascii_case(b"key"))?;
+        let table = keys.next().filter(|table| self.names.reference(table).is_none())?;
+        let joined = [table, key].join(&b'.');
+        match self.names.look_at(&joined, true) {
+            Found::Name { word, kind: Kind::Secret } => match Harmless::of(value) {
+                None => Some(secret(word, &joined, Secret::All)),
+                Some(why) => {
+                    let reason = Reason::Harmless { name: word, segment: shown(&joined), why };
+                    Some(Verdict { secret: Secret::No, reason })
+                }
+            },
+            _ => None,
         }
     }
 
-    /// A list element `NAME=VALUE` is judged by NAME.
-    fn by_assignment(&self, value: &[u8]) -> Option<Verdict> {
+    /// `NAME=VALUE` is judged by NAME: as an element of a list, what else could it be; elsewhere
+    /// where it reads like a variable or an option.
+    fn by_assignment(&self, path: &FieldPath, value: &[u8]) -> Option<Verdict> {
+        let is_element =
+            matches!(path.inwards().next(), Some(Segment::Element | Segment::Repeated(_)));
+        if is_element && let Some(verdict) = self.by_whole_assignment(value) {
+            return Some(verdict);
+        }
+        if memchr::memchr(b'=', value).is_none() && memchr::memmem::find(value, b"--").is_none() {
+            return None;
+        }
+        let mut parts = Vec::new();
+        let mut reason = None;
+        for found in value::assignments(value) {
+            let (name, assigned) = (found.name.of(value), found.value.of(value));
+            // What a shell fills in; a default in it is a value.
+            let is_filled_in = assigned.starts_with(b"`")
+                || (assigned.starts_with(b"$") && !assigned.starts_with(b"${"));
+            if is_filled_in || assigned.starts_with(b"-") {
+                continue;
+            }
+            if let Found::Name { word, kind: kind @ Kind::Secret } = self.names.look_at(name, true)
+                && harmless(kind, name, assigned).is_none()
+            {
+                parts.push(found.value);
+                reason.get_or_insert(Reason::Name { name: word, segment: shown(name) });
+            }
+        }
+        Some(Verdict { secret: value::within(value, parts), reason: reason? })
+    }
+
+    fn by_whole_assignment(&self, value: &[u8]) -> Option<Verdict> {
         let name_len = value.iter().position(|b| *b == b'=')?;
         let (name, assigned) = (&value[..name_len], &value[name_len + 1..]);
         let is_name = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
@@ -180,7 +268,7 @@ fn shown(key: &[u8]) -> String {
 /// Why `value` under a name of this kind is no secret, if it is none.
 fn harmless(kind: Kind, key: &[u8], value: &[u8]) -> Option<Harmless> {
     let why = match kind {
-        Kind::Secret => None,
+        Kind::Secret | Kind::Random => None,
         Kind::Locator => value::is_location(value).then_some(Harmless::NoPassword),
         Kind::UserAndPassword => {
             (!value::is_user_and_password(value)).then_some(Harmless::NoPassword)

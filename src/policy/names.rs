@@ -115,6 +115,27 @@ impl Names {
         with_words(key, |words| self.look_at_words(key, words, innermost))
     }
 
+    /// What `key` says when `inner` stands directly below it. A table that is named like one secret
+    /// has keys that say something about it (`password.min_length`); one that is named like many
+    /// (`tokens`) has the names of those.
+    pub fn look_at_table(&self, key: &[u8], inner: &[u8]) -> Found {
+        let found = self.look_at(key, false);
+        match &found {
+            Found::Name { word, .. } if word.line.is_none() && is_singular(key) => {
+                match Builtin::get().attribute(inner) {
+                    Some(except) => Found::Excepted { word: word.clone(), except },
+                    None => found,
+                }
+            }
+            _ => found,
+        }
+    }
+
+    /// By what the value below `key` is only a reference to another, if it is.
+    pub fn reference(&self, key: &[u8]) -> Option<Named> {
+        Builtin::get().reference(key)
+    }
+
     fn look_at_words(&self, key: &[u8], words: &[&[u8]], innermost: bool) -> Found {
         let own = self.names.iter().find(|word| word.matches(key, words));
         let found = match own {
@@ -129,6 +150,11 @@ impl Names {
             None => found,
         }
     }
+}
+
+fn is_singular(key: &[u8]) -> bool {
+    let lower = key.to_ascii_lowercase();
+    !lower.ends_with(b"s") || lower.ends_with(b"pass")
 }
 
 #[cfg(test)]
@@ -249,7 +275,6 @@ mod tests {
             "secretary",
             "tokens_per_minute",
             "authorized_keys",
-            "key",
             "auth_method",
             "authentication",
             "author",

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use toml_edit::{Document, Item, TableLike, Value};
 
 pub use self::error::{Excerpt, PolicyError};
-use self::suggest::closest;
+pub use self::suggest::closest;
 use super::names::{Names, Word};
 use super::pattern::FieldPattern;
 use super::rules::{FieldRule, FileGlob, Rule, Seal};

@@ -5,15 +5,20 @@
 //! it never begins at offset 0, it is not empty, and the byte behind it is outside
 //! `[A-Za-z0-9_:-]` or there is none. What cannot obey is sealed whole.
 
+mod assignment;
 mod connection;
 mod harmless;
+mod random;
 mod token;
 mod url;
 
 use std::fmt;
 
+pub(super) use assignment::assignments;
 pub use harmless::Harmless;
 pub(super) use harmless::{is_location, is_user_and_password};
+pub(super) use random::is_random;
+pub use random::looks_random;
 
 use super::Secret;
 use crate::span::Span;
@@ -175,6 +180,7 @@ mod tests {
             "postgres://app:[p/w?x]@db/shop",
             "https://x-access-token:[hunter2]@github.com/o/r",
             "app:[hunter2]@tcp(db:3306)/shop",
+            "jdbc:oracle:thin:scott/[t1ger]@//db1:1521/ORCL",
             "Server=db;Password=[hun ter&2];Database=x",
             "host=db password=[hunter2] dbname=shop",
             "host=db password='[hun ter\\'2]' dbname=shop",
@@ -218,6 +224,10 @@ mod tests {
             "AGE-SECRET-KEY-1QQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQ",
             "confseal_key_v1_abcdefghijklmnopqrstuvwxyz",
             "Bearer abcdefghijklmnop1234",
+            "Authorization: Bearer abcdefghijklmnop1234",
+            "$6$rounds=5000$saltsalt$abcdefghijklmnop",
+            "{SSHA}abcdefghijklmnopqrstuvwxyz01",
+            "1234567890:AAabcdefghijklmnopqrstuvwxyz0123456",
             "basic dXNlcjpwYXNzd29yZDEyMw==",
             "https://hooks.slack.com/services/T00000000/B00000000/abcdefghijklmnop",
         ] {
@@ -267,6 +277,9 @@ mod tests {
             "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUQ=",
             "sk-fading-circle-element-of-a-spinner",
             "AKIAIOSFODNN7EXAMPLE",
+            "jdbc:oracle:thin:@//db1:1521/ORCL",
+            "$2b$ is what bcrypt begins with",
+            "Authorization: none",
             "Basic Configuration",
             "Bearer authentication",
             "npm_config_registry",

@@ -8,6 +8,7 @@ mod keys;
 mod looking;
 mod manual;
 mod rotation;
+mod scanning;
 mod scene;
 mod sealing;
 mod values;

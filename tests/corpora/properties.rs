@@ -11,7 +11,7 @@ use super::shape::{check_replacing, check_seals};
 use super::yaml::yaml;
 
 /// Which sites to replace: a bit each, over and over.
-fn chosen(mask: u64) -> impl Fn(usize, &Site) -> bool {
+pub(super) fn chosen(mask: u64) -> impl Fn(usize, &Site) -> bool {
     move |n, site| mask >> (n % 64) & 1 == 1 && !site.naming
 }
 
@@ -434,7 +434,7 @@ fn document() -> impl Strategy<Value = (CodecId, String)> {
 }
 
 /// Replaces, inserts or deletes a byte at each of some places.
-fn mutate(text: &str, changes: &[(prop::sample::Index, u8, u8)]) -> Vec<u8> {
+pub(super) fn mutate(text: &str, changes: &[(prop::sample::Index, u8, u8)]) -> Vec<u8> {
     let mut bytes = text.as_bytes().to_vec();
     for (at, kind, byte) in changes {
         let at = at.index(bytes.len() + 1);
@@ -451,7 +451,11 @@ fn telling_byte() -> impl Strategy<Value = u8> {
     prop_oneof![select(b"\"'`#;=:,[]{}/*\\\n\r .-\t0a|>&!?%".to_vec()), any::<u8>()]
 }
 
-fn sealed(codec: &dyn Codec, text: &[u8], mask: u64) -> Result<Option<usize>, TestCaseError> {
+pub(super) fn sealed(
+    codec: &dyn Codec,
+    text: &[u8],
+    mask: u64,
+) -> Result<Option<usize>, TestCaseError> {
     check_seals(codec, text, chosen(mask))
         .map_err(|error| TestCaseError::fail(format!("{error}\n{}", text.escape_ascii())))
 }

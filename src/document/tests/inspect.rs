@@ -52,6 +52,16 @@ fn a_sealed_file_exposes_nothing_and_a_view_exposes_what_would_be_sealed() {
 }
 
 #[test]
+fn prose_that_speaks_of_passwords_holds_none() {
+    let text = "# Shop\n\nPasswords are kept in the vault.\nToken rotation is done by ops.\n";
+    for file in ["README.md", "NOTES"] {
+        let seen = look(file, text.as_bytes());
+        assert!(!seen.is_exposed(), "{file}");
+    }
+    assert!(look("NOTES", b"DB_PASSWORD='hunter2'\n").is_exposed());
+}
+
+#[test]
 fn a_secret_beside_a_sealed_part_is_exposed() {
     let view = "u = 'a://u:hunter22222@h,a://v:hunter33333@i'\n";
     let sealed = builtin().sealed("x.toml", view, &[]).stored;

@@ -5,7 +5,8 @@ use proptest::sample::select;
 
 use super::*;
 use crate::document::{Cause, ValueError, field_value};
-use crate::format::{Format, Scanned};
+use crate::format::{Format, Scanned, Site};
+use crate::span::{Edit, splice};
 use crate::token::TokenError;
 
 /// A document with one token in it, and the same with harmless neighbours changed to nothing.
@@ -60,7 +61,28 @@ const PLACES: &[(&str, &str)] = &[
     ("nginx.conf", "a 1;\n# f T0; b x;\nc 2;"),
     ("nginx.conf", "a 1; /* f T0; b x; */ c 2;"),
     ("x.conf", "a 1\nf T0\nb password x\n"),
+    ("x.xml", "<f a='1'>\n T0\n</f>"),
+    ("x.xml", "<f><!-- z --><b/>T0<b a='n'/>t</f>"),
+    ("x.xml", "<!-- <f>T0</f> <b>2</b> --><c>1</c>"),
+    ("x.xml", "<r f=\"T0\" b='2'><c>1</c></r>"),
+    ("x.xml", "<r b='2' f='T0'/>"),
+    ("x.xml", "<!-- <r f=\"T0\" b='2'/> --><c>1</c>"),
+    ("x.xml", "<!-- <r f = 'T0'><c>1</c> --><c/>"),
+    ("x.tf", "a = 1\nf = \"T0\" # z = 'n'\nb = \"2\"\n"),
+    ("x.tf", "a = [g(1, \"n\"), 2]\nf = upper(\"T0\")\nb = <<E\n2\nE\n"),
+    ("x.tf", "a = 1\n# f = \"T0\"\nb = \"2\"\n"),
+    ("x.tf", "a = 1\n// f = \"T0\", # z = 2\n"),
+    ("x.tf", "/* f = \"T0\" # z = 1 */ b = true\n"),
+    ("x.tf", "a = 1 /*\n * f = \"T0\"\n * z = 1 */\n"),
+    ("x.tfvars", "a = { b = 1 }\nf = \"T0\"\nb = <<-E\n  ${1}\n  E\n"),
+    ("x.hcl", "f = \"T0\""),
+    ("x.hcl", "a = <<E\n1\nE\n# f = \"T0\"\n"),
 ];
+
+/// The field whose token stands in a text of [`PLACES`]: an attribute has an element around it.
+fn the_field(text: &str) -> FieldPath {
+    field(if text.contains("<r ") { "r.f" } else { "f" })
+}
 
 /// A text that can be read as what its name says.
 fn scan(file: &str, text: &[u8]) -> Scanned {
@@ -68,12 +90,25 @@ fn scan(file: &str, text: &[u8]) -> Scanned {
 }
 
 /// What a program sees but for the one field.
-fn others(file: &str, view: &[u8]) -> Vec<(String, u8, Vec<u8>)> {
+fn others(file: &str, view: &[u8], field: &FieldPath) -> Vec<(String, u8, Vec<u8>)> {
     let sites = scan(file, view).sites;
-    let others = sites.iter().filter(|site| site.path != field("f"));
+    let others = sites.iter().filter(|site| site.path != *field);
     others
         .map(|site| (site.path.to_string(), site.context.0, site.span.of(view).to_vec()))
         .collect()
+}
+
+/// Whether `token` may stand there at all: a comment in XML holds no two hyphens.
+fn takes(file: &str, text: &str, token: &str) -> bool {
+    let Scanned { id, sites } = scan(file, text.as_bytes());
+    let site = sites.iter().find(|site| site.path == the_field(text)).expect("a site");
+    id.codec().takes(token, site.context)
+}
+
+/// A token with `value`, made by hand for this place.
+fn by_hand(sealing: &Sealing, file: &str, text: &str, value: &[u8]) -> String {
+    let seal = || sealing.seal_value(&path(file), &the_field(text), value, Binding::Field);
+    std::iter::repeat_with(seal).find(|token| takes(file, text, token)).expect("one that fits")
 }
 
 /// Opens the text with `token` in its place: an error, or one field holds `value`, the others as
@@ -85,24 +120,25 @@ fn stays_in_place(
     token: &str,
     value: &[u8],
 ) -> Result<bool, TestCaseError> {
+    let field = the_field(text);
     let stored = with_tokens(text, &[token.to_owned()]);
     let opened = match sealing.open(&path(file), &stored) {
         Ok(opened) => opened,
         Err(error) => {
             prop_assert_eq!(error.cause, Cause::Misplaced);
-            prop_assert_eq!(error.field, Some(field("f")));
+            prop_assert_eq!(error.field, Some(field));
             return Ok(false);
         }
     };
     let shown = opened.view.escape_ascii().to_string();
-    let found = field_value(&sealing.policy, &path(file), &opened.view, &field("f"));
+    let found = field_value(&sealing.policy, &path(file), &opened.view, &field);
     prop_assert_eq!(
         found.as_deref().map(<[u8]>::escape_ascii).map(|v| v.to_string()),
         Some(value.escape_ascii().to_string()),
         "{}",
         shown
     );
-    prop_assert_eq!(others(file, &opened.view), others(file, &stored), "{}", shown);
+    prop_assert_eq!(others(file, &opened.view, &field), others(file, &stored, &field), "{}", shown);
     // What was opened can be saved.
     let saved = sealing.seal(&path(file), &opened.view, &[&opened.stock], Existing::Sealed);
     prop_assert_eq!(&sealing.open(&path(file), &saved.stored).unwrap().view, &opened.view);
@@ -155,7 +191,7 @@ proptest! {
     fn a_hostile_value_sealed_by_hand_stays_in_its_place(value in hostile()) {
         let sealing = builtin();
         for &(file, text) in PLACES {
-            let token = sealing.seal_value(&path(file), &field("f"), value.as_bytes(), Binding::Field);
+            let token = by_hand(&sealing, file, text, value.as_bytes());
             stays_in_place(&sealing, file, text, &token, value.as_bytes())?;
         }
     }
@@ -164,35 +200,32 @@ proptest! {
     fn so_do_bytes_that_are_no_text(value in prop::collection::vec(any::<u8>(), 0..12)) {
         let sealing = builtin();
         for &(file, text) in PLACES {
-            let token = sealing.seal_value(&path(file), &field("f"), &value, Binding::Field);
+            let token = by_hand(&sealing, file, text, &value);
             stays_in_place(&sealing, file, text, &token, &value)?;
         }
     }
 
-    /// From every place to some others: comment, file, format.
+    /// From any place to every other: comment, file, format.
     #[test]
     fn a_token_moved_to_another_place_is_the_same_value_there(
         value in hostile(),
-        others in prop::collection::vec(any::<prop::sample::Index>(), 3),
+        (from, text) in select(PLACES),
     ) {
-        let sealing = ruled("[[file]]\npath = \"*\"\nsecret = [\"f\"]\n");
-        for &(from, text) in PLACES {
-            let Scanned { id, sites } = scan(from, text.as_bytes());
-            let context = sites.iter().find(|site| site.path == field("f")).unwrap().context;
-            let Some(source) = id.codec().encode(value.as_bytes(), context, 0) else { continue };
-            let source = std::str::from_utf8(&source).unwrap();
-            let view = text.replace("\"T0\"", source).replace("'T0'", source);
-            let view = view.replace("T0", source);
-            let sealed = sealing.seal(&path(from), view.as_bytes(), &[], Existing::Sealed);
-            if !matches!(sealed.form, Form::Fields(_)) {
-                continue;
-            }
-            let item = sealed.stock.items.iter().find(|item| item.path == field("f")).unwrap();
-            let token = item.token.to_string();
-            for other in &others {
-                let (to, text) = PLACES[other.index(PLACES.len())];
-                stays_in_place(&sealing, to, text, &token, value.as_bytes())?;
-            }
+        let sealing = ruled("[[file]]\npath = \"*\"\nsecret = [\"f\", \"r.f\"]\n");
+        let Scanned { id, sites } = scan(from, text.as_bytes());
+        let field = the_field(text);
+        let Site { context, span, .. } = *sites.iter().find(|site| site.path == field).unwrap();
+        let Some(source) = id.codec().encode(value.as_bytes(), context, 0) else { return Ok(()) };
+        let (view, _) = splice(text.as_bytes(), &[Edit { span, text: source }]);
+        let sealed = sealing.seal(&path(from), &view, &[], Existing::Sealed);
+        if !matches!(sealed.form, Form::Fields(_)) {
+            return Ok(());
+        }
+        let item = sealed.stock.items.iter().find(|item| item.path == field).unwrap();
+        let token = item.token.to_string();
+        let fits = |(to, text): &(&str, &str)| the_field(text) == field && takes(to, text, &token);
+        for (to, text) in PLACES.iter().copied().filter(fits) {
+            stays_in_place(&sealing, to, text, &token, value.as_bytes())?;
         }
     }
 }
@@ -202,8 +235,7 @@ fn ordinary_values_do_open_everywhere() {
     let sealing = builtin();
     for value in ["hunter2", "", "it is", "true", "ENC:x"] {
         for &(file, text) in PLACES {
-            let token =
-                sealing.seal_value(&path(file), &field("f"), value.as_bytes(), Binding::Field);
+            let token = by_hand(&sealing, file, text, value.as_bytes());
             let opens = stays_in_place(&sealing, file, text, &token, value.as_bytes()).unwrap();
             assert!(opens, "{value} in {text}");
         }
@@ -389,4 +421,52 @@ fn single_values_open_under_their_field() {
         &sealing.open_value(&file, &field("password"), token.as_bytes()).unwrap()[..],
         b"a\tb"
     );
+}
+
+#[test]
+fn a_token_in_an_xml_comment_is_drawn_until_it_fits() {
+    let sealing = builtin();
+    let view = "<c><!-- <password>hunter22222</password> <a token='hunter33333'/> --></c>";
+    for _ in 0..100 {
+        let sealed = sealing.sealed("x.xml", view, &[]);
+        assert_eq!(sealed.form, Form::Fields(CodecId::Xml), "{:?}", sealed.whole);
+    }
+}
+
+#[test]
+fn what_names_a_secret_in_xml_and_hcl_is_found_by_the_built_in_rules() {
+    let sealing = builtin();
+    for (file, view, secrets) in [
+        (
+            "web.config",
+            "<configuration><connectionStrings><add name=\"Main\" connectionString=\"Server=db;\
+             Password=hunter22222;\"/></connectionStrings><appSettings><add key=\"DbPassword\" \
+             value=\"hunter33333\"/><add key=\"Theme\" value=\"dark\"/></appSettings></configuration>",
+            2,
+        ),
+        (
+            "core-site.xml",
+            "<c><property><name>ssl.keystore.password</name><value>hunter22222</value></property>\
+             <property><name>io.sort.mb</name><value>100</value></property></c>",
+            1,
+        ),
+        ("settings.xml", "<s><server><id>r</id><password>hunter22222</password></server></s>", 1),
+        (
+            "a.plist",
+            "<plist><dict><key>ApiToken</key><string>hunter22222</string></dict></plist>",
+            1,
+        ),
+        (
+            "main.tf",
+            "variable \"db_password\" {\n  default = \"hunter22222\"\n}\nenv {\n  name  = \"API_TOKEN\"\n  \
+             value = \"hunter33333\"\n}\nurl = \"postgres://app:hunter44444@${var.host}/db\"\n\
+             password = var.db_password\nname = \"shop\"\n",
+            3,
+        ),
+    ] {
+        let sealed = sealing.sealed(file, view, &[]);
+        let stored = String::from_utf8(sealed.stored).unwrap();
+        assert_eq!(stored.matches("ENC:v1:").count(), secrets, "{stored}");
+        assert!(!stored.contains("hunter"), "{stored}");
+    }
 }

@@ -88,6 +88,8 @@ fn is_key(key: &[u8]) -> bool {
     match key {
         // An element of a list in YAML.
         [b'-'] | [b'-', b' ' | b'\t', ..] => false,
+        // PgBouncer's database for all that are not listed.
+        [b'*'] => true,
         [first, ..] => {
             is_first(*first)
                 && !key.iter().any(|b| b"\"'`<>{}|;#".contains(b) || (*b < b' ' && *b != b'\t'))

@@ -8,6 +8,7 @@ use super::phrase::{Phrase, is_word};
 use super::{Found, Named};
 use crate::policy::defaults::{self, Kind};
 use crate::policy::pattern::{star_match, star_pieces};
+use crate::policy::words::with_words;
 
 /// The built-in lists, made ready.
 pub(super) struct Builtin {
@@ -16,6 +17,8 @@ pub(super) struct Builtin {
     tails: Vec<Phrase>,
     after: Vec<Phrase>,
     cancel: Vec<Phrase>,
+    attributes: Vec<Phrase>,
+    references: Vec<Phrase>,
 }
 
 fn phrase(text: &str, kind: Kind) -> Phrase {
@@ -42,6 +45,8 @@ impl Builtin {
             tails: list(defaults::TAILS),
             after: defaults::AFTER.iter().map(|text| about(text)).collect(),
             cancel: list(defaults::CANCEL),
+            attributes: list(defaults::ATTRIBUTES),
+            references: list(defaults::REFERENCES),
         }
     }
 
@@ -52,8 +57,12 @@ impl Builtin {
         let last = words.iter().rposition(|word| !word.iter().all(u8::is_ascii_digit));
         for at in 0..words.len() {
             for (name, end) in self.names_at(words, at) {
-                let whole = at == 0 && end == words.len();
+                // `flower_basic_auth`; but `auth` alone says too little behind other words.
+                let whole = end == words.len() && (at == 0 || end - at > 1);
                 if name.kind == Kind::UserAndPassword && !(whole && innermost) {
+                    continue;
+                }
+                if name.kind == Kind::Random && !(at == 0 && end == words.len() && innermost) {
                     continue;
                 }
                 let word = Named { text: name.text.clone(), line: None };
@@ -71,6 +80,28 @@ impl Builtin {
             }
         }
         found
+    }
+
+    /// What `key`, in a table that is named like a secret, is if it says something about it: its
+    /// last word tells, as in `min_length`.
+    pub fn attribute(&self, key: &[u8]) -> Option<Named> {
+        with_words(key, |words| {
+            let last = words.last()?;
+            let is = |attribute: &&Phrase| is_word(last, attribute.together());
+            let attribute = self.attributes.iter().find(is)?;
+            Some(Named { text: attribute.text.clone(), line: None })
+        })
+    }
+
+    /// Whether what stands below `key` says where a value is to be found, and by what.
+    pub fn reference(&self, key: &[u8]) -> Option<Named> {
+        with_words(key, |words| {
+            let ends = |phrase: &&Phrase| {
+                (0..words.len()).rev().take(2).any(|at| phrase.at(words, at) == Some(words.len()))
+            };
+            let reference = self.references.iter().find(ends)?;
+            Some(Named { text: reference.text.clone(), line: None })
+        })
     }
 
     /// The names that begin at `words[at]`, each with the word behind it.

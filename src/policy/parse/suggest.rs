@@ -9,7 +9,7 @@ pub(super) fn among(wrong: &str, known: &[&str], introduction: &str) -> String {
 }
 
 /// The one of `known` that `wrong` is a slip of, if any.
-pub(super) fn closest<'k>(wrong: &str, known: &[&'k str]) -> Option<&'k str> {
+pub fn closest<'k>(wrong: &str, known: &[&'k str]) -> Option<&'k str> {
     let wrong: Vec<char> = wrong.chars().take(64).map(|c| c.to_ascii_lowercase()).collect();
     known
         .iter()

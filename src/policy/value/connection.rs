@@ -22,8 +22,9 @@ const ENDS: [&[u8]; 7] = [
 const WHOLE: [&[u8]; 2] = [b"pass", b"sharedsecret"];
 
 /// Whole names that do so in the query of a URL.
-const QUERY: [&[u8]; 10] = [
+const QUERY: [&[u8]; 11] = [
     b"access_token",
+    b"auth",
     b"auth_token",
     b"token",
     b"api_key",

@@ -18,10 +18,16 @@ pub enum Harmless {
     Switch,
     /// A variable, a template, a masked value, a reference into some secret store.
     Placeholder,
+    /// The name of a secret that is kept elsewhere.
+    Reference,
     /// The path of a file.
     FilePath,
     /// A public key or a certificate.
     PublicKey,
+    /// The version of a program.
+    Version,
+    /// Another tool has sealed it.
+    Encrypted,
     /// A locator without a password.
     NoPassword,
 }
@@ -32,7 +38,10 @@ impl fmt::Display for Harmless {
             Harmless::Empty => "its value is empty",
             Harmless::Switch => "its value is a switch",
             Harmless::Placeholder => "its value is a placeholder",
+            Harmless::Reference => "its value is the name of one that is defined elsewhere",
             Harmless::FilePath => "its value is a path",
+            Harmless::Version => "its value is a version",
+            Harmless::Encrypted => "another tool has encrypted its value",
             Harmless::PublicKey => "its value is public by its kind",
             Harmless::NoPassword => "its value holds no password",
         })
@@ -46,7 +55,11 @@ impl Harmless {
         match value {
             b"" => Some(Harmless::Empty),
             value if is_switch(value) => Some(Harmless::Switch),
-            value if is_placeholder(value) || is_reference(value) => Some(Harmless::Placeholder),
+            value if is_placeholder(value) || is_reference(value) || is_instruction(value) => {
+                Some(Harmless::Placeholder)
+            }
+            value if is_encrypted(value) => Some(Harmless::Encrypted),
+            value if is_version(value) => Some(Harmless::Version),
             value if is_file_path(value) => Some(Harmless::FilePath),
             value if is_public_key(value) => Some(Harmless::PublicKey),
             _ => None,
@@ -55,9 +68,9 @@ impl Harmless {
 }
 
 fn is_switch(value: &[u8]) -> bool {
-    const WORDS: [&str; 12] = [
+    const WORDS: [&str; 16] = [
         "true", "false", "yes", "no", "on", "off", "null", "none", "nil", "~", "enabled",
-        "disabled",
+        "disabled", "read", "write", "required", "optional",
     ];
     matches!(value, [digit] if digit.is_ascii_digit())
         || WORDS.iter().any(|word| value.eq_ignore_ascii_case(word.as_bytes()))
@@ -77,7 +90,13 @@ pub(in crate::policy) fn is_placeholder(value: &[u8]) -> bool {
             let capital = |b: &u8| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_';
             let name = |text: &[u8]| !text.is_empty() && text.iter().all(capital);
             let braced = inner(b"${", b"}").is_some_and(|inner| !has_default(inner));
-            braced || inner(b"$(", b")").is_some() || inner(b"${{", b"}}").is_some() || name(rest)
+            // Grafana: `$__file{/run/secrets/x}`, `$__env{X}`.
+            let provided = value.starts_with(b"$__") && inner(b"$__", b"}").is_some();
+            braced
+                || provided
+                || inner(b"$(", b")").is_some()
+                || inner(b"${{", b"}}").is_some()
+                || name(rest)
         }
         b'{' => {
             let template = |inner: &[u8]| !inner.windows(7).any(|part| part == b"default");
@@ -120,17 +139,98 @@ fn has_default(inner: &[u8]) -> bool {
 
 /// A reference that some secret store resolves.
 fn is_reference(value: &[u8]) -> bool {
-    const SCHEMES: [&[u8]; 6] = [
+    const SCHEMES: [&[u8]; 13] = [
         b"op://",
+        b"bw://",
         b"vault://",
+        b"vault:secret/",
+        b"vault:kv/",
+        b"ref+",
         b"arn:aws:secretsmanager:",
         b"arn:aws:ssm:",
+        b"ssm:/",
         b"keyring:",
         b"awssm://",
+        b"gcpsm://",
+        b"@Microsoft.KeyVault(",
     ];
+    // `env:NAME`, `env.NAME`: capitals, or it is a password.
+    let variable = |rest: &[u8]| {
+        !rest.is_empty()
+            && rest.iter().all(|b| b.is_ascii_uppercase() || b"_0123456789".contains(b))
+    };
+    let environment = value.strip_prefix(b"env").and_then(|rest| match rest {
+        [b':' | b'.', name @ ..] => Some(variable(name)),
+        _ => None,
+    });
+    if environment == Some(true) {
+        return true;
+    }
     let google = |value: &[u8]| value.windows(9).any(|part| part == b"/secrets/");
     SCHEMES.iter().any(|scheme| value.starts_with(scheme))
         || (value.starts_with(b"projects/") && google(value))
+}
+
+/// What asks its reader to put a secret there: `your-api-key-here`, `CHANGE_ME`. What may as well
+/// be a working default (`changeme`, `changeit`) does not count.
+fn is_instruction(value: &[u8]) -> bool {
+    const LONGEST: usize = 64;
+    const WHOLE: [&str; 8] = [
+        "change_me",
+        "replace_me",
+        "fill_me_in",
+        "fixme",
+        "todo",
+        "redacted",
+        "placeholder",
+        "to_be_filled",
+    ];
+    if value.len() > LONGEST {
+        return false;
+    }
+    if value == b"CHANGEME" {
+        return true;
+    }
+    let is_separator = |b: &u8| matches!(b, b'-' | b'_' | b' ');
+    let joined: Vec<u8> =
+        value.iter().map(|b| if is_separator(b) { b'_' } else { b.to_ascii_lowercase() }).collect();
+    let joined = SecretBytes::from(joined);
+    let words = joined.iter().all(|b| b.is_ascii_lowercase() || *b == b'_');
+    let asks = joined.starts_with(b"your_")
+        || [&b"insert_"[..], b"enter_", b"replace_", b"put_", b"paste_", b"add_"]
+            .iter()
+            .any(|verb| joined.starts_with(verb) && joined.ends_with(b"_here"))
+        || joined.starts_with(b"replace_with_");
+    words && (asks || WHOLE.iter().any(|whole| whole.as_bytes() == &joined[..]))
+}
+
+/// Ciphertext of SOPS, hiera-eyaml, ansible-vault, dotenvx, Spring Cloud Config, Jasypt, and of
+/// Vault's transit engine. It is opened by its own tool.
+fn is_encrypted(value: &[u8]) -> bool {
+    const FRONTS: [&[u8]; 8] = [
+        b"ENC[AES256_GCM,",
+        b"ENC[PKCS7,",
+        b"ENC[GPG,",
+        b"$ANSIBLE_VAULT;",
+        b"encrypted:B",
+        b"{cipher}",
+        b"vault:v1:",
+        b"-----BEGIN AGE ENCRYPTED FILE",
+    ];
+    let jasypt = value.starts_with(b"ENC(") && value.ends_with(b")") && value.len() > 16;
+    jasypt || FRONTS.iter().any(|front| value.starts_with(front))
+}
+
+/// `^9.0.2`, `~> 3.0`, `1.2.2`: three numbers, or an operator in front.
+fn is_version(value: &[u8]) -> bool {
+    let operator = value.iter().take_while(|b| b"^~><= ".contains(b)).count();
+    let numbers = &value[operator..];
+    let mut parts = 0;
+    let all = numbers.split(|b| *b == b'.').all(|part| {
+        parts += 1;
+        matches!(part.len(), 1..=5) && part.iter().all(u8::is_ascii_digit)
+    });
+    all && (if operator > 0 { 2..=4 } else { 3..=4 }).contains(&parts)
 }
 
 fn is_file_path(value: &[u8]) -> bool {
@@ -165,7 +265,24 @@ fn is_file_path(value: &[u8]) -> bool {
     let is_path = |byte: &u8| {
         !byte.is_ascii() || byte.is_ascii_alphanumeric() || b"/._-@~:%${} ".contains(byte)
     };
+    // `server.key`, `tls/ca.pem`: no password ends so.
+    const KEY_FILES: [&[u8]; 9] =
+        [b".pem", b".key", b".crt", b".cer", b".p12", b".pfx", b".jks", b".pub", b".asc"];
+    let is_file = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-".contains(byte);
+    if KEY_FILES.iter().any(|end| value.len() > end.len() && value.ends_with(end))
+        && value.iter().all(is_file)
+    {
+        return true;
+    }
     let rooted = |root: &&[u8]| value.len() > root.len() && value.starts_with(root);
+    // `${user.home}/.ssh/id_ed25519`
+    let variable = value.strip_prefix(b"${").and_then(|rest| {
+        let end = rest.iter().position(|b| *b == b'}')?;
+        (!has_default(&rest[..end])).then_some(&rest[end + 1..])
+    });
+    if variable.is_some_and(|rest| rest.starts_with(b"/") && rest.iter().all(is_path)) {
+        return true;
+    }
     let windows = matches!(value, [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic());
     windows || (ROOTS.iter().any(rooted) && value.iter().all(is_path))
 }
@@ -181,7 +298,11 @@ fn is_public_key(value: &[u8]) -> bool {
         b"-----BEGIN RSA PUBLIC KEY",
         b"-----BEGIN PGP PUBLIC KEY",
     ];
-    FRONTS.iter().any(|front| value.starts_with(front))
+    // The id of an OpenPGP key, short, long, or its fingerprint.
+    let pgp = value.strip_prefix(b"0x").is_some_and(|hex| {
+        matches!(hex.len(), 8 | 16 | 40) && hex.iter().all(u8::is_ascii_hexdigit)
+    });
+    pgp || FRONTS.iter().any(|front| value.starts_with(front))
 }
 
 /// Whether `value`, in which no password was found, is a URL or a list of `name=value` pairs:
@@ -189,7 +310,9 @@ fn is_public_key(value: &[u8]) -> bool {
 pub(in crate::policy) fn is_location(value: &[u8]) -> bool {
     let is_url = value.windows(3).any(|three| three == b"://");
     let host = value.iter().all(|b| b.is_ascii_alphanumeric() || b".-_/[]".contains(b));
-    let pairs = value.split(|b| *b == b';' || *b == b' ').filter(|pair| !pair.is_empty());
+    // With a `;`, names and values may hold blanks.
+    let separator = if value.contains(&b';') { b';' } else { b' ' };
+    let pairs = value.split(|b| *b == separator).filter(|pair| !pair.trim_ascii().is_empty());
     is_url || host || pairs.clone().all(|pair| pair.contains(&b'='))
 }
 
@@ -235,6 +358,21 @@ mod tests {
             ("./db_password.txt", Harmless::FilePath),
             ("C:\\keys\\x.pem", Harmless::FilePath),
             ("ssh-ed25519 AAAA me@host", Harmless::PublicKey),
+            ("${user.home}/.ssh/id", Harmless::FilePath),
+            ("$__file{/run/secrets/x}", Harmless::Placeholder),
+            ("your-api-key-here", Harmless::Placeholder),
+            ("YOUR_API_KEY", Harmless::Placeholder),
+            ("Insert token here", Harmless::Placeholder),
+            ("CHANGE_ME", Harmless::Placeholder),
+            ("vault:secret/data/db#password", Harmless::Placeholder),
+            ("env:DB_PASSWORD", Harmless::Placeholder),
+            ("ref+awsssm://db/password", Harmless::Placeholder),
+            ("^9.0.2", Harmless::Version),
+            ("~> 3.0", Harmless::Version),
+            ("1.2.2", Harmless::Version),
+            ("ENC[AES256_GCM,data:x,iv:y,type:str]", Harmless::Encrypted),
+            ("$ANSIBLE_VAULT;1.1;AES256\n6638", Harmless::Encrypted),
+            ("ENC(G6N718UuyPE5bHyWKyuLQSm02auQPUtm)", Harmless::Encrypted),
         ] {
             assert_eq!(Harmless::of(value.as_bytes()), Some(why), "{value}");
         }
@@ -256,6 +394,14 @@ mod tests {
             "xx",
             "12",
             "trueish",
+            "changeme",
+            "changeit",
+            "env:hunter2",
+            "12.5",
+            "3.0",
+            "${HOME:-hunter2}/x",
+            "yours",
+            "ENC(x)",
         ] {
             assert_eq!(Harmless::of(value.as_bytes()), None, "{value}");
         }

@@ -45,7 +45,15 @@ const TOKENS: &[(&str, &str)] = &[
     ),
     ("age key", r"AGE-SECRET-KEY-(?:PQ-)?1[0-9A-Z]{20}"),
     ("confseal key", r"confseal_key_v1_[A-Za-z0-9_-]{10}"),
+    ("Telegram token", r"[0-9]{8,12}:[A-Za-z0-9_-]{35}"),
+    ("SonarQube token", r"sq[apu]_[a-f0-9]{40}"),
+    ("password hash", r"SCRAM-SHA-(?:1|256|512)\$[0-9]{1,8}:[A-Za-z0-9+/=]{8}"),
+    ("password hash", r"pbkdf2_sha(?:1|256|512)\$[0-9]{1,8}\$[A-Za-z0-9+/=]{4}"),
 ];
+
+/// Forms that begin with no letter: crypt(3) and its kin, also with the `$` doubled, as compose
+/// files have it; the hashes of directories.
+const HASHES: &str = r"\$\$?(?:1|5|6|7|y|gy|2[abxy]|apr1|argon2(?:id|i|d)|scrypt|pbkdf2-sha[0-9]{1,3})\$[A-Za-z0-9./$=,+-]{16}|\{S?SHA(?:256|384|512)?\}[A-Za-z0-9+/=]{24}";
 
 /// What begins a private key.
 const ARMOUR: &str = r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|---- BEGIN SSH2 ENCRYPTED PRIVATE KEY|-----BEGIN OpenVPN Static key|PuTTY-User-Key-File-[0-9]";
@@ -53,7 +61,7 @@ const ARMOUR: &str = r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|---
 /// `-----BEGIN` in Base64, and as much behind it as tells of what.
 const ARMOUR_BASE64: &str = r"LS0tLS1CRUdJTi[A-Za-z0-9+/]{2,62}";
 
-const HEADER: &str = r"^(?i:bearer|basic|token) +(?P<value>[A-Za-z0-9+/=._~-]{12,})\s*$";
+const HEADER: &str = r"^(?i:(?:proxy-)?authorization: *)?(?i:bearer|basic|token) +(?P<value>[A-Za-z0-9+/=._~-]{12,})\s*$";
 
 /// A credential is at least this long.
 const SHORTEST: usize = 15;
@@ -62,6 +70,7 @@ struct Forms {
     /// Any of them, in one pass.
     any: Regex,
     tokens: Vec<Regex>,
+    hashes: Regex,
     armour: Regex,
     armour_base64: Regex,
     header: Regex,
@@ -75,8 +84,9 @@ static FORMS: LazyLock<Forms> = LazyLock::new(|| {
     let mut all: Vec<&str> = TOKENS.iter().map(|(_, token)| *token).collect();
     all.push("LS0tLS1CRUdJTi");
     Forms {
-        any: regex(&format!("{}|{ARMOUR}", bounded(&all.join("|")))),
+        any: regex(&format!("{}|{ARMOUR}|{HASHES}", bounded(&all.join("|")))),
         tokens: TOKENS.iter().map(|(_, token)| regex(&bounded(token))).collect(),
+        hashes: regex(HASHES),
         armour: regex(ARMOUR),
         armour_base64: regex(ARMOUR_BASE64),
         header: regex(HEADER),
@@ -99,6 +109,9 @@ pub(super) fn find(text: &[u8]) -> Option<Credential> {
     {
         return Some(Credential::PrivateKey);
     }
+    if FORMS.hashes.is_match(text) {
+        return Some(Credential::Token("password hash"));
+    }
     let form = FORMS.tokens.iter().position(|token| token.is_match(text))?;
     Some(Credential::Token(TOKENS[form].0))
 }
@@ -114,7 +127,7 @@ fn is_key(base64: &[u8]) -> bool {
 /// `Bearer …`, `Basic …`: the whole value. Words have no digits or `=`, credentials nearly
 /// always do.
 fn is_header(text: &[u8]) -> bool {
-    if !matches!(text[0], b'B' | b'b' | b'T' | b't') || text.len() > 1 << 16 {
+    if !b"BbTtAaPp".contains(&text[0]) || text.len() > 1 << 16 {
         return false;
     }
     let value = FORMS.header.captures(text).and_then(|captures| captures.name("value"));

@@ -15,7 +15,7 @@ const REACH: usize = 1024;
 pub(super) fn passwords(text: &[u8]) -> Vec<Span> {
     let mut found: Vec<Span> = authorities(text).filter_map(|at| password(text, at)).collect();
     if found.is_empty() {
-        found.extend(go_locator(text));
+        found.extend(go_locator(text).or_else(|| oracle_locator(text)));
     }
     found
 }
@@ -113,6 +113,20 @@ fn slashed(text: &[u8], start: usize, end: usize) -> Option<usize> {
 /// Whether a variable begins here.
 fn is_template(text: &[u8]) -> bool {
     matches!(text.first(), Some(b'$' | b'{' | b'<' | b'%'))
+}
+
+/// `jdbc:oracle:thin:user/PASSWORD@host`.
+fn oracle_locator(text: &[u8]) -> Option<Span> {
+    let rest = text.strip_prefix(b"jdbc:oracle:")?;
+    let user = rest.iter().position(|b| *b == b':')? + 1;
+    let slash = user + rest[user..].iter().position(|b| matches!(b, b'/' | b'@'))?;
+    if rest[slash] != b'/' {
+        return None;
+    }
+    let at = slash + rest[slash..].iter().position(|b| *b == b'@')?;
+    let front = text.len() - rest.len();
+    let span = Span::new(front + slash + 1, front + at);
+    (!span.is_empty() && !is_placeholder(span.of(text))).then_some(span)
 }
 
 /// `user:PASSWORD@tcp(host:port)/db`, as Go's MySQL driver takes it.

@@ -1,0 +1,210 @@
+//! The places of a document and what was found in them, collected in one pass over the text: the
+//! name of a list element may stand behind the values that it names, so paths are made last.
+//!
+//! What must stay true: a place is entered behind its parent, and no place lies deeper than the
+//! codec's bound: paths are as deep, and deep ones are dropped recursively.
+
+use std::borrow::Cow;
+
+use super::{Context, FieldPath, Segment, Site};
+use crate::span::Span;
+
+/// A place that was entered: a table, a list element, an element of XML.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct PlaceId(u32);
+
+/// A value that was found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct FoundId(u32);
+
+/// What leads from a place to one below it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Step<'t> {
+    Key(Cow<'t, [u8]>),
+    Element,
+}
+
+impl Step<'_> {
+    fn is(&self, segment: Option<&Segment>) -> bool {
+        match (self, segment) {
+            (Step::Key(key), Some(Segment::Key(other))) => **key == **other,
+            (Step::Element, Some(Segment::Element)) => true,
+            _ => false,
+        }
+    }
+
+    fn segment(&self) -> Segment {
+        match self {
+            Step::Key(key) => Segment::Key(Box::from(&**key)),
+            Step::Element => Segment::Element,
+        }
+    }
+}
+
+struct Place<'t> {
+    parent: PlaceId,
+    step: Option<Step<'t>>,
+    name: Option<Box<[u8]>>,
+}
+
+struct Found<'t> {
+    span: Span,
+    place: PlaceId,
+    key: Option<&'t [u8]>,
+    context: Context,
+    /// Beside which values it is a name.
+    names: Option<PlaceId>,
+    dropped: bool,
+}
+
+/// See the head of this file.
+pub(super) struct Outline<'t> {
+    places: Vec<Place<'t>>,
+    found: Vec<Found<'t>>,
+}
+
+impl<'t> Outline<'t> {
+    /// The document itself.
+    pub const ROOT: PlaceId = PlaceId(0);
+
+    pub fn new() -> Self {
+        let root = Place { parent: Self::ROOT, step: None, name: None };
+        Self { places: vec![root], found: Vec::new() }
+    }
+
+    /// Enters a place below `parent`.
+    pub fn enter(&mut self, parent: PlaceId, step: Step<'t>) -> PlaceId {
+        let id = PlaceId(index(self.places.len()));
+        self.places.push(Place { parent, step: Some(step), name: None });
+        id
+    }
+
+    /// Takes note of a value in `place`, under `key` there if it has one. Values come in the order
+    /// of the text.
+    pub fn add(
+        &mut self,
+        span: Span,
+        place: PlaceId,
+        key: Option<&'t [u8]>,
+        context: Context,
+    ) -> FoundId {
+        let id = FoundId(index(self.found.len()));
+        self.found.push(Found { span, place, key, context, names: None, dropped: false });
+        id
+    }
+
+    /// It was no value after all.
+    pub fn drop(&mut self, id: FoundId) {
+        self.found[id.0 as usize].dropped = true;
+    }
+
+    /// What was found so far, for [`Outline::drop_since`].
+    pub fn mark(&self) -> FoundId {
+        FoundId(index(self.found.len()))
+    }
+
+    /// None of what was found since was a value.
+    pub fn drop_since(&mut self, mark: FoundId) {
+        self.found.truncate(mark.0 as usize);
+    }
+
+    /// `found` names `place`: its `text` becomes a segment of what stands in `place`. The name
+    /// stands in the place itself or in a place directly below.
+    pub fn name(&mut self, place: PlaceId, found: FoundId, text: &[u8]) {
+        self.places[place.0 as usize].name = Some(text.into());
+        self.names_beside(place, found);
+    }
+
+    /// `found`, in `place` or directly below, names something in `place`.
+    pub fn names_beside(&mut self, place: PlaceId, found: FoundId) {
+        self.found[found.0 as usize].names = Some(place);
+    }
+
+    /// Whether `place` has a name.
+    pub fn is_named(&self, place: PlaceId) -> bool {
+        self.places[place.0 as usize].name.is_some()
+    }
+
+    /// Where `found` stands.
+    pub fn span(&self, found: FoundId) -> Span {
+        self.found[found.0 as usize].span
+    }
+
+    /// The sites.
+    pub fn into_sites(self) -> Vec<Site> {
+        let mut paths = Paths::with_capacity(self.places.len());
+        for place in self.places {
+            paths.add(place);
+        }
+        let mut sites = Vec::with_capacity(self.found.len());
+        for Found { span, place, key, context, names, dropped } in self.found {
+            if dropped {
+                continue;
+            }
+            let path = match names {
+                Some(named) => paths.beside_name(named, place),
+                None => paths.of(place),
+            };
+            let path = match key {
+                Some(key) => path.key(key),
+                None => path,
+            };
+            let (naming, also) = (names.is_some(), Box::default());
+            sites.push(Site { span, path, context, column: 0, naming, also });
+        }
+        sites
+    }
+}
+
+/// The paths of places.
+struct Paths<'t>(Vec<PlacePath<'t>>);
+
+struct PlacePath<'t> {
+    /// Without the name.
+    unnamed: FieldPath,
+    named: Option<FieldPath>,
+    step: Option<Step<'t>>,
+    /// Of the place below that was added last: often the next has the same.
+    below: FieldPath,
+}
+
+impl<'t> Paths<'t> {
+    fn with_capacity(places: usize) -> Self {
+        Self(Vec::with_capacity(places))
+    }
+
+    fn add(&mut self, Place { parent, step, name }: Place<'t>) {
+        let unnamed = match &step {
+            Some(step) => {
+                let path = self.of(parent);
+                let parent = &mut self.0[parent.0 as usize];
+                if !step.is(parent.below.inwards().next()) {
+                    parent.below = path.child(step.segment());
+                }
+                parent.below.clone()
+            }
+            None => FieldPath::root(),
+        };
+        let named = name.map(|name| unnamed.child(Segment::Key(name)));
+        self.0.push(PlacePath { unnamed, named, step, below: FieldPath::root() });
+    }
+
+    fn of(&self, place: PlaceId) -> FieldPath {
+        let PlacePath { unnamed, named, .. } = &self.0[place.0 as usize];
+        named.as_ref().unwrap_or(unnamed).clone()
+    }
+
+    /// The path of `place` as it would be if `named`, itself or its parent, had no name.
+    fn beside_name(&self, named: PlaceId, place: PlaceId) -> FieldPath {
+        let unnamed = self.0[named.0 as usize].unnamed.clone();
+        match &self.0[place.0 as usize].step {
+            Some(step) if place != named => unnamed.child(step.segment()),
+            _ => unnamed,
+        }
+    }
+}
+
+fn index(len: usize) -> u32 {
+    // Each takes a byte of the text at least, and texts are far smaller than that.
+    u32::try_from(len).expect("fewer than 2^32 places and values")
+}
