@@ -107,7 +107,7 @@ const EXTENSIONS: &[(&str, Format)] = &[
     ("target", Format::ByContent(&[CodecId::Systemd])),
     ("nmconnection", Format::Codec(CodecId::Ini)),
     ("ini", Format::ByContent(INI)),
-    ("cfg", Format::ByContent(INI)),
+    ("cfg", Format::ByContent(CFG)),
     ("cnf", Format::ByContent(&[CodecId::Mysql, CodecId::Ini])),
     ("conf", Format::ByContent(CONF)),
 ];
@@ -117,7 +117,17 @@ const EXTENSIONS: &[(&str, Format)] = &[
 const INI: &[CodecId] = &[CodecId::Ini];
 
 /// What a `.conf` may be: a stricter grammar first.
-const CONF: &[CodecId] = &[CodecId::Nginx, CodecId::Ini, CodecId::Xml, CodecId::Directives];
+const CONF: &[CodecId] = &[
+    CodecId::Nginx,
+    CodecId::Ini,
+    CodecId::Xml,
+    CodecId::Toml,
+    CodecId::Yaml,
+    CodecId::Directives,
+];
+
+/// What a `.cfg` may be.
+const CFG: &[CodecId] = &[CodecId::Ini, CodecId::Yaml, CodecId::Directives];
 
 /// How a file of this name is read; `None` when its name tells nothing.
 pub(super) fn look_up(name: &[u8]) -> Option<Format> {
