@@ -11,7 +11,7 @@ const NAMES: &[(&str, Format)] = &[
     (".pg_service.conf", Format::Codec(CodecId::Ini)),
     ("rclone.conf", Format::Codec(CodecId::Ini)),
     // Those of AWS.
-    ("credentials", Format::ByContent(&[CodecId::Ini, CodecId::Configparser])),
+    ("credentials", Format::ByContent(INI)),
     (".pypirc", Format::Codec(CodecId::Configparser)),
     ("pip.conf", Format::Codec(CodecId::Configparser)),
     ("pip.ini", Format::Codec(CodecId::Configparser)),
@@ -102,25 +102,32 @@ const EXTENSIONS: &[(&str, Format)] = &[
     ("container", Format::ByContent(&[CodecId::Systemd])),
     ("link", Format::ByContent(&[CodecId::Systemd])),
     ("path", Format::ByContent(&[CodecId::Systemd])),
-    ("pod", Format::ByContent(&[CodecId::Systemd])),
     ("slice", Format::ByContent(&[CodecId::Systemd])),
     ("swap", Format::ByContent(&[CodecId::Systemd])),
     ("target", Format::ByContent(&[CodecId::Systemd])),
     ("nmconnection", Format::Codec(CodecId::Ini)),
     ("ini", Format::ByContent(INI)),
-    ("cfg", Format::ByContent(INI)),
+    ("cfg", Format::ByContent(CFG)),
     ("cnf", Format::ByContent(&[CodecId::Mysql, CodecId::Ini])),
     ("conf", Format::ByContent(CONF)),
 ];
 
-/// What an `.ini` may be, the dialect that knows least about its reader first. It refuses what the
-/// others differ in: continuation lines, then values of several lines in the quotes of go-ini, then
-/// in those of PHP.
-const INI: &[CodecId] = &[CodecId::Ini, CodecId::Configparser, CodecId::Grafana, CodecId::Php];
+/// What an `.ini` may be. One dialect, though its readers differ: which of them wrote it shows in
+/// values of several lines, say, and sealed, those show no more.
+const INI: &[CodecId] = &[CodecId::Ini];
 
 /// What a `.conf` may be: a stricter grammar first.
-const CONF: &[CodecId] =
-    &[CodecId::Nginx, CodecId::Ini, CodecId::Configparser, CodecId::Xml, CodecId::Directives];
+const CONF: &[CodecId] = &[
+    CodecId::Nginx,
+    CodecId::Ini,
+    CodecId::Xml,
+    CodecId::Toml,
+    CodecId::Yaml,
+    CodecId::Directives,
+];
+
+/// What a `.cfg` may be.
+const CFG: &[CodecId] = &[CodecId::Ini, CodecId::Yaml, CodecId::Directives];
 
 /// How a file of this name is read; `None` when its name tells nothing.
 pub(super) fn look_up(name: &[u8]) -> Option<Format> {
