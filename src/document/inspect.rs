@@ -189,7 +189,7 @@ pub fn holds_secret(policy: &Policy, ledger: &Ledger, file: &RelPath, text: &[u8
                 let source = site.span.of(text);
                 let value = codec.decode(source, site.context);
                 let value = value.as_deref().unwrap_or(source);
-                judge(&rules, id, site, value).secret != Secret::No
+                judge(&rules, id, text, site, value).secret != Secret::No
             })
         })
     };
@@ -226,16 +226,16 @@ pub(super) fn fields(
         let value = decoded.as_deref().unwrap_or(source);
         let mut standing = standing(imports, &site.path, value);
         let verdict = match standing {
-            Standing::Clear => judge(rules, id, &site, value),
+            Standing::Clear => judge(rules, id, text, &site, value),
             Standing::PartsSealed(_) => {
-                let (verdict, exposed) = judge_around_parts(rules, id, &site, value);
+                let (verdict, exposed) = judge_around_parts(rules, id, text, &site, value);
                 if exposed {
                     standing = Standing::Clear;
                 }
                 verdict
             }
             // Any ordinary value: it is the path that is judged.
-            _ => judge(rules, id, &site, b"sealed value"),
+            _ => judge(rules, id, text, &site, b"sealed value"),
         };
         let suspect = standing == Standing::Clear
             && verdict.reason == Reason::Unruled
@@ -252,6 +252,7 @@ pub(super) fn fields(
 fn judge_around_parts(
     rules: &FieldRules<'_>,
     id: CodecId,
+    text: &[u8],
     site: &Site,
     value: &[u8],
 ) -> (Verdict, bool) {
@@ -260,7 +261,7 @@ fn judge_around_parts(
     let edits: Vec<_> = tokens.iter().map(|(span, _)| Edit { span: *span, text: "part" }).collect();
     let (masked, places) = splice(value, &edits);
     let masked = SecretBytes::from(masked);
-    let verdict = judge(rules, id, site, &masked);
+    let verdict = judge(rules, id, text, site, &masked);
     let exposed = match &verdict.secret {
         Secret::No => false,
         Secret::All => true,

@@ -54,7 +54,7 @@ impl<'a> Plan<'a> {
             let cover = if reads_as_token {
                 Cover::All
             } else {
-                match judge(rules, codec.id(), site, &value).secret {
+                match judge(rules, codec.id(), view, site, &value).secret {
                     Secret::All => Cover::All,
                     Secret::Parts(spans) => parts_of(source, &value, &spans),
                     Secret::No => Cover::Clear,
@@ -109,7 +109,7 @@ impl<'a> Plan<'a> {
             {
                 continue;
             }
-            let verdict = judge(rules, self.codec.id(), site, &self.value(site, view));
+            let verdict = judge(rules, self.codec.id(), view, site, &self.value(site, view));
             if verdict.reason.is_unruled() {
                 ledger.push(site.path.clone());
             }

@@ -92,7 +92,7 @@ fn a_credential_outside_every_value_does_not_reach_the_store() {
         ("x.xml", format!("<!DOCTYPE a\nSYSTEM \"{url}\">\n<a/>"), 2),
         ("x.xml", format!("<a><?php {url} ?></a>"), 1),
         ("x.tf", format!("a \"{url}\" {{\n}}\n"), 1),
-        ("x.yaml", format!("a: 1\n# old: see the wiki; {url} is gone\n"), 2),
+        ("x.yaml", format!("a: 1\n# the old one, {url}, is gone\n"), 2),
         ("x.ini", format!("[{url}]\na = 1\n"), 1),
     ] {
         let credential = Credential::UrlPassword;

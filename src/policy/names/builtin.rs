@@ -62,7 +62,7 @@ impl Builtin {
                 if name.kind == Kind::UserAndPassword && !(whole && innermost) {
                     continue;
                 }
-                if name.kind == Kind::Random && !(at == 0 && end == words.len() && innermost) {
+                if name.kind == Kind::Random && !(end == words.len() && innermost) {
                     continue;
                 }
                 let word = Named { text: name.text.clone(), line: None };

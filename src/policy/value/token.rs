@@ -21,6 +21,7 @@ const TOKENS: &[(&str, &str)] = &[
     ("Slack token", r"xapp-[0-9]-[A-Za-z0-9-]{10}"),
     ("Slack webhook", r"hooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9/]{20}"),
     ("Discord webhook", r"discord(?:app)?\.com/api/webhooks/[0-9]+/[A-Za-z0-9_-]{20}"),
+    ("Teams webhook", r"webhook\.office\.com/webhookb2/[A-Za-z0-9@/-]{20}"),
     ("Stripe key", r"[rs]k_(?:live|test|prod)_[A-Za-z0-9]{10}"),
     ("webhook signing secret", r"whsec_[A-Za-z0-9+/=]{20}"),
     ("API key", r"sk-(?:proj|ant|svcacct|admin|or)-[A-Za-z0-9_-]{20}"),
