@@ -54,6 +54,12 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// Whether it stands in a comment, and is no secret: it may be a piece of prose.
+    fn is_prose(&self) -> bool {
+        let in_the_clear = self.standing == Standing::Clear && self.verdict.secret == Secret::No;
+        self.commented && in_the_clear
+    }
+
     /// Whether a secret stands in the clear here.
     pub fn is_exposed(&self) -> bool {
         self.standing == Standing::Clear && self.verdict.secret != Secret::No
@@ -150,9 +156,10 @@ pub fn inspect_with(
                     seen.class.reason = ClassReason::Content;
                 }
                 let rules = policy.fields(file, ledger);
-                seen.outside = outside::find(policy, text, &sites);
-                seen.exposed_whole = seen.outside.is_some();
                 let mut fields = fields(&rules, &imports.in_file(file), text, id, sites);
+                let values = fields.iter().filter(|field| !field.is_prose());
+                seen.outside = outside::find(policy, text, values.map(|field| field.span));
+                seen.exposed_whole = seen.outside.is_some();
                 if seen.outside.is_some() {
                     let hide =
                         |field: &mut Finding| field.path = outside::shown(policy, &field.path);

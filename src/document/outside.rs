@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::format::{FieldPath, Segment, Site};
+use crate::format::{FieldPath, Segment};
 use crate::policy::{Credential, Policy};
 use crate::span::Span;
 
@@ -22,11 +22,21 @@ impl fmt::Display for Outside {
     }
 }
 
-/// The first credential in what `sites` leave of `text`.
-pub(super) fn find(policy: &Policy, text: &[u8], sites: &[Site]) -> Option<Outside> {
-    let starts = std::iter::once(0).chain(sites.iter().map(|site| site.span.end));
-    let ends = sites.iter().map(|site| site.span.start).chain([text.len()]);
-    let gaps = starts.zip(ends).map(|(start, end)| Span::new(start, end));
+/// The first credential in what the values at `spans`, which are in order, leave of `text`.
+///
+/// A value in a comment that is no secret belongs to what they leave: `; see a://me:x@host` is
+/// prose, and an assignment to `see a://me` as well.
+pub(super) fn find(
+    policy: &Policy,
+    text: &[u8],
+    spans: impl Iterator<Item = Span>,
+) -> Option<Outside> {
+    let ends = spans.chain([Span::new(text.len(), text.len())]);
+    let gaps = ends.scan(0, |from, span| {
+        let gap = Span::new(*from, span.start);
+        *from = span.end;
+        Some(gap)
+    });
     let (credential, at) = policy.credential_outside(text, gaps)?;
     let line = text[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
     Some(Outside { line, credential })

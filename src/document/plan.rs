@@ -65,6 +65,14 @@ impl<'a> Plan<'a> {
         plan
     }
 
+    /// Where the values stand, but for those in comments that are no secrets.
+    pub(super) fn values(&self) -> impl Iterator<Item = Span> {
+        let values = self.sites.iter().zip(&self.covers).filter(|(site, cover)| {
+            !(matches!(cover, Cover::Clear) && self.codec.is_comment(site.context))
+        });
+        values.map(|(site, _)| site.span)
+    }
+
     /// The decoded value at `site`.
     fn value(&self, site: &Site, view: &[u8]) -> SecretBytes {
         let source = site.span.of(view);

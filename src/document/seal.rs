@@ -166,14 +166,14 @@ impl Sealing {
         if sites.is_empty() && had_fields && matches!(format, Format::Pattern(_)) {
             return Err(WholeBecause::NoMatch);
         }
-        if let Some(outside) = outside::find(&self.policy, view, sites) {
-            return Err(WholeBecause::Outside(outside));
-        }
         let rules = match existing {
             Existing::Nothing => self.policy.fields_of_newcomer(file, &self.ledger),
             Existing::Sealed | Existing::Plain => self.policy.fields(file, &self.ledger),
         };
         let mut plan = Plan::make(view, id.codec(), sites, &rules, &self.imports);
+        if let Some(outside) = outside::find(&self.policy, view, plan.values()) {
+            return Err(WholeBecause::Outside(outside));
+        }
         plan.close_leaks(view)?;
         let (kept, ledger) = plan.keep_sealed(view, &rules, stocks);
         if kept {

@@ -265,6 +265,8 @@ pub(in crate::policy) const CANCEL: &[&str] = &[
     "verify key",
     "verification key",
     "host key",
+    "authorized key",
+    "trusted key",
     // What finds a row, or an entry.
     "primary key",
     "foreign key",

@@ -71,6 +71,8 @@ impl Builtin {
                         return Found::Name { word, kind: Kind::Secret };
                     }
                     None => found = Found::Name { word, kind: name.kind },
+                    // `public_key` would hardly have named a secret.
+                    Some(_) if name.kind == Kind::Random => {}
                     Some(except) if found == Found::Nothing => {
                         let except = Named { text: except.text.clone(), line: None };
                         found = Found::Excepted { word, except };
