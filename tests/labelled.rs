@@ -206,7 +206,7 @@ fn measure(name: &str) -> Figures {
 
 #[test]
 fn secrets_are_found_and_little_else() {
-    let (tuned, held_out) = (measure("tuned"), Figures { found: 1, ..Figures::default() });
+    let (tuned, held_out) = (measure("tuned"), measure("held-out"));
     assert!(tuned.fields >= 300, "{} fields", tuned.fields);
     // What nothing was tuned on may fall short of the aim, by what docs/decisions.md says.
     for (name, figures, recall, precision) in
