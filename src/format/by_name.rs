@@ -91,7 +91,8 @@ const EXTENSIONS: &[(&str, Format)] = &[
     ("tfvars", Format::Codec(CodecId::Hcl)),
     ("gitconfig", Format::Codec(CodecId::Git)),
     ("desktop", Format::Codec(CodecId::Systemd)),
-    ("service", Format::Codec(CodecId::Systemd)),
+    // Avahi's are XML.
+    ("service", Format::ByContent(&[CodecId::Systemd, CodecId::Xml])),
     ("socket", Format::Codec(CodecId::Systemd)),
     ("timer", Format::Codec(CodecId::Systemd)),
     ("mount", Format::Codec(CodecId::Systemd)),
@@ -129,6 +130,9 @@ const CONF: &[CodecId] = &[
 /// What a `.cfg` may be.
 const CFG: &[CodecId] = &[CodecId::Ini, CodecId::Yaml, CodecId::Directives];
 
+/// Endings of a file that is shipped to be copied, or that overrides another of its kind.
+const VERSIONS: &[&[u8]] = &[b".dist", b".example", b".sample", b".default", b".local"];
+
 /// How a file of this name is read; `None` when its name tells nothing.
 pub(super) fn look_up(name: &[u8]) -> Option<Format> {
     let lower = name.to_ascii_lowercase();
@@ -138,8 +142,36 @@ pub(super) fn look_up(name: &[u8]) -> Option<Format> {
     if lower.starts_with(b".env.") {
         return Some(Format::Codec(CodecId::Dotenv));
     }
-    known(NAMES, &lower).or_else(|| {
-        let dot = lower.iter().rposition(|b| *b == b'.')?;
-        known(EXTENSIONS, &lower[dot + 1..])
-    })
+    let look_up = |name: &[u8]| {
+        known(NAMES, name).or_else(|| {
+            let dot = name.iter().rposition(|b| *b == b'.')?;
+            known(EXTENSIONS, &name[dot + 1..])
+        })
+    };
+    look_up(&lower)
+        .or_else(|| look_up(VERSIONS.iter().find_map(|ending| lower.strip_suffix(*ending))?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_known_by_its_name_then_its_extension_then_what_it_is_a_version_of() {
+        for (name, codec) in [
+            ("app.TOML", Some(CodecId::Toml)),
+            (".env", Some(CodecId::Dotenv)),
+            (".env.example", Some(CodecId::Dotenv)),
+            ("redis.conf", Some(CodecId::Redis)),
+            ("jail.local", Some(CodecId::Configparser)),
+            ("icecast.xml.dist", Some(CodecId::Xml)),
+            ("settings.yml.local", Some(CodecId::Yaml)),
+            ("README", None),
+            ("x.dist", None),
+            (".local", None),
+        ] {
+            assert_eq!(look_up(name.as_bytes()), codec.map(Format::Codec), "{name}");
+        }
+        assert!(look_up(b"x.conf").is_some_and(|format| format.is_by_content()));
+    }
 }

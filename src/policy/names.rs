@@ -303,6 +303,7 @@ mod tests {
             "server_tokens",
             "eos_token",
             "proxy_pass",
+            "fastcgi_pass",
             "password_encoder",
         ] {
             assert!(!named(&Names::default(), key), "{key}");

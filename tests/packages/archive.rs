@@ -130,7 +130,8 @@ fn fetch() -> Option<PathBuf> {
     if missing.is_empty() {
         return Some(root);
     }
-    if !download(&root, &missing) && !(update() && download(&root, &missing)) {
+    let fetched = download(&root, &missing) || update() && download(&root, &missing);
+    if !fetched {
         let absent = "no Debian archive to fetch packages from";
         assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{absent}");
         eprintln!("skipped: {absent}");

@@ -314,7 +314,13 @@ pub(in crate::policy) const CANCEL: &[&str] = &[
     "salt api",
     "salt cloud",
     "salt len",
+    // Where nginx passes requests on to.
     "proxy pass",
+    "fastcgi pass",
+    "uwsgi pass",
+    "scgi pass",
+    "grpc pass",
+    "memcached pass",
     "band pass",
     "low pass",
     "high pass",
