@@ -208,9 +208,9 @@ fn measure(name: &str) -> Figures {
 fn secrets_are_found_and_little_else() {
     let (tuned, held_out) = (measure("tuned"), measure("held-out"));
     assert!(tuned.fields >= 300, "{} fields", tuned.fields);
-    // What nothing was tuned on may fall short of the aim, by what docs/decisions.md says.
+    // The aim is 98 % and 90 %; what nothing was tuned on reaches what docs/decisions.md says.
     for (name, figures, recall, precision) in
-        [("tuned", tuned, 0.98, 0.90), ("held-out", held_out, 0.50, 0.50)]
+        [("tuned", tuned, 0.98, 0.90), ("held-out", held_out, 0.97, 0.92)]
     {
         assert!(figures.recall() >= recall, "{name}: recall {:.3}", figures.recall());
         assert!(figures.precision() >= precision, "{name}: precision {:.3}", figures.precision());
