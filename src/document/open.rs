@@ -301,7 +301,7 @@ fn buried_whole(stored: &[u8]) -> Option<ParseError> {
 
 /// Whether a scalar in `text` may begin with or contain a token, perhaps spelled with escapes.
 pub(super) fn may_hold_token(text: &[u8]) -> bool {
-    holds(text, PREFIX) || text.contains(&b'\\')
+    super::PREFIX_FINDER.find(text).is_some() || text.contains(&b'\\')
 }
 
 pub(super) fn holds(text: &[u8], prefix: &str) -> bool {

@@ -220,7 +220,7 @@ impl<'a> RulesOfOne<'a> {
         if is_element && let Some(verdict) = self.by_whole_assignment(value) {
             return Some(verdict);
         }
-        if memchr::memchr(b'=', value).is_none() && memchr::memmem::find(value, b"--").is_none() {
+        if !value.contains(&b'=') && !value.windows(2).any(|two| two == b"--") {
             return None;
         }
         let mut parts = Vec::new();
