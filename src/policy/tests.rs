@@ -379,7 +379,7 @@ fn a_big_file_is_judged_in_no_time() {
         assert_eq!(verdict.secret, Secret::No);
     }
     let taken = started.elapsed();
-    assert!(taken.as_secs() < 10, "{taken:?}");
+    assert!(taken.as_secs() < 30, "{taken:?}");
     eprintln!("100,000 values: {taken:?}");
 }
 
