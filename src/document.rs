@@ -15,6 +15,7 @@ mod judge;
 mod merge;
 mod open;
 mod outgoing;
+mod outside;
 mod parts;
 mod plan;
 mod rebind;
@@ -31,7 +32,7 @@ mod whole;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 pub use error::{Cause, OpenError};
 pub use guess::{Guess, guess};
@@ -41,6 +42,7 @@ pub use inspect::{
 };
 pub use merge::{Markers, Merged, Versions, is_binary, merge_sealed};
 pub use open::Opened;
+pub use outside::Outside;
 pub use rebind::{Rebound, Was};
 pub use replace::FieldError;
 pub use rewrap::Rewrapped;
@@ -105,9 +107,15 @@ fn reads_as_token(bytes: &[u8]) -> bool {
 
 /// Where `ENC:v<digit>` first stands in `bytes`.
 fn versioned_prefix(bytes: &[u8]) -> Option<usize> {
-    memchr::memmem::find_iter(bytes, b"ENC:v")
-        .find(|at| bytes.get(at + 5).is_some_and(u8::is_ascii_digit))
+    PREFIX_FINDER.find_iter(bytes).find(|at| {
+        let version = bytes[*at..].strip_prefix(b"ENC:v").and_then(|rest| rest.first());
+        version.is_some_and(u8::is_ascii_digit)
+    })
 }
+
+/// Finds [`PREFIX`]; made once, because it is looked for in every single value.
+static PREFIX_FINDER: LazyLock<memchr::memmem::Finder<'_>> =
+    LazyLock::new(|| memchr::memmem::Finder::new(PREFIX));
 
 /// Where `needle` first stands in `text`.
 fn find(text: &[u8], needle: &[u8]) -> Option<usize> {

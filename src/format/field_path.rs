@@ -9,18 +9,22 @@
 //!
 //! A list element is `[]` without an index, so that inserting an element changes no path.
 
+mod name;
+
 use std::fmt;
 use std::sync::Arc;
+
+pub use name::Name;
 
 /// One step of a [`FieldPath`].
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Segment {
     /// A key of a table, or the `name` of a list element.
-    Key(Box<[u8]>),
+    Key(Name),
     /// An element of a list.
     Element,
     /// A key in a format where repeating a key makes a list.
-    Repeated(Box<[u8]>),
+    Repeated(Name),
 }
 
 impl Segment {
@@ -66,7 +70,7 @@ impl FieldPath {
 
     /// This path, extended by a key.
     pub fn key(&self, key: impl AsRef<[u8]>) -> Self {
-        self.child(Segment::Key(key.as_ref().into()))
+        self.child(Segment::Key(Name::from(key)))
     }
 
     /// This path, extended by a list element.
@@ -96,8 +100,10 @@ impl FieldPath {
     /// byte (1 key, 2 element, 3 repeated key), the length as four bytes big-endian, the bytes.
     /// No two different paths share it.
     pub fn to_aad(&self) -> Vec<u8> {
-        let mut aad = Vec::new();
-        for segment in self.segments() {
+        let segments = self.segments();
+        let room = segments.iter().map(|segment| 5 + segment.key().map_or(0, <[u8]>::len)).sum();
+        let mut aad = Vec::with_capacity(room);
+        for segment in segments {
             let (kind, bytes): (u8, &[u8]) = match segment {
                 Segment::Key(key) => (1, key),
                 Segment::Element => (2, &[]),

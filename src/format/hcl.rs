@@ -35,7 +35,7 @@ impl Codec for Hcl {
         let source = std::str::from_utf8(text)
             .map_err(|error| ParseError::at(text, error.valid_up_to(), "not UTF-8"))?;
         let start = if source.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-        let mut outline = Outline::new();
+        let mut outline = Outline::new(text.len());
         Walk::document(text, start, &mut outline)
             .run()
             .map_err(|(at, kind)| ParseError::at(text, at, kind))?;

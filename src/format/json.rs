@@ -1,5 +1,5 @@
 //! JSON, JSON with comments, JSON5: one grammar, of which each is a part. `jsonc-parser` says
-//! whether a text is that and which tokens it has; the sites follow from the tokens.
+//! whether a text is that and which values it has; the sites follow from them.
 //!
 //! Beyond JSON5 are taken: a byte order mark, lone surrogate escapes (the parser refuses them, so
 //! it sees a copy without), literals and `-` in unquoted keys, and what the parser cannot be told
@@ -8,15 +8,13 @@
 
 mod comment;
 mod scalar;
+mod tree;
 mod walk;
 
-use jsonc_parser::tokens::{Token, TokenAndRange};
 use jsonc_parser::{CollectOptions, CommentCollectionStrategy, ParseOptions, parse_to_ast};
 
-use self::walk::{Tok, TokKind};
 use super::{Codec, CodecId, Context, ParseError, Site};
 use crate::secret::SecretBytes;
-use crate::span::Span;
 
 /// The codec of JSON files.
 pub(super) struct Json;
@@ -35,12 +33,11 @@ impl Codec for Json {
         let parsed = parse_to_ast(&body, &COLLECT, &JSON5).map_err(|error| {
             ParseError::at(text, error.range().start + shift, kind_of(error.kind()))
         })?;
-        if parsed.value.is_none() {
-            return Err(ParseError::at(text, text.len(), "no value"));
+        let comments = parsed.comments.unwrap_or_default();
+        match parsed.value {
+            Some(root) => Ok(tree::sites(text, shift, &root, &comments)),
+            None => Err(ParseError::at(text, text.len(), "no value")),
         }
-        let toks: Vec<Tok> =
-            parsed.tokens.unwrap_or_default().iter().map(|token| tok(token, shift)).collect();
-        Ok(walk::document(text, &toks))
     }
 
     fn decode(&self, source: &[u8], _context: Context) -> Option<SecretBytes> {
@@ -57,7 +54,7 @@ impl Codec for Json {
 }
 
 const COLLECT: CollectOptions =
-    CollectOptions { comments: CommentCollectionStrategy::AsTokens, tokens: true };
+    CollectOptions { comments: CommentCollectionStrategy::Separate, tokens: false };
 
 const JSON5: ParseOptions = ParseOptions {
     allow_comments: true,
@@ -71,22 +68,6 @@ const JSON5: ParseOptions = ParseOptions {
     allow_non_finite_numbers: true,
     allow_extended_string_escapes: true,
 };
-
-fn tok(token: &TokenAndRange<'_>, shift: usize) -> Tok {
-    let kind = match token.token {
-        Token::OpenBrace => TokKind::OpenObject,
-        Token::OpenBracket => TokKind::OpenArray,
-        Token::CloseBrace | Token::CloseBracket => TokKind::Close,
-        Token::Comma => TokKind::Comma,
-        Token::Colon => TokKind::Colon,
-        Token::String(_) => TokKind::String,
-        Token::Word(_) => TokKind::Word,
-        Token::Boolean(_) | Token::Number(_) | Token::Null => TokKind::Literal,
-        Token::CommentLine(_) => TokKind::LineComment,
-        Token::CommentBlock(_) => TokKind::BlockComment,
-    };
-    Tok { kind, span: Span::from(token.range.start..token.range.end).shifted(shift) }
-}
 
 /// The parser's own words quote source text now and then.
 fn kind_of(kind: &jsonc_parser::errors::ParseErrorKind) -> &'static str {

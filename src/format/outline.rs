@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::{Context, FieldPath, Segment, Site};
+use super::{Context, FieldPath, Name, Segment, Site};
 use crate::span::Span;
 
 /// A place that was entered: a table, a list element, an element of XML.
@@ -35,7 +35,7 @@ impl Step<'_> {
 
     fn segment(&self) -> Segment {
         match self {
-            Step::Key(key) => Segment::Key(Box::from(&**key)),
+            Step::Key(key) => Segment::Key(Name::from(key)),
             Step::Element => Segment::Element,
         }
     }
@@ -44,7 +44,7 @@ impl Step<'_> {
 struct Place<'t> {
     parent: PlaceId,
     step: Option<Step<'t>>,
-    name: Option<Box<[u8]>>,
+    name: Option<Name>,
 }
 
 struct Found<'t> {
@@ -67,9 +67,12 @@ impl<'t> Outline<'t> {
     /// The document itself.
     pub const ROOT: PlaceId = PlaceId(0);
 
-    pub fn new() -> Self {
-        let root = Place { parent: Self::ROOT, step: None, name: None };
-        Self { places: vec![root], found: Vec::new() }
+    /// An outline of a text of `len` bytes.
+    pub fn new(len: usize) -> Self {
+        // Few texts have more of either; growing would copy them all.
+        let (mut places, found) = (Vec::with_capacity(len / 32), Vec::with_capacity(len / 32));
+        places.push(Place { parent: Self::ROOT, step: None, name: None });
+        Self { places, found }
     }
 
     /// Enters a place below `parent`.
@@ -141,14 +144,9 @@ impl<'t> Outline<'t> {
             if dropped {
                 continue;
             }
-            let path = match names {
-                Some(named) => paths.beside_name(named, place),
-                None => paths.of(place),
-            };
-            let path = match key {
-                Some(key) => path.key(key),
-                None => path,
-            };
+            let beside = names.map(|named| paths.beside_name(named, place));
+            let around = beside.as_ref().unwrap_or_else(|| paths.of(place));
+            let path = key.map_or_else(|| around.clone(), |key| around.key(key));
             let (naming, also) = (names.is_some(), Box::default());
             sites.push(Site { span, path, context, column: 0, naming, also });
         }
@@ -164,8 +162,8 @@ struct PlacePath<'t> {
     unnamed: FieldPath,
     named: Option<FieldPath>,
     step: Option<Step<'t>>,
-    /// Of the place below that was added last: often the next has the same.
-    below: FieldPath,
+    /// The place below that was added last: often the next has the same path.
+    below: Option<PlaceId>,
 }
 
 impl<'t> Paths<'t> {
@@ -174,32 +172,33 @@ impl<'t> Paths<'t> {
     }
 
     fn add(&mut self, Place { parent, step, name }: Place<'t>) {
+        let id = PlaceId(index(self.0.len()));
         let unnamed = match &step {
             Some(step) => {
-                let path = self.of(parent);
-                let parent = &mut self.0[parent.0 as usize];
-                if !step.is(parent.below.inwards().next()) {
-                    parent.below = path.child(step.segment());
+                let before = self.0[parent.0 as usize].below.replace(id);
+                let before = before.map(|before| &self.0[before.0 as usize].unnamed);
+                match before.filter(|path| step.is(path.inwards().next())) {
+                    Some(path) => path.clone(),
+                    None => self.of(parent).child(step.segment()),
                 }
-                parent.below.clone()
             }
             None => FieldPath::root(),
         };
         let named = name.map(|name| unnamed.child(Segment::Key(name)));
-        self.0.push(PlacePath { unnamed, named, step, below: FieldPath::root() });
+        self.0.push(PlacePath { unnamed, named, step, below: None });
     }
 
-    fn of(&self, place: PlaceId) -> FieldPath {
+    fn of(&self, place: PlaceId) -> &FieldPath {
         let PlacePath { unnamed, named, .. } = &self.0[place.0 as usize];
-        named.as_ref().unwrap_or(unnamed).clone()
+        named.as_ref().unwrap_or(unnamed)
     }
 
     /// The path of `place` as it would be if `named`, itself or its parent, had no name.
     fn beside_name(&self, named: PlaceId, place: PlaceId) -> FieldPath {
-        let unnamed = self.0[named.0 as usize].unnamed.clone();
+        let unnamed = &self.0[named.0 as usize].unnamed;
         match &self.0[place.0 as usize].step {
             Some(step) if place != named => unnamed.child(step.segment()),
-            _ => unnamed,
+            _ => unnamed.clone(),
         }
     }
 }

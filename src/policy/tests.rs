@@ -63,6 +63,16 @@ fn secrets_are_known_by_their_names() {
         ("ldap.bindpw", "hunter2"),
         ("keystore.passphrase", "hunter2"),
         ("users[].password", "hunter2"),
+        ("unseal.keys[]", "abc"),
+        ("snmp.community", "abc"),
+        ("doors[].door.code", "0815"),
+        ("args[].--api-key", "abc"),
+        ("args[].--db-password", "hunter2"),
+        ("cosmosKey", "q8Zk3vX1nB7tR0pLw5YhU2dGf9sJ4mKe"),
+        ("headers.Authorization", "q8Zk3vX1nB7tR0pLw5YhU2dG"),
+        ("encrypt", "pUqJrVyVRj5jsiYEkM/tFQYfWyJIv4s3XkvDwy7Cu5s="),
+        ("advanced.network_key", "0103050709"),
+        ("passwordsalt", "abc"),
         ("password.value", "hunter2"),
         ("tokens[]", "abc"),
         ("env[].DB_PASSWORD.value", "hunter2"),
@@ -136,6 +146,19 @@ fn secrets_are_known_by_their_names() {
 }
 
 #[test]
+fn a_header_in_a_list_is_known_by_its_name() {
+    check(
+        &Policy::builtin(),
+        &[
+            ("headers[]", "X-Api-Key: abc", "X-Api-Key: [abc]", "named by `api_key`"),
+            ("headers[]", "Private-Token: abc", "Private-Token: [abc]", "named by `token`"),
+            ("headers[]", "Authorization: Bearer abcdefghijkl0123", "all", "request header"),
+            ("header", "X-Api-Key: abc", "no", "no rule"),
+        ],
+    );
+}
+
+#[test]
 fn what_is_no_secret_is_left_alone() {
     check(
         &Policy::builtin(),
@@ -171,6 +194,16 @@ fn what_is_no_secret_is_left_alone() {
             ("existingSecret", "db", "no", "excepted by `existing_secret`"),
             ("access_key_id", "AKIAIOSFODNN7EXAMPLE", "no", "excepted by `*_id`"),
             ("public_key", "abc", "no", "no rule"),
+            ("site_key", "q8Zk3vX1nB7tR0pLw5YhU2dGf9sJ4mKe", "no", "no rule"),
+            ("sort_key", "created", "no", "no rule"),
+            ("args[].--token-ttl", "1h", "no", "excepted by `*_ttl`"),
+            ("headers[]", "Content-Type: text/plain", "no", "no rule"),
+            ("steps[]", "Password: ask the desk", "no", "no rule"),
+            ("token", "VAULT_TOKEN", "no", "defined elsewhere"),
+            ("mail.password", "${ALIAS=mailpw}", "no", "a placeholder"),
+            ("file.password.argon2.memory", "65536", "no", "excepted by `memory`"),
+            ("logger.token_level", "debug", "no", "excepted by `*_level`"),
+            ("country.code", "49", "no", "no rule"),
             ("session_token_lifetime", "1h", "no", "excepted by `*_lifetime`"),
             ("credentials_provider", "x", "no", "excepted by `*_provider`"),
             ("password", "", "no", "empty"),

@@ -5,7 +5,7 @@
 //! itself, if nothing but JSON stands on the line.
 
 use super::scalar;
-use super::walk::{Around, Frame, Tok, TokKind, comment_line};
+use super::walk::{Frame, Tok, TokKind, comment_line};
 use crate::format::{Context, Site};
 use crate::span::Span;
 
@@ -16,8 +16,6 @@ pub(super) fn scan(text: &[u8], span: Span, block: bool, base: &Frame, sites: &m
     } else {
         (Context::COMMENT, Span::new(span.start + 2, span.end))
     };
-    // A document's only value is no commented-out one's place.
-    let around = if base.around == Around::Array { Around::Array } else { Around::Object };
     let mut at = inner.start;
     for line in inner.of(text).split(|b| matches!(b, b'\n' | b'\r')) {
         let end = at + line.len();
@@ -26,7 +24,7 @@ pub(super) fn scan(text: &[u8], span: Span, block: bool, base: &Frame, sites: &m
         at += line.iter().take_while(|b| blank(b)).count();
         while at < end {
             let lexed = lex(&text[..end], at);
-            let base = Frame::new(around, base.path.clone());
+            let base = base.clone();
             sites.extend(comment_line(text, &lexed.toks, base, context, lexed.clean));
             at = lexed.end;
         }

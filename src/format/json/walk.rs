@@ -1,11 +1,11 @@
-//! From tokens to sites, for a document and (more tolerantly) for the line of a comment.
+//! From tokens to sites, tolerantly, for the line of a comment.
 //!
 //! What must stay true: a token's part in this (key, value, or nothing) does not depend on
 //! whether a value is a string or a literal, because sealing makes strings of literals.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::comment;
 use super::scalar;
 use crate::format::sibling::{Naming, Role};
 use crate::format::{Context, FieldPath, Site};
@@ -31,15 +31,11 @@ pub(super) enum TokKind {
     Word,
     /// A number or a word; may be a key.
     Literal,
-    LineComment,
-    BlockComment,
 }
 
 /// What surrounds a token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Around {
-    /// Nothing: a value here is the document.
-    Root,
     /// An object: values have keys.
     Object,
     /// An array.
@@ -59,12 +55,6 @@ impl Frame {
     pub(super) fn new(around: Around, path: FieldPath) -> Self {
         Self { around, path, name: None }
     }
-}
-
-/// The sites of a parsed document.
-pub(super) fn document(text: &[u8], toks: &[Tok]) -> Vec<Site> {
-    let root = Frame::new(Around::Root, FieldPath::root());
-    Walk::new(text, toks, root, Context::ORDINARY).run(true)
 }
 
 /// The sites of a line of a comment that stands in `base`. Values without a key count only with
@@ -87,7 +77,7 @@ struct Walk<'t> {
     /// Never empty: a comment may close what it did not open.
     stack: Vec<Frame>,
     base: Frame,
-    key: Option<Box<[u8]>>,
+    key: Option<Cow<'t, [u8]>>,
     context: Context,
     sites: Vec<Site>,
 }
@@ -118,11 +108,6 @@ impl<'t> Walk<'t> {
                 }
                 TokKind::OpenObject => self.open(Around::Object, n),
                 TokKind::OpenArray => self.open(Around::Array, n),
-                TokKind::LineComment | TokKind::BlockComment => {
-                    let block = kind == TokKind::BlockComment;
-                    let base = Frame { name: None, ..self.top().clone() };
-                    comment::scan(self.text, span, block, &base, &mut self.sites);
-                }
                 TokKind::String | TokKind::Word | TokKind::Literal => {
                     if (self.key.is_none() || kind == TokKind::Word) && is_key(self.toks, n) {
                         self.key = Some(key_text(self.text, self.toks[n]));
@@ -166,11 +151,9 @@ impl<'t> Walk<'t> {
     fn value(&mut self, n: usize, span: Span, elements: bool) {
         if self.key.is_none() {
             let comes_alone = match self.top().around {
-                Around::Root => true,
                 Around::Array => {
                     let next = self.toks.get(n + 1).map(|tok| tok.kind);
-                    self.context == Context::ORDINARY
-                        || matches!(next, None | Some(TokKind::Comma | TokKind::Close))
+                    matches!(next, None | Some(TokKind::Comma | TokKind::Close))
                 }
                 Around::Object => false,
             };
@@ -191,21 +174,21 @@ impl<'t> Walk<'t> {
     }
 }
 
-/// Whether token `n` is a key if it stands where a key may stand. In an array of a document none
-/// is; in a comment there, the line of an object may stand.
+/// Whether token `n` is a key if it stands where a key may stand; in an array too, where the line
+/// of an object may stand.
 fn is_key(toks: &[Tok], n: usize) -> bool {
-    let next = toks[n + 1..]
-        .iter()
-        .map(|tok| tok.kind)
-        .find(|kind| !matches!(kind, TokKind::LineComment | TokKind::BlockComment));
-    next == Some(TokKind::Colon)
+    toks.get(n + 1).is_some_and(|next| next.kind == TokKind::Colon)
 }
 
-fn key_text(text: &[u8], tok: Tok) -> Box<[u8]> {
+/// What a key stands for, or another string.
+pub(super) fn key_text(text: &[u8], tok: Tok) -> Cow<'_, [u8]> {
     let source = tok.span.of(text);
-    match tok.kind {
+    match (tok.kind, source) {
+        (TokKind::String, [_, inner @ .., _]) if !inner.contains(&b'\\') => inner.into(),
         // What the parser took for a string decodes.
-        TokKind::String => scalar::decode(source).map_or(source.into(), |key| key[..].into()),
+        (TokKind::String, _) => {
+            scalar::decode(source).map_or(source.into(), |key| key.to_vec().into())
+        }
         _ => source.into(),
     }
 }
@@ -228,7 +211,7 @@ fn names(text: &[u8], toks: &[Tok], base: Around) -> HashMap<usize, usize> {
     let mut key: Option<Option<Role>> = None;
     for (n, tok) in toks.iter().enumerate() {
         match tok.kind {
-            TokKind::Colon | TokKind::LineComment | TokKind::BlockComment => continue,
+            TokKind::Colon => continue,
             TokKind::Comma => {}
             TokKind::Close => close(stack.pop()),
             TokKind::String | TokKind::Word | TokKind::Literal
@@ -260,7 +243,7 @@ fn names(text: &[u8], toks: &[Tok], base: Around) -> HashMap<usize, usize> {
         }
         key = None;
     }
-    // In a comment's line, what it opens need not close.
+    // What a line opens need not close.
     stack.into_iter().for_each(|open| close(Some(open)));
     names
 }

@@ -1,5 +1,6 @@
 //! A document: the events of `quick-xml`, held against what it does not check itself.
 
+use memchr::memmem::Finder;
 use quick_xml::errors::{Error, IllFormedError, SyntaxError};
 use quick_xml::events::{BytesDecl, Event};
 use quick_xml::reader::Reader;
@@ -35,6 +36,7 @@ pub(super) fn scan(text: &[u8]) -> Result<Vec<Site>, ParseError> {
         run: start,
         root: Root::Awaited,
         doctype: false,
+        cdata_end: Finder::new("]]>"),
     };
     loop {
         let from = start + offset(reader.buffer_position());
@@ -73,6 +75,7 @@ struct Walk<'t> {
     run: usize,
     root: Root,
     doctype: bool,
+    cdata_end: Finder<'static>,
 }
 
 /// Where and what.
@@ -133,7 +136,7 @@ impl Walk<'_> {
             Event::GeneralRef(_) if scalar::reference(source).is_none() => {
                 Err((span.start, "a reference that XML does not define"))
             }
-            Event::Text(_) => match memchr::memmem::find(source, b"]]>") {
+            Event::Text(_) => match self.cdata_end.find(source) {
                 Some(at) => Err((span.start + at, "the end of a CDATA section that did not begin")),
                 None => Ok(()),
             },

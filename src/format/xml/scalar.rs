@@ -151,7 +151,14 @@ fn is_allowed(c: char) -> bool {
 
 /// Where the first character stands that a document may not hold.
 pub(super) fn forbidden(text: &str) -> Option<usize> {
-    let control = text.bytes().position(|b| b < b' ' && !is_blank(b));
+    let is_control = |b: &u8| *b < b' ' && !is_blank(*b);
+    // Whole chunks are compared at once; there is next to never one to look into.
+    let holds_control = |chunk: &[u8]| chunk.iter().filter(|b| is_control(b)).count() > 0;
+    let chunk = text.as_bytes().chunks(4096).position(holds_control);
+    let control = chunk.and_then(|chunk| {
+        let start = chunk * 4096;
+        Some(start + text.as_bytes()[start..].iter().position(is_control)?)
+    });
     control.or_else(|| {
         let mut starts = memchr::memmem::find_iter(text.as_bytes(), b"\xef\xbf");
         starts.find(|at| matches!(text.as_bytes().get(at + 2), Some(0xbe | 0xbf)))

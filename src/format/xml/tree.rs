@@ -45,7 +45,7 @@ struct Element {
 
 impl<'t> Tree<'t> {
     pub fn new(text: &'t [u8]) -> Self {
-        let outline = Outline::new();
+        let outline = Outline::new(text.len());
         Self { text, outline, open: Vec::new(), base: 0, commented: false }
     }
 
