@@ -15,6 +15,7 @@ mod judge;
 mod merge;
 mod open;
 mod outgoing;
+mod outside;
 mod parts;
 mod plan;
 mod rebind;
@@ -41,6 +42,7 @@ pub use inspect::{
 };
 pub use merge::{Markers, Merged, Versions, is_binary, merge_sealed};
 pub use open::Opened;
+pub use outside::Outside;
 pub use rebind::{Rebound, Was};
 pub use replace::FieldError;
 pub use rewrap::Rewrapped;

@@ -5,6 +5,7 @@
 //! which byte spans, under which field path, in which syntactic context. What it does not name
 //! is copied byte for byte by everyone above.
 
+mod arguments;
 mod by_content;
 mod by_name;
 mod directives;
@@ -203,13 +204,15 @@ impl Format {
 
     /// Takes `text` apart. The error is that of the first codec that was tried.
     pub fn scan(&self, text: &[u8]) -> Result<Scanned, ParseError> {
-        match self {
-            Format::Codec(id) => Ok(Scanned { id: *id, sites: id.codec().scan(text)? }),
+        let mut scanned = match self {
+            Format::Codec(id) => Scanned { id: *id, sites: id.codec().scan(text)? },
             Format::Pattern(pattern) => {
-                Ok(Scanned { id: CodecId::Pattern, sites: pattern.scan(text)? })
+                Scanned { id: CodecId::Pattern, sites: pattern.scan(text)? }
             }
-            Format::ByContent(candidates) => by_content::scan(candidates, text),
-        }
+            Format::ByContent(candidates) => by_content::scan(candidates, text)?,
+        };
+        arguments::name(text, scanned.id.codec(), &mut scanned.sites);
+        Ok(scanned)
     }
 
     /// Whether it is the content that tells, if anything does.
@@ -269,7 +272,8 @@ pub struct Site {
     /// sealing this one value, and no other, changes paths. So it is no secret for its path
     /// alone, and a document in which it must be sealed all the same goes whole.
     pub naming: bool,
-    /// Other paths under which programs see this value: where an alias repeats it.
+    /// Other paths under which programs see this value: where an alias repeats it; in a list of
+    /// arguments, the option in front of it.
     pub also: Box<[FieldPath]>,
 }
 

@@ -48,6 +48,7 @@ use self::judge::RulesOfOne;
 use self::parse::Parsed;
 use crate::format::Format;
 use crate::path::RelPath;
+use crate::span::Span;
 
 /// The directory at the store's root that is confseal's own.
 const CONTROL_DIR: &[u8] = b".confseal";
@@ -220,6 +221,16 @@ impl Policy {
     /// Whether the raw text of a file that no codec reads holds a credential.
     pub fn credential_in_text(&self, text: &[u8]) -> Option<Reason> {
         value::credential_in_text(text).map(Reason::Value)
+    }
+
+    /// The first credential in `gaps`, what the values of `text` leave of it, and at which offset
+    /// of `text` it begins. In a comment, what only shows how a URL is written is none.
+    pub fn credential_outside(
+        &self,
+        text: &[u8],
+        gaps: impl Iterator<Item = Span>,
+    ) -> Option<(Credential, usize)> {
+        value::credential_outside(text, gaps)
     }
 
     /// The size, in bytes, to a multiple of which sealed values are padded.

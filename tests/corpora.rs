@@ -6,6 +6,8 @@
 
 #[path = "corpora/documents.rs"]
 mod documents;
+#[path = "corpora/generators.rs"]
+mod generators;
 #[path = "corpora/hcl.rs"]
 mod hcl;
 #[path = "corpora/properties.rs"]

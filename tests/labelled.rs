@@ -1,8 +1,8 @@
 //! How well the built-in lists find secrets, measured on a labelled set; tests/labelled/README.md
 //! says how a file is labelled. Every miss is printed, and docs/decisions.md discusses them.
 //!
-//! Must stay true: a secret that no codec sees at all is a miss; the part of the set that nothing
-//! is tuned on is measured apart.
+//! Must stay true: a secret that no codec sees is a miss, unless it sends its file whole; the part
+//! of the set that nothing is tuned on is measured apart.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -70,11 +70,7 @@ impl Labelled {
 impl Figures {
     fn add(&mut self, labelled: &Labelled) {
         let seen = inspect(&Policy::builtin(), &Ledger::new(), &labelled.file, &labelled.text);
-        if let Some(error) = &seen.unreadable {
-            assert_eq!(error.kind, "this format is not read yet", "{}: {error}", labelled.file);
-            println!("  skipped  {}: {error}", labelled.file);
-            return;
-        }
+        assert!(seen.unreadable.is_none(), "{}: {:?}", labelled.file, seen.unreadable);
         self.files += 1;
         if seen.fields.is_empty() {
             return self.add_whole(labelled, &seen);
@@ -95,7 +91,20 @@ impl Figures {
         };
         for label in labelled.secrets.iter().filter(unseen) {
             self.fields += 1;
-            self.missed.push(format!("{}:{}: no field", labelled.file, labelled.line(label.start)));
+            match seen.outside {
+                Some(_) => {
+                    self.found += 1;
+                    self.coarse += 1;
+                }
+                None => {
+                    let line = labelled.line(label.start);
+                    self.missed.push(format!("{}:{line}: no field", labelled.file));
+                }
+            }
+        }
+        if let Some(outside) = seen.outside.filter(|_| labelled.secrets.iter().all(|l| !unseen(&l)))
+        {
+            self.mistaken.push(format!("{}: {outside}", labelled.file));
         }
     }
 
@@ -198,10 +207,10 @@ fn measure(name: &str) -> Figures {
 #[test]
 fn secrets_are_found_and_little_else() {
     let (tuned, held_out) = (measure("tuned"), measure("held-out"));
-    assert!(tuned.fields + held_out.fields >= 300);
-    // What nothing was tuned on may fall short of the aim, by what docs/decisions.md says.
+    assert!(tuned.fields >= 300, "{} fields", tuned.fields);
+    // The aim is 98 % and 90 %; what nothing was tuned on reaches what docs/decisions.md says.
     for (name, figures, recall, precision) in
-        [("tuned", tuned, 0.98, 0.90), ("held-out", held_out, 0.90, 0.85)]
+        [("tuned", tuned, 0.98, 0.90), ("held-out", held_out, 0.97, 0.92)]
     {
         assert!(figures.recall() >= recall, "{name}: recall {:.3}", figures.recall());
         assert!(figures.precision() >= precision, "{name}: precision {:.3}", figures.precision());

@@ -27,7 +27,8 @@ fn json(text: &str) -> usize {
 }
 
 fn yaml(text: &str) -> usize {
-    granit_parser::Parser::new_from_str(text).map(|event| event.expect("YAML")).count()
+    let events = granit_parser::Parser::new_from_str(text);
+    events.filter(|event| event.is_ok()).count()
 }
 
 /// The reader's events, attributes taken apart and references resolved: nobody gets a value

@@ -11,7 +11,8 @@ mod shape;
 
 use common::{CODEC, FILE, SEALING};
 use confseal::document::{Existing, Form};
-use confseal::format::{CodecId, Codec, Site};
+use confseal::format::{Codec, CodecId, Site};
+use confseal::token::{FIELD_PREFIX, FILE_PREFIX};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &[u8]| {
@@ -48,9 +49,18 @@ fn sealed(text: &[u8]) {
     if matches!(sealed.form, Form::Plain) {
         return;
     }
+    // What every token and every sealed file begins with holds no secret.
+    let key = SEALING.sealer.keyring().master().id();
+    let heads = [FIELD_PREFIX, FILE_PREFIX].map(|prefix| format!("{prefix}{key}:"));
     for item in CODEC.codec().scan(text).unwrap_or_default() {
         let value = CODEC.codec().decode(item.span.of(text), item.context).expect("one scalar");
-        let stands = memchr::memmem::find(&sealed.stored, &value).is_some();
-        assert!(value.len() < 8 || !stands, "{} is left in the clear", item.path);
+        if value.len() < 8 || heads.iter().any(|head| holds(head.as_bytes(), &value)) {
+            continue;
+        }
+        assert!(!holds(&sealed.stored, &value), "{} is left in the clear", item.path);
     }
+}
+
+fn holds(text: &[u8], what: &[u8]) -> bool {
+    memchr::memmem::find(text, what).is_some()
 }

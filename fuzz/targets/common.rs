@@ -1,6 +1,8 @@
 //! What the targets share: a key, a policy under which everything is secret, and which codec a run
 //! is about.
 
+#![allow(dead_code, reason = "not every target needs all of it")]
+
 use std::sync::{Arc, LazyLock};
 
 use confseal::document::{Binding, Imports, Sealing, sealer};

@@ -136,6 +136,9 @@ pub(super) fn whole_reason(policy: &Policy, seen: &Inspection, text: &[u8]) -> O
     if let Some(error) = seen.unreadable.as_ref().filter(|_| !text.is_empty()) {
         return Some(format!("cannot be read field by field: {error}"));
     }
+    if let Some(outside) = &seen.outside {
+        return Some(outside.to_string());
+    }
     if !seen.exposed_whole {
         return None;
     }

@@ -2,6 +2,7 @@
 
 use super::import::{FileImports, Imports};
 use super::judge::judge;
+use super::outside::{self, Outside};
 use super::{Form, is_whole, parts};
 use crate::format::{CodecId, FieldPath, Format, ParseError, Scanned, Site};
 use crate::keyring::KeyId;
@@ -53,6 +54,12 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// Whether it stands in a comment, and is no secret: it may be a piece of prose.
+    fn is_prose(&self) -> bool {
+        let in_the_clear = self.standing == Standing::Clear && self.verdict.secret == Secret::No;
+        self.commented && in_the_clear
+    }
+
     /// Whether a secret stands in the clear here.
     pub fn is_exposed(&self) -> bool {
         self.standing == Standing::Clear && self.verdict.secret != Secret::No
@@ -72,6 +79,8 @@ pub struct Inspection {
     pub fields: Vec<Finding>,
     /// Why its fields could not be read.
     pub unreadable: Option<ParseError>,
+    /// A credential that stands outside every field.
+    pub outside: Option<Outside>,
     /// Whether the text as a whole should be sealed and is not: its class is whole, its fields
     /// cannot be read, or it holds a credential that no codec sees.
     pub exposed_whole: bool,
@@ -128,6 +137,7 @@ pub fn inspect_with(
         whole_key: None,
         fields: Vec::new(),
         unreadable: None,
+        outside: None,
         exposed_whole: false,
     };
     if is_whole(text) {
@@ -146,7 +156,15 @@ pub fn inspect_with(
                     seen.class.reason = ClassReason::Content;
                 }
                 let rules = policy.fields(file, ledger);
-                let fields = fields(&rules, &imports.in_file(file), text, id, sites);
+                let mut fields = fields(&rules, &imports.in_file(file), text, id, sites);
+                let values = fields.iter().filter(|field| !field.is_prose());
+                seen.outside = outside::find(policy, text, values.map(|field| field.span));
+                seen.exposed_whole = seen.outside.is_some();
+                if seen.outside.is_some() {
+                    let hide =
+                        |field: &mut Finding| field.path = outside::shown(policy, &field.path);
+                    fields.iter_mut().for_each(hide);
+                }
                 if fields.iter().any(|field| field.standing != Standing::Clear) {
                     seen.form = Form::Fields(id);
                 }
@@ -178,7 +196,7 @@ pub fn holds_secret(policy: &Policy, ledger: &Ledger, file: &RelPath, text: &[u8
                 let source = site.span.of(text);
                 let value = codec.decode(source, site.context);
                 let value = value.as_deref().unwrap_or(source);
-                judge(&rules, id, site, value).secret != Secret::No
+                judge(&rules, id, text, site, value).secret != Secret::No
             })
         })
     };
@@ -215,16 +233,16 @@ pub(super) fn fields(
         let value = decoded.as_deref().unwrap_or(source);
         let mut standing = standing(imports, &site.path, value);
         let verdict = match standing {
-            Standing::Clear => judge(rules, id, &site, value),
+            Standing::Clear => judge(rules, id, text, &site, value),
             Standing::PartsSealed(_) => {
-                let (verdict, exposed) = judge_around_parts(rules, id, &site, value);
+                let (verdict, exposed) = judge_around_parts(rules, id, text, &site, value);
                 if exposed {
                     standing = Standing::Clear;
                 }
                 verdict
             }
             // Any ordinary value: it is the path that is judged.
-            _ => judge(rules, id, &site, b"sealed value"),
+            _ => judge(rules, id, text, &site, b"sealed value"),
         };
         let suspect = standing == Standing::Clear
             && verdict.reason == Reason::Unruled
@@ -241,6 +259,7 @@ pub(super) fn fields(
 fn judge_around_parts(
     rules: &FieldRules<'_>,
     id: CodecId,
+    text: &[u8],
     site: &Site,
     value: &[u8],
 ) -> (Verdict, bool) {
@@ -249,7 +268,7 @@ fn judge_around_parts(
     let edits: Vec<_> = tokens.iter().map(|(span, _)| Edit { span: *span, text: "part" }).collect();
     let (masked, places) = splice(value, &edits);
     let masked = SecretBytes::from(masked);
-    let verdict = judge(rules, id, site, &masked);
+    let verdict = judge(rules, id, text, site, &masked);
     let exposed = match &verdict.secret {
         Secret::No => false,
         Secret::All => true,

@@ -117,7 +117,7 @@ impl Sealing {
             return Ok(Opened::plain(stored));
         }
         let (reopened, view) = reopened.into_view(stored, id, format, &sites, None)?;
-        let unruled = self.unruled(file, id, &reopened);
+        let unruled = self.unruled(file, stored, id, &reopened);
         let stock = Stock { file: file.clone(), items: reopened.items(id), whole: None };
         Ok(Opened { view, form: Form::Fields(id), stock, unruled })
     }
@@ -247,7 +247,13 @@ impl Sealing {
 
     /// The fields that nothing makes secret: no rule, no name, no value, and not that they hold
     /// another's secret.
-    fn unruled(&self, file: &RelPath, id: CodecId, reopened: &Reopened<'_>) -> Vec<FieldPath> {
+    fn unruled(
+        &self,
+        file: &RelPath,
+        stored: &[u8],
+        id: CodecId,
+        reopened: &Reopened<'_>,
+    ) -> Vec<FieldPath> {
         let rules = self.policy.fields(file, &self.ledger);
         let mut unruled = Vec::new();
         let mut secrets = Secrets::default();
@@ -256,7 +262,7 @@ impl Sealing {
         for (site, item) in items {
             let value = value_of(&item.inner).unwrap_or_default();
             let by_itself = item.purpose == Purpose::Part
-                || !judge(&rules, id, site, &value).reason.is_unruled();
+                || !judge(&rules, id, stored, site, &value).reason.is_unruled();
             match by_itself {
                 true => secrets.add(&value, &item.inner.bytes),
                 false => unruled.push((item, value)),

@@ -54,7 +54,7 @@ impl<'a> Plan<'a> {
             let cover = if reads_as_token {
                 Cover::All
             } else {
-                match judge(rules, codec.id(), site, &value).secret {
+                match judge(rules, codec.id(), view, site, &value).secret {
                     Secret::All => Cover::All,
                     Secret::Parts(spans) => parts_of(source, &value, &spans),
                     Secret::No => Cover::Clear,
@@ -63,6 +63,14 @@ impl<'a> Plan<'a> {
             plan.covers.push(cover);
         }
         plan
+    }
+
+    /// Where the values stand, but for those in comments that are no secrets.
+    pub(super) fn values(&self) -> impl Iterator<Item = Span> {
+        let values = self.sites.iter().zip(&self.covers).filter(|(site, cover)| {
+            !(matches!(cover, Cover::Clear) && self.codec.is_comment(site.context))
+        });
+        values.map(|(site, _)| site.span)
     }
 
     /// The decoded value at `site`.
@@ -109,7 +117,7 @@ impl<'a> Plan<'a> {
             {
                 continue;
             }
-            let verdict = judge(rules, self.codec.id(), site, &self.value(site, view));
+            let verdict = judge(rules, self.codec.id(), view, site, &self.value(site, view));
             if verdict.reason.is_unruled() {
                 ledger.push(site.path.clone());
             }

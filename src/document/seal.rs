@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::inspect::holds_secret;
+use super::outside::{self, Outside};
 use super::plan::{Cover, Plan};
 use super::reopened::source_of;
 use super::stock::{Item, Stock, Supply, WholeText, digest};
@@ -66,6 +67,9 @@ pub enum WholeBecause {
     /// A secret stands in a place of the text that cannot be sealed by itself.
     #[error("a secret stands outside its field too")]
     Leak,
+    /// A credential stands where no codec has a value.
+    #[error("{0}")]
+    Outside(Outside),
     /// Sealing its fields did not give a text that opens to the same bytes.
     #[error("sealing its fields one by one would not be exact")]
     Inexact,
@@ -167,6 +171,9 @@ impl Sealing {
             Existing::Sealed | Existing::Plain => self.policy.fields(file, &self.ledger),
         };
         let mut plan = Plan::make(view, id.codec(), sites, &rules, &self.imports);
+        if let Some(outside) = outside::find(&self.policy, view, plan.values()) {
+            return Err(WholeBecause::Outside(outside));
+        }
         plan.close_leaks(view)?;
         let (kept, ledger) = plan.keep_sealed(view, &rules, stocks);
         if kept {

@@ -1,7 +1,7 @@
 //! Single values, for the command line: seal one by hand, open one by hand, keep a version aside.
 
 use super::{Sealing, whole};
-use crate::format::FieldPath;
+use crate::format::{CodecId, Context, FieldPath};
 use crate::path::RelPath;
 use crate::secret::SecretBytes;
 use crate::token::{Binding, Inner, Kind, Place, Purpose, Token, TokenError};
@@ -18,7 +18,9 @@ pub enum ValueError {
 }
 
 impl Sealing {
-    /// A token that holds the string `value`, to be put under `field` of `file` by hand.
+    /// A token that holds the string `value`, to be put under `field` of `file` by hand: wherever
+    /// there, so one that a comment in XML takes too, which holds no `--` and ends in no `-`. Of a
+    /// value of many kilobytes there may be no such token to be found.
     pub fn seal_value(
         &self,
         file: &RelPath,
@@ -30,7 +32,10 @@ impl Sealing {
         let place = Place { purpose: Purpose::Field, file: file.as_bytes(), path: &aad };
         let inner =
             Inner { kind: Kind::Value, codec: 0, context: 0, column: 0, bytes: value.into() };
-        self.sealer.seal(&place, &inner, binding, self.policy.bucket()).to_string()
+        let bucket = self.policy.bucket();
+        let takes = |token: &str| CodecId::Xml.codec().takes(token, Context::COMMENT);
+        let fitting = self.sealer.seal_avoiding(&place, &inner, binding, bucket, takes);
+        fitting.unwrap_or_else(|| self.sealer.seal(&place, &inner, binding, bucket)).to_string()
     }
 
     /// The decoded string in a field token that stands, or is to stand, under `field` of `file`.

@@ -29,7 +29,7 @@ pub(super) fn scan(candidates: &[CodecId], text: &[u8]) -> Result<Scanned, Parse
 
 /// The sites of `text`, if the codec understands it. A dialect of INI that reads several words as
 /// a key outside of all sections does not: there the first word is a keyword, and the rest belongs
-/// to its value (`bindpw hunter:2`).
+/// to its value (`bindpw hunter:2`). Nor does YAML, if all of the text is one scalar to it.
 fn read(id: CodecId, text: &[u8]) -> Result<Vec<Site>, ParseError> {
     let sites = id.codec().scan(text)?;
     let is_ini = matches!(id, CodecId::Ini | CodecId::Configparser | CodecId::Php);
@@ -39,6 +39,9 @@ fn read(id: CodecId, text: &[u8]) -> Result<Vec<Site>, ParseError> {
         let blank = key.is_some_and(|key| key.iter().any(u8::is_ascii_whitespace));
         blank && segments.next().is_none() && !site.context.is_comment()
     };
+    if id == CodecId::Yaml && sites.iter().any(|site| site.path.is_root()) {
+        return Err(ParseError::at(text, 0, "no more than words"));
+    }
     match sites.iter().find(has_words) {
         Some(site) if is_ini => {
             Err(ParseError::at(text, site.span.start, "a key of several words"))
@@ -89,6 +92,15 @@ mod tests {
         assert_eq!(chosen("uri ldap://x\nbase dc=x\n"), Some(CodecId::Directives));
         assert_eq!(chosen("[global]\nserver string = x\n"), Some(CodecId::Ini));
         assert_eq!(chosen("a = 1\n"), Some(CodecId::Ini));
+    }
+
+    #[test]
+    fn yaml_has_keys() {
+        let candidates = [CodecId::Yaml, CodecId::Directives];
+        let chosen = |text: &str| scan(&candidates, text.as_bytes()).map(|scanned| scanned.id);
+        assert_eq!(chosen("net:\n  port: 27017\n"), Ok(CodecId::Yaml));
+        assert_eq!(chosen("base dc=x\nbindpw hunter2\n"), Ok(CodecId::Directives));
+        assert_eq!(chosen("word\n"), Ok(CodecId::Directives));
     }
 
     #[test]

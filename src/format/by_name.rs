@@ -11,7 +11,7 @@ const NAMES: &[(&str, Format)] = &[
     (".pg_service.conf", Format::Codec(CodecId::Ini)),
     ("rclone.conf", Format::Codec(CodecId::Ini)),
     // Those of AWS.
-    ("credentials", Format::ByContent(&[CodecId::Ini, CodecId::Configparser])),
+    ("credentials", Format::ByContent(INI)),
     (".pypirc", Format::Codec(CodecId::Configparser)),
     ("pip.conf", Format::Codec(CodecId::Configparser)),
     ("pip.ini", Format::Codec(CodecId::Configparser)),
@@ -91,7 +91,8 @@ const EXTENSIONS: &[(&str, Format)] = &[
     ("tfvars", Format::Codec(CodecId::Hcl)),
     ("gitconfig", Format::Codec(CodecId::Git)),
     ("desktop", Format::Codec(CodecId::Systemd)),
-    ("service", Format::Codec(CodecId::Systemd)),
+    // Avahi's are XML.
+    ("service", Format::ByContent(&[CodecId::Systemd, CodecId::Xml])),
     ("socket", Format::Codec(CodecId::Systemd)),
     ("timer", Format::Codec(CodecId::Systemd)),
     ("mount", Format::Codec(CodecId::Systemd)),
@@ -102,25 +103,35 @@ const EXTENSIONS: &[(&str, Format)] = &[
     ("container", Format::ByContent(&[CodecId::Systemd])),
     ("link", Format::ByContent(&[CodecId::Systemd])),
     ("path", Format::ByContent(&[CodecId::Systemd])),
-    ("pod", Format::ByContent(&[CodecId::Systemd])),
     ("slice", Format::ByContent(&[CodecId::Systemd])),
     ("swap", Format::ByContent(&[CodecId::Systemd])),
     ("target", Format::ByContent(&[CodecId::Systemd])),
     ("nmconnection", Format::Codec(CodecId::Ini)),
     ("ini", Format::ByContent(INI)),
-    ("cfg", Format::ByContent(INI)),
+    ("cfg", Format::ByContent(CFG)),
     ("cnf", Format::ByContent(&[CodecId::Mysql, CodecId::Ini])),
     ("conf", Format::ByContent(CONF)),
 ];
 
-/// What an `.ini` may be, the dialect that knows least about its reader first. It refuses what the
-/// others differ in: continuation lines, then values of several lines in the quotes of go-ini, then
-/// in those of PHP.
-const INI: &[CodecId] = &[CodecId::Ini, CodecId::Configparser, CodecId::Grafana, CodecId::Php];
+/// What an `.ini` may be. One dialect, though its readers differ: which of them wrote it shows in
+/// values of several lines, say, and sealed, those show no more.
+const INI: &[CodecId] = &[CodecId::Ini];
 
 /// What a `.conf` may be: a stricter grammar first.
-const CONF: &[CodecId] =
-    &[CodecId::Nginx, CodecId::Ini, CodecId::Configparser, CodecId::Xml, CodecId::Directives];
+const CONF: &[CodecId] = &[
+    CodecId::Nginx,
+    CodecId::Ini,
+    CodecId::Xml,
+    CodecId::Toml,
+    CodecId::Yaml,
+    CodecId::Directives,
+];
+
+/// What a `.cfg` may be.
+const CFG: &[CodecId] = &[CodecId::Ini, CodecId::Yaml, CodecId::Directives];
+
+/// Endings of a file that is shipped to be copied, or that overrides another of its kind.
+const VERSIONS: &[&[u8]] = &[b".dist", b".example", b".sample", b".default", b".local"];
 
 /// How a file of this name is read; `None` when its name tells nothing.
 pub(super) fn look_up(name: &[u8]) -> Option<Format> {
@@ -131,8 +142,36 @@ pub(super) fn look_up(name: &[u8]) -> Option<Format> {
     if lower.starts_with(b".env.") {
         return Some(Format::Codec(CodecId::Dotenv));
     }
-    known(NAMES, &lower).or_else(|| {
-        let dot = lower.iter().rposition(|b| *b == b'.')?;
-        known(EXTENSIONS, &lower[dot + 1..])
-    })
+    let look_up = |name: &[u8]| {
+        known(NAMES, name).or_else(|| {
+            let dot = name.iter().rposition(|b| *b == b'.')?;
+            known(EXTENSIONS, &name[dot + 1..])
+        })
+    };
+    look_up(&lower)
+        .or_else(|| look_up(VERSIONS.iter().find_map(|ending| lower.strip_suffix(*ending))?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_known_by_its_name_then_its_extension_then_what_it_is_a_version_of() {
+        for (name, codec) in [
+            ("app.TOML", Some(CodecId::Toml)),
+            (".env", Some(CodecId::Dotenv)),
+            (".env.example", Some(CodecId::Dotenv)),
+            ("redis.conf", Some(CodecId::Redis)),
+            ("jail.local", Some(CodecId::Configparser)),
+            ("icecast.xml.dist", Some(CodecId::Xml)),
+            ("settings.yml.local", Some(CodecId::Yaml)),
+            ("README", None),
+            ("x.dist", None),
+            (".local", None),
+        ] {
+            assert_eq!(look_up(name.as_bytes()), codec.map(Format::Codec), "{name}");
+        }
+        assert!(look_up(b"x.conf").is_some_and(|format| format.is_by_content()));
+    }
 }

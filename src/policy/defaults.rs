@@ -17,8 +17,8 @@ pub(super) enum Kind {
     Locator,
     /// Only as the innermost key, for a value that reads `user:password`, in Base64 or not.
     UserAndPassword,
-    /// Only as the whole innermost key, for a value that looks random: the name may mean many
-    /// things, and the form of the value may, but hardly both.
+    /// Only as the last words of the innermost key, for a value that looks random: the name may
+    /// mean many things, and the form of the value may, but hardly both.
     Random,
     /// A password, or the working directory of the shell that wrote the file.
     Pwd,
@@ -51,9 +51,13 @@ pub(super) const NAMES: &[(Kind, &[&str])] = &[
             "cred",
             "bearer",
             "salt",
+            "password salt",
+            "secret salt",
             "pepper",
             "psk",
             "mnemonic",
+            "otp seed",
+            "totp seed",
             "seed phrase",
             "recovery phrase",
             "recovery code",
@@ -75,6 +79,8 @@ pub(super) const NAMES: &[(Kind, &[&str])] = &[
             "gitlab oauth",
             // Redis: the new name of a command, to be known to nobody.
             "rename command",
+            // nginx: what is hashed, a word that only the server knows among it.
+            "secure link md5",
             "snmp community",
             "community string",
             "ro community",
@@ -116,6 +122,7 @@ pub(super) const NAMES: &[(Kind, &[&str])] = &[
             "machine key",
             "master key",
             "master auth",
+            "network key",
             "primary auth",
             "pre shared key",
             "preshared key",
@@ -174,7 +181,7 @@ pub(super) const NAMES: &[(Kind, &[&str])] = &[
         ],
     ),
     (Kind::UserAndPassword, &["auth", "basic auth", "http auth", "user and password"]),
-    (Kind::Random, &["key", "routing key", "webhook id"]),
+    (Kind::Random, &["authorization", "key", "encrypt", "routing key", "webhook id"]),
     (Kind::Pwd, &["pwd", "old pwd"]),
 ];
 

@@ -14,6 +14,10 @@ use super::words::with_words;
 use crate::format::{FieldPath, Segment};
 use crate::span::Span;
 
+/// The last words of names that are of several words, in lower case.
+const VAGUE: &[&[u8]] =
+    &[b"key", b"keys", b"code", b"codes", b"community", b"cookie", b"pin", b"phrase"];
+
 /// The rules of one policy text for the fields of one file.
 #[derive(Debug, Clone)]
 pub(super) struct RulesOfOne<'a> {
@@ -111,10 +115,11 @@ impl<'a> RulesOfOne<'a> {
     fn by_name(&self, path: &FieldPath, value: &[u8], credential: bool) -> Verdict {
         let mut verdict = Verdict { secret: Secret::No, reason: Reason::Unruled };
         let mut inner: Option<&[u8]> = None;
+        let innermost = path.inwards().find_map(Segment::key);
         for (depth, key) in path.inwards().filter_map(Segment::key).enumerate() {
             let found = match inner {
                 None => self.names.look_at(key, true),
-                Some(inner) => self.names.look_at_table(key, inner),
+                Some(inner) => self.names.look_at_table(key, [Some(inner), innermost]),
             };
             let found = match found {
                 Found::Name { word, kind } if word.line.is_none() => {
@@ -166,6 +171,14 @@ impl<'a> RulesOfOne<'a> {
         if value == key && with_words(key, |words| words.len() > 1) {
             return Some(Harmless::Placeholder);
         }
+        // `env("VAULT_TOKEN")`, `password: DB_PASSWORD`: a variable, named in full.
+        let is_variable = |b: &u8| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_';
+        if value.contains(&b'_')
+            && value.iter().all(is_variable)
+            && matches!(self.names.look_at(value, true), Found::Name { kind: Kind::Secret, .. })
+        {
+            return Some(Harmless::Reference);
+        }
         // `secrets: [db_password]` names one that is defined elsewhere.
         let is_name = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(b);
         let is_list = path.inwards().next() == Some(&Segment::Element);
@@ -179,10 +192,12 @@ impl<'a> RulesOfOne<'a> {
         harmless(kind, key, value)
     }
 
-    /// `key` says little by itself; in a table it is that table's: `jwt: {key: x}`.
+    /// Some keys say little by themselves; in a table they are that table's: `jwt: {key: x}`,
+    /// `unseal: {keys: [x]}`, `snmp: {community: x}`.
     fn by_key_of_table(&self, path: &FieldPath, value: &[u8]) -> Option<Verdict> {
-        let mut keys = path.inwards().map_while(Segment::key);
-        let key = keys.next().filter(|key| key.eq_ignore_ascii_case(b"key"))?;
+        let is_vague = |key: &&[u8]| VAGUE.iter().any(|vague| key.eq_ignore_ascii_case(vague));
+        let mut keys = path.inwards().filter_map(Segment::key);
+        let key = keys.next().filter(is_vague)?;
         let table = keys.next().filter(|table| self.names.reference(table).is_none())?;
         let joined = [table, key].join(&b'.');
         match self.names.look_at(&joined, true) {
@@ -198,7 +213,7 @@ impl<'a> RulesOfOne<'a> {
     }
 
     /// `NAME=VALUE` is judged by NAME: as an element of a list, what else could it be; elsewhere
-    /// where it reads like a variable or an option.
+    /// where it reads like a variable or an option. So is `Name: VALUE`, a request's header.
     fn by_assignment(&self, path: &FieldPath, value: &[u8]) -> Option<Verdict> {
         let is_element =
             matches!(path.inwards().next(), Some(Segment::Element | Segment::Repeated(_)));
@@ -229,8 +244,19 @@ impl<'a> RulesOfOne<'a> {
     }
 
     fn by_whole_assignment(&self, value: &[u8]) -> Option<Verdict> {
-        let name_len = value.iter().position(|b| *b == b'=')?;
-        let (name, assigned) = (&value[..name_len], &value[name_len + 1..]);
+        let name_len = value.iter().position(|b| matches!(b, b'=' | b':'))?;
+        let is_header = value[name_len] == b':';
+        let name = &value[..name_len];
+        let blanks = value[name_len + 1..].iter().take_while(|b| is_header && **b == b' ').count();
+        let assigned = &value[name_len + 1 + blanks..];
+        // `X-Api-Key: abc`, and neither `port:80` nor `Password: ask the desk`.
+        if is_header
+            && (blanks == 0
+                || !name.contains(&b'-')
+                || assigned.iter().any(u8::is_ascii_whitespace))
+        {
+            return None;
+        }
         let is_name = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
         if name.is_empty() || !name.iter().all(is_name) {
             return None;
@@ -240,7 +266,10 @@ impl<'a> RulesOfOne<'a> {
                 Some(secret(
                     word,
                     name,
-                    value::within(value, vec![Span::new(name_len + 1, value.len())]),
+                    value::within(
+                        value,
+                        vec![Span::new(value.len() - assigned.len(), value.len())],
+                    ),
                 ))
             }
             _ => None,
@@ -261,8 +290,12 @@ fn unquoted(text: &[u8]) -> &[u8] {
     }
 }
 
+/// `key`, for a message. A URL may be a key, and hold a password.
 fn shown(key: &[u8]) -> String {
-    String::from_utf8_lossy(key).into_owned()
+    match value::credential_in_text(key) {
+        None => String::from_utf8_lossy(key).into_owned(),
+        Some(_) => "…".into(),
+    }
 }
 
 /// Why `value` under a name of this kind is no secret, if it is none.

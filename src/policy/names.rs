@@ -115,14 +115,15 @@ impl Names {
         with_words(key, |words| self.look_at_words(key, words, innermost))
     }
 
-    /// What `key` says when `inner` stands directly below it. A table that is named like one secret
+    /// What `key` says when `inner` stand below it: the next key, and the last. A table that is named like one secret
     /// has keys that say something about it (`password.min_length`); one that is named like many
     /// (`tokens`) has the names of those.
-    pub fn look_at_table(&self, key: &[u8], inner: &[u8]) -> Found {
+    pub fn look_at_table(&self, key: &[u8], inner: [Option<&[u8]>; 2]) -> Found {
         let found = self.look_at(key, false);
         match &found {
             Found::Name { word, .. } if word.line.is_none() && is_singular(key) => {
-                match Builtin::get().attribute(inner) {
+                let mut inner = inner.into_iter().flatten();
+                match inner.find_map(|key| Builtin::get().attribute(key)) {
                     Some(except) => Found::Excepted { word: word.clone(), except },
                     None => found,
                 }
@@ -162,7 +163,8 @@ mod tests {
     use super::*;
 
     fn named(names: &Names, key: &str) -> bool {
-        matches!(names.look_at(key.as_bytes(), true), Found::Name { .. })
+        let found = names.look_at(key.as_bytes(), true);
+        matches!(found, Found::Name { kind, .. } if kind != Kind::Random)
     }
 
     #[test]
@@ -301,6 +303,7 @@ mod tests {
             "server_tokens",
             "eos_token",
             "proxy_pass",
+            "fastcgi_pass",
             "password_encoder",
         ] {
             assert!(!named(&Names::default(), key), "{key}");

@@ -1,4 +1,6 @@
-//! The policy as a whole: classes, the order of reasons, a table of labelled examples.
+//! The policy as a whole: the order of reasons, a table of labelled examples.
+
+mod classes;
 
 use proptest::prelude::*;
 
@@ -63,6 +65,16 @@ fn secrets_are_known_by_their_names() {
         ("ldap.bindpw", "hunter2"),
         ("keystore.passphrase", "hunter2"),
         ("users[].password", "hunter2"),
+        ("unseal.keys[]", "abc"),
+        ("snmp.community", "abc"),
+        ("doors[].door.code", "0815"),
+        ("args[].--api-key", "abc"),
+        ("args[].--db-password", "hunter2"),
+        ("cosmosKey", "q8Zk3vX1nB7tR0pLw5YhU2dGf9sJ4mKe"),
+        ("headers.Authorization", "q8Zk3vX1nB7tR0pLw5YhU2dG"),
+        ("encrypt", "pUqJrVyVRj5jsiYEkM/tFQYfWyJIv4s3XkvDwy7Cu5s="),
+        ("advanced.network_key", "0103050709"),
+        ("passwordsalt", "abc"),
         ("password.value", "hunter2"),
         ("tokens[]", "abc"),
         ("env[].DB_PASSWORD.value", "hunter2"),
@@ -136,6 +148,19 @@ fn secrets_are_known_by_their_names() {
 }
 
 #[test]
+fn a_header_in_a_list_is_known_by_its_name() {
+    check(
+        &Policy::builtin(),
+        &[
+            ("headers[]", "X-Api-Key: abc", "X-Api-Key: [abc]", "named by `api_key`"),
+            ("headers[]", "Private-Token: abc", "Private-Token: [abc]", "named by `token`"),
+            ("headers[]", "Authorization: Bearer abcdefghijkl0123", "all", "request header"),
+            ("header", "X-Api-Key: abc", "no", "no rule"),
+        ],
+    );
+}
+
+#[test]
 fn what_is_no_secret_is_left_alone() {
     check(
         &Policy::builtin(),
@@ -171,6 +196,16 @@ fn what_is_no_secret_is_left_alone() {
             ("existingSecret", "db", "no", "excepted by `existing_secret`"),
             ("access_key_id", "AKIAIOSFODNN7EXAMPLE", "no", "excepted by `*_id`"),
             ("public_key", "abc", "no", "no rule"),
+            ("site_key", "q8Zk3vX1nB7tR0pLw5YhU2dGf9sJ4mKe", "no", "no rule"),
+            ("sort_key", "created", "no", "no rule"),
+            ("args[].--token-ttl", "1h", "no", "excepted by `*_ttl`"),
+            ("headers[]", "Content-Type: text/plain", "no", "no rule"),
+            ("steps[]", "Password: ask the desk", "no", "no rule"),
+            ("token", "VAULT_TOKEN", "no", "defined elsewhere"),
+            ("mail.password", "${ALIAS=mailpw}", "no", "a placeholder"),
+            ("file.password.argon2.memory", "65536", "no", "excepted by `memory`"),
+            ("logger.token_level", "debug", "no", "excepted by `*_level`"),
+            ("country.code", "49", "no", "no rule"),
             ("session_token_lifetime", "1h", "no", "excepted by `*_lifetime`"),
             ("credentials_provider", "x", "no", "excepted by `*_provider`"),
             ("password", "", "no", "empty"),
@@ -301,88 +336,6 @@ fn the_ledger_beats_names_and_is_beaten_by_rules() {
 }
 
 #[test]
-fn files_have_their_class_by_rule_then_by_name() {
-    let policy = policy(
-        "[[file]]\npath = \"conf.d/\"\nseal = \"whole\"\n\
-         [[file]]\npath = \"conf.d/*.toml\"\n\
-         [[file]]\npath = \"odd.cfg\"\nformat = \"json\"\n\
-         [[file]]\npath = \"logo.key\"\nseal = \"none\"\n\
-         [[file]]\npath = \"strange.dat\"\nsecret = [\"a\"]\n\
-         [[file]]\npath = \"plain.dat\"\npublic = [\"a\"]\n\
-         [[file]]\npath = \"vague.dat\"\nseal = \"fields\"\n",
-    );
-    for (name, class, line) in [
-        ("conf.d/x", Class::Whole, Some(3)),
-        ("conf.d/x.toml", fields(CodecId::Toml), Some(6)),
-        ("conf.d/d/x.toml", Class::Whole, Some(3)),
-        ("odd.cfg", fields(CodecId::Json), Some(8)),
-        ("logo.key", Class::Plain, Some(11)),
-        ("strange.dat", Class::Whole, Some(14)),
-        ("plain.dat", Class::Unknown, None),
-        ("vague.dat", Class::Whole, Some(20)),
-        ("x.toml", fields(CodecId::Toml), None),
-        (".env.local", fields(CodecId::Dotenv), None),
-        ("server.key", Class::Whole, None),
-        ("ssh/id_ed25519", Class::Whole, None),
-        ("ssh/id_ed25519.pub", Class::Unknown, None),
-        ("ca.pem", Class::Unknown, None),
-        ("README", Class::Unknown, None),
-        (".4913", Class::Unknown, None),
-        ("sedAbC123", Class::Unknown, None),
-        (".confseal/policy.toml", Class::Plain, None),
-        (".confseal/kept/x.toml", Class::Plain, None),
-        ("sub/.confseal/x.toml", fields(CodecId::Toml), None),
-    ] {
-        let found = policy.classify(&file(name));
-        assert_eq!((&found.class, &found.base), (&class, &file(name)), "{name}");
-        let of_rule = match found.reason {
-            ClassReason::Rule { line, .. } => Some(line),
-            ClassReason::Name | ClassReason::Content => None,
-            ClassReason::Unruled => {
-                assert_eq!(class, Class::Unknown, "{name}");
-                None
-            }
-            together => panic!("{together:?}: there is one policy"),
-        };
-        assert_eq!(of_rule, line, "{name}");
-    }
-}
-
-#[test]
-fn a_derived_name_follows_its_origin() {
-    let policy = policy(
-        "[[file]]\npath = \"**\"\nseal = \"none\"\n\
-         [[file]]\npath = \"*.orig\"\nseal = \"whole\"\n\
-         [[file]]\npath = \"*.toml\"\nsecret = [\"a\"]\n\
-         [[file]]\npath = \".env\"\nsecret = [\"FOO\"]\n",
-    );
-    for (name, class, base) in [
-        ("d/app.toml~", fields(CodecId::Toml), "d/app.toml"),
-        ("app.toml.bak~", fields(CodecId::Toml), "app.toml"),
-        (".ansible_tmpk3j2_x9qapp.toml", fields(CodecId::Toml), "app.toml"),
-        (".env.bak", fields(CodecId::Dotenv), ".env"),
-        (".env.swp", fields(CodecId::Dotenv), ".env"),
-        ("app.toml.orig", Class::Whole, "app.toml.orig"),
-        ("x.bak", Class::Plain, "x"),
-        (".id_rsa.swp", Class::Plain, "id_rsa"),
-    ] {
-        let found = policy.classify(&file(name));
-        assert_eq!((found.class, found.base), (class, file(base)), "{name}");
-    }
-    let ledger = Ledger::new();
-    let secret = |name: &str, path: &str| {
-        let path = FieldPath::parse(path).unwrap();
-        policy.fields(&file(name), &ledger).judge(&path, b"x").secret
-    };
-    assert_eq!(secret("app.toml.bak", "a"), Secret::All);
-    assert_eq!(secret(".env.bak", "FOO"), Secret::All);
-    assert_eq!(secret(".env.local", "FOO"), Secret::No);
-    for (name, base) in [("app.toml~", "app.toml"), ("id_rsa.bak", "id_rsa"), ("x~", "x~")] {
-        assert_eq!(Policy::builtin().classify(&file(name)).base, file(base));
-    }
-}
-
-#[test]
 fn the_raw_text_of_an_unread_file_is_searched() {
     let policy = Policy::builtin();
     for text in [
@@ -426,7 +379,7 @@ fn a_big_file_is_judged_in_no_time() {
         assert_eq!(verdict.secret, Secret::No);
     }
     let taken = started.elapsed();
-    assert!(taken.as_secs() < 10, "{taken:?}");
+    assert!(taken.as_secs() < 30, "{taken:?}");
     eprintln!("100,000 values: {taken:?}");
 }
 

@@ -8,6 +8,7 @@
 mod assignment;
 mod connection;
 mod harmless;
+mod outside;
 mod random;
 mod token;
 mod url;
@@ -17,6 +18,7 @@ use std::fmt;
 pub(super) use assignment::assignments;
 pub use harmless::Harmless;
 pub(super) use harmless::{is_location, is_user_and_password};
+pub(super) use outside::credential_outside;
 pub(super) use random::is_random;
 pub use random::looks_random;
 

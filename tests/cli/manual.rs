@@ -76,3 +76,30 @@ fn the_examples_of_the_manual_are_true() {
         assert_eq!(comparable(&said), comparable(&expected), "$ {command}\n{said}");
     }
 }
+
+/// Every name and extension in the first table of docs/formats.md is read as the page says.
+#[test]
+fn the_formats_are_those_that_the_page_names() {
+    let page = include_str!("../../docs/formats.md");
+    let rows = page.lines().filter(|line| line.starts_with("| "));
+    let mut seen = 0;
+    for row in rows.take_while(|row| !row.starts_with("| toml, json")) {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').collect();
+        let words = |cell: &'static str| cell.split('`').skip(1).step_by(2);
+        let Some(format) = words(cells[0]).next().or(cells[0].contains("by content").then_some(""))
+        else {
+            continue;
+        };
+        let extensions = words(cells[2]).map(|extension| format!("x{extension}"));
+        for name in words(cells[1]).map(str::to_owned).chain(extensions) {
+            let read = confseal::format::Format::by_file_name(name.as_bytes());
+            let read = read.unwrap_or_else(|| panic!("{name} is not known"));
+            match format {
+                "" => assert!(read.is_by_content(), "{name}"),
+                format => assert_eq!(read.to_string(), format, "{name}"),
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 50, "only {seen} names were found in the page");
+}

@@ -180,3 +180,22 @@ fn check_names_what_no_rule_and_no_credential_tells_and_can_be_quiet() {
     assert!(Path::new(&outside).exists());
     scene.run(&["check", "plain.toml", "store/settings"]).code(1).says(&["plain.toml:1: password"]);
 }
+
+#[test]
+fn a_credential_outside_every_value_seals_the_file_whole_and_its_line_is_named() {
+    let scene = Scene::new();
+    let text =
+        format!("[user]\n\tname = me\n[url \"https://me:{CANARY}-x@host/\"]\n\tinsteadOf = h:\n");
+    scene.put(".gitconfig", &text);
+    let why = "line 3: a password in a URL stands outside every value";
+    for verb in ["check", "scan", "explain"] {
+        let said = scene.run(&[verb, "store/.gitconfig"]).says(&[why]);
+        assert!(!said.out.contains(CANARY) && !said.err.contains(CANARY), "{said:?}");
+    }
+    let sealed = scene.run(&[&["seal", "store/.gitconfig"], KEY].concat()).code(0);
+    sealed.says(&[&format!("sealed whole: {why}")]);
+    assert!(scene.read(".gitconfig").starts_with("ENC:file:v1:"));
+    scene.run(&["check", "store/.gitconfig"]).code(0);
+    let view = scene.run(&[&["view", "store/.gitconfig"], KEY].concat()).code(0);
+    assert_eq!(view.out, text);
+}

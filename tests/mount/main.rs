@@ -13,6 +13,7 @@ mod foreign;
 mod hot;
 mod limits;
 mod operations;
+mod programs;
 mod review;
 mod saving;
 mod together;

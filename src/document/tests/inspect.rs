@@ -111,3 +111,16 @@ fn the_keys_of_tokens_are_found_without_a_codec() {
         assert_eq!(token_keys(none).count(), 0);
     }
 }
+
+#[test]
+fn a_credential_outside_every_field_is_told_by_its_line_and_shown_nowhere() {
+    let text = "[a]\n\tb = c\n[url \"https://me:hunter22222@h/token\"]\n\ttoken = x\n";
+    let seen = look(".gitconfig", text.as_bytes());
+    assert_eq!(seen.outside.map(|outside| outside.line), Some(3));
+    assert!(seen.is_exposed() && seen.exposed_whole);
+    assert_eq!(seen.fields.len(), 2);
+    let said = format!("{seen:?} {}", seen.outside.unwrap());
+    assert!(!said.contains("hunter22222"), "{said}");
+    let harmless = look(".gitconfig", b"[url \"https://me@h/\"]\n\tinsteadOf = x\n");
+    assert!(harmless.outside.is_none() && !harmless.is_exposed());
+}

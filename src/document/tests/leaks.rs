@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::document::WholeBecause;
+use crate::document::{Outside, WholeBecause};
+use crate::policy::Credential;
 
 fn contains(text: &[u8], needle: &[u8]) -> bool {
     text.windows(needle.len()).any(|window| window == needle)
@@ -68,6 +69,81 @@ fn a_secret_in_a_comment_or_a_key_takes_the_file_with_it() {
     ] {
         let sealed = builtin().sealed(file, view, &[]);
         assert_eq!(sealed.whole, Some(WholeBecause::Leak), "{view}");
+    }
+}
+
+/// A credential where no codec has a value; in a comment each may have one, or none.
+#[test]
+fn a_credential_outside_every_value_does_not_reach_the_store() {
+    const PW: &str = "hunter22222";
+    let url = format!("postgres://app:{PW}@db/shop");
+    let of_the_file = |file: &str, view: &str| {
+        let sealed = builtin().sealed(file, view, &[]);
+        assert!(!contains(&sealed.stored, PW.as_bytes()), "{file}: {view}");
+        assert_eq!(*builtin().open(&path(file), &sealed.stored).unwrap().view, *view.as_bytes());
+        sealed.whole
+    };
+    for (file, view, line) in [
+        (".gitconfig", format!("[a]\n\tb = c\n[url \"{url}\"]\n\tinsteadOf = x\n"), 3),
+        ("x.toml", format!("a = 1\n\"{url}\" = 2\n"), 2),
+        ("x.toml", format!("[\"{url}\"]\na = 2\n"), 1),
+        ("x.json", format!("{{\n\"{url}\": 2}}"), 2),
+        ("x.yaml", format!("a: 1\n? {url}\n: 2\n"), 2),
+        ("x.xml", format!("<!DOCTYPE a\nSYSTEM \"{url}\">\n<a/>"), 2),
+        ("x.xml", format!("<a><?php {url} ?></a>"), 1),
+        ("x.tf", format!("a \"{url}\" {{\n}}\n"), 1),
+        ("x.yaml", format!("a: 1\n# the old one, {url}, is gone\n"), 2),
+        ("x.ini", format!("[{url}]\na = 1\n"), 1),
+    ] {
+        let credential = Credential::UrlPassword;
+        let outside = WholeBecause::Outside(Outside { line, credential });
+        assert_eq!(of_the_file(file, &view), Some(outside), "{file}: {view}");
+    }
+    let key = "-----BEGIN PRIVATE KEY-----";
+    for (file, front, mark, behind) in [
+        ("x.toml", "a = 1\n", "#", "\n"),
+        ("x.jsonc", "{\n", "//", "\n}"),
+        ("x.yaml", "a: 1\n", "#", "\n"),
+        ("x.xml", "<a>", "<!--", "--></a>"),
+        ("x.ini", "[a]\nb = 1\n", ";", "\n"),
+        ("x.cfg", "[a]\nb = 1\n", "#", "\n"),
+        (".gitconfig", "[a]\nb = 1\n", "#", "\n"),
+        ("my.cnf", "[a]\nb = 1\n", "#", "\n"),
+        ("php.ini", "[a]\nb = 1\n", ";", "\n"),
+        ("grafana.ini", "[a]\nb = 1\n", ";", "\n"),
+        ("x.service", "[Unit]\nA=1\n", "#", "\n"),
+        (".env", "A=1\n", "#", "\n"),
+        ("x.properties", "a=1\n", "#", "\n"),
+        ("x.hcl", "a = 1\n", "#", "\n"),
+        ("x.hcl", "a = 1\n", "/*", "*/"),
+        ("redis.conf", "port 1\n", "#", "\n"),
+        ("sshd_config", "Port 1\n", "#", "\n"),
+        ("postgresql.conf", "port = 1\n", "#", "\n"),
+        ("nginx.conf", "worker_processes 1;\n", "#", "\n"),
+    ] {
+        for prose in ["", "see ", "it was ", "old: ", "old = ", "a, b; "] {
+            of_the_file(file, &format!("{front}{mark} {prose}{url} {behind}"));
+            of_the_file(file, &format!("{front}{mark}{prose}<{url}>, {behind}"));
+            let sealed =
+                builtin().sealed(file, &format!("{front}{mark} {prose}{key} {behind}"), &[]);
+            assert!(!contains(&sealed.stored, key.as_bytes()), "{file}: {prose}");
+        }
+    }
+}
+
+#[test]
+fn what_documents_how_a_url_is_written_keeps_its_file_readable() {
+    for (file, view) in [
+        (
+            "x.toml",
+            "# as in amqp://guest:guest@localhost or http://user:password@proxy:8080\na = 1\n",
+        ),
+        ("x.yaml", "# Use https://user:pass@host/ for that.\na: 1\n"),
+        ("x.xml", "<!-- as in http://foo:bar@example.com/ --><a>1</a>"),
+        ("x.xml", "<a><b>http://h:8080</b><c>me@example.org</c></a>"),
+        ("x.json", "{\"http://h:8080\": [\"me@h\"], \"ssh://git@host/x\": 1}"),
+    ] {
+        assert_eq!(builtin().sealed(file, view, &[]).form, Form::Plain, "{view}");
     }
 }
 

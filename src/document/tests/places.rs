@@ -243,6 +243,19 @@ fn ordinary_values_do_open_everywhere() {
 }
 
 #[test]
+fn a_token_made_by_hand_may_stand_in_any_comment() {
+    let sealing = builtin();
+    for _ in 0..200 {
+        // Of tokens of this length one in seven would not do.
+        let token = sealing.seal_value(&path("x.xml"), &field("a.f"), &[b'x'; 400], Binding::Field);
+        assert!(!token.contains("--") && !token.ends_with('-'), "{token}");
+    }
+    let long = vec![b'x'; 1 << 20];
+    let token = sealing.seal_value(&path("x.xml"), &field("a.f"), &long, Binding::Field);
+    assert!(token.starts_with("ENC:v1:"));
+}
+
+#[test]
 fn a_moved_value_leaves_the_spelling_of_its_neighbours_alone() {
     let sealing = everything();
     let stored = sealing.sealed("x.toml", "port = 0x10\nf = 1\n# note = yes\n", &[]).stored;

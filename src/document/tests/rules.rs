@@ -163,20 +163,20 @@ fn a_copy_of_a_secret_is_sealed_and_enters_no_ledger() {
 
 #[test]
 fn a_new_file_that_no_rule_names_may_be_somebodys_temporary_one() {
-    let sealing = ruled("[[file]]\npath = \"app.toml\"\nsecret = [\"door.code\"]\n");
-    let view = "[door]\ncode = 4711\nname = 'front'\n";
+    let sealing = ruled("[[file]]\npath = \"app.toml\"\nsecret = [\"room.hue\"]\n");
+    let view = "[room]\nhue = 4711\nname = 'front'\n";
     let seal = |file: &str, existing| {
         let sealed = sealing.seal(&path(file), view.as_bytes(), &[], existing);
         without_tokens(&sealed.stored)
     };
-    let sealed = "[door]\ncode = \"T0\"\nname = 'front'\n";
+    let sealed = "[room]\nhue = \"T0\"\nname = 'front'\n";
     assert_eq!(seal("tmpab12.toml", Existing::Nothing), sealed);
     assert_eq!(seal("app.toml", Existing::Nothing), sealed);
     // One that was there is its own file, and what a rule says of others is not said of it.
     assert_eq!(seal("tmpab12.toml", Existing::Plain), view);
     let named = ruled(
-        "[[file]]\npath = \"app.toml\"\nsecret = [\"door.code\"]\n\
-         [[file]]\npath = \"other.toml\"\npublic = [\"door\"]\n",
+        "[[file]]\npath = \"app.toml\"\nsecret = [\"room.hue\"]\n\
+         [[file]]\npath = \"other.toml\"\npublic = [\"room\"]\n",
     );
     let other = named.seal(&path("other.toml"), view.as_bytes(), &[], Existing::Nothing);
     assert_eq!(other.form, Form::Plain);

@@ -123,3 +123,33 @@ fn a_long_token_stands_wherever_a_short_value_stood() {
         assert_eq!(sealed.form, Form::Fields(CodecId::Yaml), "{view}");
     }
 }
+
+#[test]
+fn a_tagged_name_of_a_secret_is_none_and_any_other_value_is() {
+    let sealing = builtin();
+    for (view, stored) in [
+        ("password: !secret mqtt_password\n", "password: !secret mqtt_password\n"),
+        ("password: !env_var MQTT_PW\n", "password: !env_var MQTT_PW\n"),
+        ("password: !secret \"hunter 2\"\n", "password: !secret \"T0\"\n"),
+        ("password: !str hunter2\n", "password: !str \"T0\"\n"),
+        ("url: !secret pg://u:hunter22222@h\n", "url: !secret pg://u:T0@h\n"),
+    ] {
+        let sealed = sealing.sealed("x.yaml", view, &[]);
+        assert_eq!(without_tokens(&sealed.stored), stored, "{view}");
+    }
+}
+
+/// Sealed again, and looked at, it is still its option that makes it secret: the ledger, which
+/// would name every argument, is left alone.
+#[test]
+fn an_argument_behind_a_secret_option_is_sealed_and_no_other() {
+    let sealing = builtin();
+    let view = "args: [run, --api-key, hunter2, --token-ttl, 1h, --user, me]\n";
+    let sealed = sealing.sealed("x.yaml", view, &[]);
+    let wanted = "args: [run, --api-key, \"T0\", --token-ttl, 1h, --user, me]\n";
+    assert_eq!(without_tokens(&sealed.stored), wanted);
+    let opened = sealing.open(&path("x.yaml"), &sealed.stored).unwrap();
+    assert_eq!((&*opened.view, &*opened.unruled), (view.as_bytes(), &[][..]));
+    let again = sealing.seal(&path("x.yaml"), view.as_bytes(), &[&opened.stock], Existing::Sealed);
+    assert_eq!((again.stored, &*again.ledger), (sealed.stored, &[][..]));
+}

@@ -4,6 +4,7 @@
 //! line    = [ comment / opening / closing / keyword [ blank / "=" / ":" blank ] value ]
 //! keyword = ALPHA *( ALPHA / DIGIT / "_" / "." / "-" )
 //! opening = keyword … "{"          closing = "}"
+//!         / "<" keyword … ">"              / "</" keyword ">"
 //! ```
 //!
 //! No program is known to write exactly this, so what a line may be is narrow: of a file with any
@@ -45,6 +46,7 @@ const INNER: [&str; 16] = [
 const SETTERS: [&str; 3] = ["setenv", "export", "env"];
 
 const MOST_BLOCKS: usize = 64;
+const TOO_MANY: &str = "too many blocks";
 
 fn scan(text: &[u8]) -> Result<Vec<Site>, ParseError> {
     let mut sites = Vec::new();
@@ -63,6 +65,11 @@ fn scan(text: &[u8]) -> Result<Vec<Site>, ParseError> {
             }
             continue;
         }
+        if text[line.start] == b'<' {
+            section(line.of(text), &mut blocks)
+                .map_err(|kind| ParseError::at(text, line.start, kind))?;
+            continue;
+        }
         let Some(keyword) = keyword(text, line) else {
             return fail(line.start, "not of the form KEYWORD VALUE");
         };
@@ -72,7 +79,7 @@ fn scan(text: &[u8]) -> Result<Vec<Site>, ParseError> {
         let path = path.key(keyword.name.of(text));
         match text[line.end - 1] {
             b'{' if keyword.value.is_empty() => return fail(line.start, "a `{` without a name"),
-            b'{' if blocks.len() > MOST_BLOCKS => return fail(line.start, "too many blocks"),
+            b'{' if blocks.len() > MOST_BLOCKS => return fail(line.start, TOO_MANY),
             b'{' => blocks.push(path),
             b'}' if keyword.value.of(text).contains(&b'{') => {
                 return fail(line.start, "a block on one line");
@@ -84,6 +91,38 @@ fn scan(text: &[u8]) -> Result<Vec<Site>, ParseError> {
     match blocks.len() {
         1 => Ok(sites),
         _ => Err(ParseError::at(text, text.len(), "a block that is not closed")),
+    }
+}
+
+/// Opens or closes a section as Apache's and collectd's files write them.
+fn section(line: &[u8], blocks: &mut Vec<FieldPath>) -> Result<(), &'static str> {
+    let Some(inside) = line[1..].strip_suffix(b">") else { return Err("a `<` that is not closed") };
+    let (closes, inside) = match inside.strip_prefix(b"/") {
+        Some(inside) => (true, inside),
+        None => (false, inside),
+    };
+    let is_name = |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+    let name = &inside[..inside.iter().take_while(is_name).count()];
+    let rest = &inside[name.len()..];
+    let parted = rest.first().is_none_or(|b| is_blank(*b));
+    if !name.first().is_some_and(u8::is_ascii_alphabetic) || !parted {
+        return Err("not the name of a section");
+    }
+    if !closes {
+        if blocks.len() > MOST_BLOCKS {
+            return Err(TOO_MANY);
+        }
+        let path = blocks.last().expect("the document itself is never closed").key(name);
+        blocks.push(path);
+        return Ok(());
+    }
+    let open = blocks.pop().filter(|_| !blocks.is_empty());
+    let is_open = open.as_ref().and_then(|path| path.inwards().next()?.key());
+    match is_open.is_some_and(|open| open.eq_ignore_ascii_case(name))
+        && rest.trim_ascii().is_empty()
+    {
+        true => Ok(()),
+        false => Err("the end of a section that is not open"),
     }
 }
 
@@ -127,7 +166,8 @@ fn value(
     sites: &mut Vec<Site>,
 ) -> Result<(), (usize, &'static str)> {
     if keyword.value.is_empty() {
-        if keyword.separator != 0 {
+        // A token right behind a colon would make one word of the two.
+        if matches!(keyword.separator, b'=' | b' ') {
             sites.push(site(&path, keyword.value, Context::ORDINARY));
         }
         return Ok(());
@@ -236,7 +276,6 @@ mod tests {
                 "key=v w",
                 "log=\"a b\"",
                 "empty=",
-                "empty=",
                 "cred=password x",
             ],
         );
@@ -283,10 +322,24 @@ mod tests {
     }
 
     #[test]
+    fn sections_are_segments() {
+        check(
+            &DIRECTIVES,
+            "<VirtualHost *:443>\n  <Location \"/x\">\n    AuthLDAPBindPassword y\n  </location>\n\
+             #  SSLPassPhrase z\n</VirtualHost>\nb 1\n",
+            &["VirtualHost.Location.AuthLDAPBindPassword=y", "#VirtualHost.SSLPassPhrase=z", "b=1"],
+        );
+    }
+
+    #[test]
     fn what_is_not_understood_is_refused_with_its_line() {
         for (text, line) in [
             ("a 1\n[s]\n", 2),
-            ("<a>\n", 1),
+            ("<a>\n", 2),
+            ("<a>\nb 1\n</c>\n", 3),
+            ("</a>\n", 1),
+            ("<a\n", 1),
+            ("<!-- a -->\n", 1),
             ("a 1\n10.0.0.1 x\n", 2),
             ("http://x\n", 1),
             ("a {\nb 1\n", 3),

@@ -34,8 +34,10 @@ pub(super) enum Keys {
 /// How a value ends.
 #[derive(Clone, Copy)]
 pub(super) enum Values {
-    /// With its line: whether `;` and `#` begin a comment there, readers do not agree.
-    Line,
+    /// Where the last of all readers ends it: with its line, whatever `;` and `#` do there; with
+    /// lines that are indented further, as [`Values::Indented`], in a section; with a quote in front
+    /// that closes on a later line.
+    Any,
     /// Before the first line that is indented no further than its key.
     Indented,
     /// With a line that has no `\` at its end; no comments behind it.
@@ -84,7 +86,7 @@ pub(super) static INI: Dialect = Dialect {
     marks: b";#",
     colon: true,
     keys: Keys::Words,
-    values: Values::Line,
+    values: Values::Any,
     needs_section: false,
     bare_keys: true,
     instructions: false,

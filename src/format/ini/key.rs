@@ -74,7 +74,7 @@ fn separator(line: &[u8], at: usize, dialect: &Dialect) -> Option<usize> {
         b'=' => true,
         // npm's configuration is in the dialect that most share, and its keys are addresses:
         // `//registry.example/:_authToken`, `@scope:registry`.
-        b':' if matches!(dialect.values, Values::Line) => {
+        b':' if matches!(dialect.values, Values::Any) => {
             !matches!(line[at], b'/' | b'@') && !line[now + 1..].starts_with(b"//")
         }
         b':' => dialect.colon,

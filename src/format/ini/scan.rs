@@ -1,5 +1,7 @@
 //! Lines: sections, keys with their values, comments with what is commented out in them.
 
+use memchr::memmem;
+
 use super::dialect::{Dialect, Open, Quoting, Values};
 use super::key::{self, Key};
 use super::spell::{COMMENTED_WORD, WORD};
@@ -82,7 +84,7 @@ impl Scanner<'_> {
         if self.section.is_none() && self.dialect.needs_section {
             return fail(at, "in front of the first section");
         }
-        let goes_by_indent = matches!(self.dialect.values, Values::Line | Values::Indented);
+        let goes_by_indent = matches!(self.dialect.values, Values::Any | Values::Indented);
         if goes_by_indent && self.level.is_some_and(|level| indent > level) {
             return fail(at, "indented further than the key above");
         }
@@ -96,7 +98,12 @@ impl Scanner<'_> {
             }
             return self.behind(key.span.end);
         };
-        let place = Place { at: behind, end: line_end(self.text, behind), indent };
+        let place = Place {
+            at: behind,
+            end: line_end(self.text, behind),
+            indent,
+            nests: self.section.is_some(),
+        };
         let found = match value::find(self.text, place, self.dialect.values) {
             Ok(found) => found,
             Err(kind) => return fail(behind, kind),
@@ -112,8 +119,7 @@ impl Scanner<'_> {
             site.also = site.also.iter().cloned().chain(carried).collect();
             self.sites.push(site);
         }
-        if matches!(self.dialect.values, Values::Line) && found.span.of(self.text).ends_with(b"\\")
-        {
+        if matches!(self.dialect.values, Values::Any) && found.span.of(self.text).ends_with(b"\\") {
             self.carried = Some(path);
         }
         self.behind(found.span.end)
@@ -126,7 +132,7 @@ impl Scanner<'_> {
 
     fn site(&self, span: Span, path: FieldPath, context: Context) -> Site {
         let also = match self.dialect.values {
-            Values::Line | Values::Indented | Values::Continued
+            Values::Any | Values::Indented | Values::Continued
                 if matches!(context, Context::ORDINARY | Context::COMMENT) =>
             {
                 assigned::paths(span.of(self.text), &path)
@@ -182,7 +188,7 @@ impl Scanner<'_> {
                 at += 1;
             }
             let key = key::in_comment(line, at, self.dialect)?;
-            let place = Place { at: key.behind?, end, indent: 0 };
+            let place = Place { at: key.behind?, end, indent: 0, nests: false };
             let path = key.path(self.text, &self.path(), self.dialect);
             let found = value::find(line, place, self.dialect.values);
             let span = found.unwrap_or_else(|_| value::rest_of_line(line, place)).span;
@@ -191,7 +197,8 @@ impl Scanner<'_> {
                 return None;
             }
             let last = self.commented_below(&key, span, found.is_err());
-            if !span.is_empty() || last.is_some() {
+            // `# Example:` is prose.
+            if !span.is_empty() || last.is_some() || line[place.at - 1] == b'=' {
                 let span = Span::new(span.start, last.unwrap_or(span.end));
                 let site = self.site(span, path, Context::COMMENT);
                 self.sites.push(site);
@@ -220,55 +227,55 @@ impl Scanner<'_> {
     }
 
     /// Where a commented-out value ends that goes on in the comments on the lines below its first
-    /// line, `first`.
+    /// line, `first`: up to a quote that did not close, behind a backslash, and where values go by
+    /// their indentation, further inwards than its key.
+    ///
+    /// With a token in its place, none of the comments behind it is taken along.
     fn commented_below(&self, key: &Key, first: Span, is_open: bool) -> Option<usize> {
-        let mut lines = CommentLines { text: self.text, at: first.end };
         let source = first.of(self.text);
-        let by_indent = matches!(self.dialect.values, Values::Indented);
-        if source.ends_with(b"\\") && !by_indent {
-            let mut end = None;
-            for line in lines {
-                end = Some(line.end);
-                if !line.of(self.text).ends_with(b"\\") {
-                    break;
-                }
-            }
-            return end;
-        }
-        match self.dialect.values {
-            Values::Indented => {
-                let column = column(self.text, key.span.start);
-                let goes_on = |line: &Span| {
-                    !line.is_empty()
-                        && column < self::column(self.text, line.start)
-                        && key::in_comment(&self.text[..line.end], line.start, self.dialect)
-                            .is_none()
-                };
-                lines.take_while(goes_on).last().map(|line| line.end)
-            }
+        let quote = match self.dialect.values {
+            Values::Any => value::open_quote(source),
+            Values::Go if is_open => value::go_quote(source),
             Values::Quoted(Quoting { open: Open::Lines, .. }) if is_open => {
-                let quote = source.iter().find(|b| matches!(b, b'"' | b'\''))?;
-                let closes = |line: &Span| line.of(self.text).contains(quote);
-                lines.by_ref().take(MOST_COMMENTED).find(closes).map(|line| line.end)
-            }
-            Values::Go if is_open => {
-                let quote = value::go_quote(source)?;
-                let closes = |line: &Span| memchr::memmem::find(line.of(self.text), quote);
-                let mut lines = lines.take(MOST_COMMENTED);
-                lines.find(|line| closes(line).is_some()).map(|line| line.end)
+                let at = source.iter().position(|b| matches!(b, b'"' | b'\''));
+                at.map(|at| &source[at..=at])
             }
             _ => None,
+        };
+        let closes = |line: &Span| {
+            // Those that open and close on one line belong to another value.
+            quote.is_some_and(|quote| memmem::find_iter(line.of(self.text), quote).count() % 2 == 1)
+        };
+        let most = if quote.is_some() { MOST_COMMENTED } else { 0 };
+        let mut end = self.comments_behind(first.end).take(most).find(closes).map(|line| line.end);
+        let mut goes_on = end.map_or(source, |end| &self.text[..end]).ends_with(b"\\");
+        for line in self.comments_behind(end.unwrap_or(first.end)) {
+            if !goes_on && !self.is_deeper(line, key) {
+                break;
+            }
+            end = Some(line.end);
+            goes_on = line.of(self.text).ends_with(b"\\");
         }
+        end
+    }
+
+    fn comments_behind(&self, at: usize) -> CommentLines<'_> {
+        CommentLines { text: self.text, at }
+    }
+
+    /// Whether the comment `line` continues a value whose key is in the comment above. A blank more
+    /// is not enough: prose has one behind its mark.
+    fn is_deeper(&self, line: Span, key: &Key) -> bool {
+        let column = |at: usize| self.text[..at].iter().rev().take_while(|b| is_blank(**b)).count();
+        matches!(self.dialect.values, Values::Any | Values::Indented)
+            && !line.is_empty()
+            && column(line.start) > column(key.span.start) + 1
+            && key::in_comment(&self.text[..line.end], line.start, self.dialect).is_none()
     }
 }
 
 fn is_end(byte: u8) -> bool {
     matches!(byte, b'\n' | b'\r')
-}
-
-/// How many blanks stand in front of `at`, behind the mark of its comment.
-fn column(text: &[u8], at: usize) -> usize {
-    text[..at].iter().rev().take_while(|b| is_blank(**b)).count()
 }
 
 /// The contents, without marks and the blanks around, of the lines behind `at`, as long as they

@@ -10,8 +10,8 @@ use crate::span::Span;
 
 /// A word in a list of assignments.
 pub(super) const WORD: Context = Context(3);
-/// The same in a comment.
-pub(super) const COMMENTED_WORD: Context = Context(4);
+/// The same in a comment; systemd has none of several lines.
+pub(super) const COMMENTED_WORD: Context = Context::BLOCK_COMMENT;
 
 /// See [`crate::format::Codec::decode`].
 pub(super) fn decode(source: &[u8], context: Context, dialect: &Dialect) -> Option<SecretBytes> {
@@ -20,7 +20,7 @@ pub(super) fn decode(source: &[u8], context: Context, dialect: &Dialect) -> Opti
     }
     let is_one_line = !source.contains(&b'\n');
     match context {
-        Context::ORDINARY => ordinary(source, dialect)?.or_else(|| None),
+        Context::ORDINARY => ordinary(source, dialect).flatten(),
         Context::COMMENT if is_one_line => {
             let raw = || (trimmed(source) == source).then(|| source.into());
             ordinary(source, dialect).unwrap_or_else(raw)
@@ -57,14 +57,14 @@ fn uncommented(source: &[u8]) -> Option<SecretBytes> {
 /// inner where it is more or less than one value.
 #[expect(clippy::option_option, reason = "a comment may hold what is not read at all")]
 fn ordinary(source: &[u8], dialect: &Dialect) -> Option<Option<SecretBytes>> {
-    let place = Place { at: 0, end: line_end(source, 0), indent: 0 };
+    let place = Place { at: 0, end: line_end(source, 0), indent: 0, nests: true };
     let found = value::find(source, place, dialect.values).ok()?;
     if found.span != Span::new(0, source.len()) {
         return Some(None);
     }
     let taken = &source[..found.taken];
     Some(Some(match dialect.values {
-        Values::Line => on_line(taken),
+        Values::Any => any(taken),
         Values::Indented => unindented(taken),
         Values::Continued => joined(taken),
         Values::Quoted(Quoting { reader: Reader::Git, .. }) => git(taken),
@@ -84,7 +84,17 @@ fn between<'a>(text: &'a [u8], quotes: &[u8]) -> Option<&'a [u8]> {
     }
 }
 
-fn on_line(source: &[u8]) -> SecretBytes {
+fn any(source: &[u8]) -> SecretBytes {
+    let first = &source[..line_end(source, 0)];
+    if let Some(quote) = value::open_quote(trimmed(first))
+        && let Some(inner) = source.strip_suffix(quote)
+        && memchr::memmem::find(&inner[quote.len()..], quote).is_none()
+    {
+        return inner[quote.len()..].into();
+    }
+    if first.len() < source.len() {
+        return unindented(source);
+    }
     let quoted = || {
         let quote = source.first().filter(|b| matches!(b, b'"' | b'\''))?;
         let close = 1 + memchr::memchr(*quote, &source[1..])?;
@@ -232,11 +242,12 @@ pub(super) fn encode(
     column: usize,
     dialect: &Dialect,
 ) -> Option<SecretBytes> {
-    let may_break = context == Context::ORDINARY;
+    // Of the readers that `Any` stands for, each takes several lines otherwise.
+    let may_break = context == Context::ORDINARY && !matches!(dialect.values, Values::Any);
     // What is tolerated in a comment is not written there.
     let within = if context == Context::COMMENT { Context::ORDINARY } else { context };
-    let goes_on =
-        |source: &[u8]| source.ends_with(b"\\") && !matches!(dialect.values, Values::Indented);
+    let by_indent = matches!(dialect.values, Values::Indented) && context == Context::ORDINARY;
+    let goes_on = |source: &[u8]| source.ends_with(b"\\") && !by_indent;
     spellings(value, context, column, dialect).into_iter().find(|source| {
         !goes_on(source)
             && (may_break || !source.contains(&b'\n'))
@@ -252,11 +263,15 @@ fn spellings(value: &[u8], context: Context, column: usize, dialect: &Dialect) -
         [quote, value, quote].into_iter().for_each(|part| out.extend(part));
         out
     };
+    // A quote that is open in a comment above would close here.
+    if context == Context::COMMENT && value.iter().any(|b| b"\"'`".contains(b)) {
+        return Vec::new();
+    }
     if context == WORD || context == COMMENTED_WORD {
         return vec![words::encode(value)];
     }
     match dialect.values {
-        Values::Line => vec![bare(), within(b"\""), within(b"'")],
+        Values::Any => vec![bare(), within(b"\""), within(b"'")],
         Values::Indented => vec![indented(value, column.max(1))],
         Values::Continued => vec![bare()],
         Values::Quoted(Quoting { reader, .. }) => {
@@ -270,13 +285,7 @@ fn spellings(value: &[u8], context: Context, column: usize, dialect: &Dialect) -
             }
         }
         Values::Go if value.is_empty() => vec![within(b"\"")],
-        // Such a quote in front of the comment closes with the last one on the line.
-        Values::Go if context == Context::COMMENT => {
-            match value.contains(&b'`') || memchr::memmem::find(value, b"\"\"").is_some() {
-                true => Vec::new(),
-                false => vec![bare(), within(b"\""), within(b"'")],
-            }
-        }
+        Values::Go if context == Context::COMMENT => vec![bare(), within(b"\"")],
         Values::Go => vec![bare(), within(b"\""), within(b"\"\"\""), within(b"`")],
     }
 }

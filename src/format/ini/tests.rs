@@ -23,7 +23,7 @@ fn finds(codec: &Ini, text: &str, wanted: &[(&str, &str)]) {
     let found: Vec<_> = found(codec, text)
         .into_iter()
         .map(|(path, source, context)| {
-            let mark = if matches!(context, 1 | 4) { ";" } else { "" };
+            let mark = if Context(context).is_comment() { ";" } else { "" };
             (format!("{mark}{path}"), source)
         })
         .collect();

@@ -33,12 +33,14 @@ pub(super) struct Place {
     pub end: usize,
     /// By how many bytes its key is indented.
     pub indent: usize,
+    /// Whether lines that are indented further may belong to it.
+    pub nests: bool,
 }
 
 /// The value at `place`. Behind it stands nothing on its last line, or a comment.
 pub(super) fn find(text: &[u8], place: Place, values: Values) -> Result<Found, &'static str> {
     match values {
-        Values::Line => on_line(text, place),
+        Values::Any => any(text, place),
         Values::Indented => indented(text, place),
         Values::Continued => Ok(continued(text, place)),
         Values::Quoted(quoting) => quoted::find(text, place.at, quoting),
@@ -59,12 +61,26 @@ fn before_line_end(text: &[u8], start: usize, end: usize) -> usize {
     end - text[start..end].iter().rev().take_while(|b| **b == b'\r').count()
 }
 
-fn on_line(text: &[u8], place: Place) -> Result<Found, &'static str> {
-    let found = rest_of_line(text, place);
-    match is_closed(found.span.of(text)) {
-        true => Ok(found),
-        false => Err("a quote that does not close on its line"),
+fn any(text: &[u8], place: Place) -> Result<Found, &'static str> {
+    let mut found = rest_of_line(text, place);
+    let mut line = place.end;
+    if let Some(quote) = open_quote(found.span.of(text)) {
+        let close = quote_close(text, line, quote)?;
+        line = line_end(text, close);
+        if skip_blanks(&text[..line], close) < line {
+            return Err("text behind a quote that closes on a later line");
+        }
+        found = Found::new(found.span.start, close);
     }
+    Ok(if place.nests { with_deeper(text, found, line, place.indent) } else { found })
+}
+
+/// The quote in front of `source`, if readers might look for its end on the lines below.
+pub(super) fn open_quote(source: &[u8]) -> Option<&[u8]> {
+    if is_closed(source) {
+        return None;
+    }
+    Some(go_quote(source).unwrap_or(&source[..1]))
 }
 
 /// Whether a quote in front closes on the line, for readers with escapes or for those without.
@@ -80,26 +96,31 @@ fn is_closed(source: &[u8]) -> bool {
     all.is_multiple_of(2) || unescaped.is_multiple_of(2)
 }
 
-/// With the lines that are indented further than the key, and the comments and blank lines between
-/// them.
 fn indented(text: &[u8], place: Place) -> Result<Found, &'static str> {
-    let first = rest_of_line(text, place);
+    let found = with_deeper(text, rest_of_line(text, place), place.end, place.indent);
+    let source = found.span.of(text);
+    match source.contains(&b'\n') || is_closed(source) {
+        true => Ok(found),
+        false => Err("a quote that does not close on its line"),
+    }
+}
+
+/// `first`, whose last line ends at `line`, with the lines below that are indented by more than
+/// `indent`, and the comments and blank lines between them.
+fn with_deeper(text: &[u8], first: Found, line: usize, indent: usize) -> Found {
     let mut end = first.span.end;
-    let mut next = place.end + 1;
+    let mut next = line + 1;
     while next < text.len() {
         let start = skip_blanks(text, next);
         let line = line_end(text, next);
         match text.get(start) {
             Some(b'\n' | b'#' | b';') | None => {}
-            Some(_) if start - next > place.indent => end = trimmed_end(text, start, line),
+            Some(_) if start - next > indent => end = trimmed_end(text, start, line),
             Some(_) => break,
         }
         next = line + 1;
     }
-    if end == first.span.end && !is_closed(first.span.of(text)) {
-        return Err("a quote that does not close on its line");
-    }
-    Ok(Found::new(first.span.start, end))
+    Found::new(first.span.start, end)
 }
 
 /// With the lines that follow a `\`, and the comments between them.
@@ -136,7 +157,7 @@ fn go(text: &[u8], place: Place) -> Result<Found, &'static str> {
         let inner = start + quote.len();
         let close = match memchr::memmem::rfind(&text[inner..end], quote) {
             Some(len) => inner + len + quote.len(),
-            None => go_close(text, end, quote)?,
+            None => quote_close(text, end, quote)?,
         };
         let end = line_end(text, close);
         // What follows is no part of the value, but a part of the secret for all that is known.
@@ -151,11 +172,12 @@ fn go(text: &[u8], place: Place) -> Result<Found, &'static str> {
     if source.last() == Some(&b'\\') {
         return Ok(Found::new(start, go_continued(text, end)));
     }
+    let found = up_to_comment(text, place.at, whole.span, b"#;");
     // go-ini takes such a quote as it is, but who else reads the file?
-    if !is_closed(source) {
-        return Err("a quote that does not close on its line");
+    match is_closed(found.span.of(text)) {
+        true => Ok(found),
+        false => Err("a quote that does not close on its line"),
     }
-    Ok(up_to_comment(text, place.at, whole.span, b"#;"))
 }
 
 /// The quote in front of a value, if it may close on a later line.
@@ -168,7 +190,7 @@ pub(super) fn go_quote(source: &[u8]) -> Option<&'static [u8]> {
 }
 
 /// Behind the last `quote` on the first line behind `at` that has one.
-fn go_close(text: &[u8], at: usize, quote: &[u8]) -> Result<usize, &'static str> {
+fn quote_close(text: &[u8], at: usize, quote: &[u8]) -> Result<usize, &'static str> {
     let first = memchr::memmem::find(&text[at..], quote).ok_or("a quote that does not close")?;
     let line = line_end(text, at + first);
     let last = memchr::memmem::rfind(&text[at + first..line], quote).unwrap_or(0);
@@ -195,13 +217,16 @@ fn go_continued(text: &[u8], mut end: usize) -> usize {
 }
 
 /// The source `whole`, behind a separator at `at`, without the comment that a blank and one of
-/// `marks` begin. Its reader takes it up to the first of `marks`.
+/// `marks` begin, behind a quoted front. Its reader takes it up to the first of `marks`.
 fn up_to_comment(text: &[u8], at: usize, whole: Span, marks: &[u8]) -> Found {
     let Span { start, end } = whole;
     let is_mark = |at: &usize| marks.contains(&text[*at]);
     let Some(cut) = (start..end).find(is_mark) else { return Found::new(start, end) };
+    let quote = text.get(start).filter(|b| matches!(b, b'"' | b'\''));
+    let close = quote.and_then(|quote| memchr::memchr(*quote, &text[start + 1..end]));
+    let quoted_end = close.map_or(start, |len| start + 1 + len);
     let spaced = |now: &usize| *now > at && is_blank(text[now - 1]);
-    let comment = (cut..end).filter(is_mark).find(spaced);
+    let comment = (cut.max(quoted_end)..end).filter(is_mark).find(spaced);
     match comment {
         // A token right behind the separator keeps the blank in front of the comment.
         Some(comment) if comment == start => Found::new(at, at),

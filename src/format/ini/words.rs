@@ -1,6 +1,6 @@
 //! The words of a systemd setting that is a list of assignments: `Environment=A=1 "B=two words"`.
 
-use crate::format::line::is_blank;
+use crate::format::line::{is_blank, line_end, skip_blanks};
 use crate::secret::SecretBytes;
 use crate::span::Span;
 
@@ -27,7 +27,7 @@ pub(super) fn split(text: &[u8], value: Span) -> Vec<Item> {
             b'\n' => line_start = true,
             b'\\' if continuation(text, at).is_some() => {}
             b'#' | b';' if line_start => {
-                let end = crate::format::line::line_end(text, at);
+                let end = line_end(text, at);
                 items.push(Item::Comment(Span::new(at, end)));
                 at = end;
                 continue;
@@ -52,12 +52,26 @@ fn continuation(text: &[u8], at: usize) -> Option<usize> {
     (text.get(behind) == Some(&b'\n')).then_some(behind + 1)
 }
 
+/// Behind the lines of comments at `at`, which systemd skips within a quoted word too.
+fn behind_comments(text: &[u8], mut at: usize) -> usize {
+    while matches!(text.get(skip_blanks(text, at)), Some(b'#' | b';')) {
+        at = (line_end(text, at) + 1).min(text.len());
+    }
+    at
+}
+
 fn word_end(text: &[u8], mut at: usize) -> usize {
     let mut quote = None;
     while at < text.len() {
         match text[at] {
-            b'\\' if quote.is_none() && continuation(text, at).is_some() => return at,
-            b'\\' => at += 1,
+            b'\\' => match continuation(text, at) {
+                Some(_) if quote.is_none() => return at,
+                Some(behind) => {
+                    at = behind_comments(text, behind);
+                    continue;
+                }
+                None => at += 1,
+            },
             byte if quote == Some(byte) => quote = None,
             byte @ (b'"' | b'\'') if quote.is_none() => quote = Some(byte),
             byte if quote.is_none() && (is_blank(byte) || byte == b'\n') => return at,
@@ -86,7 +100,7 @@ fn unquoted(source: &[u8]) -> Option<SecretBytes> {
             b'\\' => {
                 if let Some(behind) = continuation(source, at) {
                     out.extend(b" ");
-                    at = behind;
+                    at = behind_comments(source, behind);
                     continue;
                 }
                 let (byte, len) = escape(&source[at + 1..])?;

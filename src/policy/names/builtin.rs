@@ -62,7 +62,7 @@ impl Builtin {
                 if name.kind == Kind::UserAndPassword && !(whole && innermost) {
                     continue;
                 }
-                if name.kind == Kind::Random && !(at == 0 && end == words.len() && innermost) {
+                if name.kind == Kind::Random && !(end == words.len() && innermost) {
                     continue;
                 }
                 let word = Named { text: name.text.clone(), line: None };
@@ -71,6 +71,8 @@ impl Builtin {
                         return Found::Name { word, kind: Kind::Secret };
                     }
                     None => found = Found::Name { word, kind: name.kind },
+                    // `public_key` would hardly have named a secret.
+                    Some(_) if name.kind == Kind::Random => {}
                     Some(except) if found == Found::Nothing => {
                         let except = Named { text: except.text.clone(), line: None };
                         found = Found::Excepted { word, except };

@@ -92,7 +92,10 @@ pub(in crate::policy) fn is_placeholder(value: &[u8]) -> bool {
             let braced = inner(b"${", b"}").is_some_and(|inner| !has_default(inner));
             // Grafana: `$__file{/run/secrets/x}`, `$__env{X}`.
             let provided = value.starts_with(b"$__") && inner(b"$__", b"}").is_some();
+            // GlassFish: a password that `asadmin` keeps.
+            let alias = inner(b"${ALIAS=", b"}").is_some();
             braced
+                || alias
                 || provided
                 || inner(b"$(", b")").is_some()
                 || inner(b"${{", b"}}").is_some()

@@ -21,6 +21,7 @@ const TOKENS: &[(&str, &str)] = &[
     ("Slack token", r"xapp-[0-9]-[A-Za-z0-9-]{10}"),
     ("Slack webhook", r"hooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9/]{20}"),
     ("Discord webhook", r"discord(?:app)?\.com/api/webhooks/[0-9]+/[A-Za-z0-9_-]{20}"),
+    ("Teams webhook", r"webhook\.office\.com/webhookb2/[A-Za-z0-9@/-]{20}"),
     ("Stripe key", r"[rs]k_(?:live|test|prod)_[A-Za-z0-9]{10}"),
     ("webhook signing secret", r"whsec_[A-Za-z0-9+/=]{20}"),
     ("API key", r"sk-(?:proj|ant|svcacct|admin|or)-[A-Za-z0-9_-]{20}"),
@@ -114,6 +115,24 @@ pub(super) fn find(text: &[u8]) -> Option<Credential> {
     }
     let form = FORMS.tokens.iter().position(|token| token.is_match(text))?;
     Some(Credential::Token(TOKENS[form].0))
+}
+
+/// Whether [`first`] may find something in a part of `text`.
+pub(super) fn may_stand_in(text: &[u8]) -> bool {
+    FORMS.any.is_match(text)
+}
+
+/// The first in `text` that has one of the forms, and where it begins.
+pub(super) fn first(text: &[u8]) -> Option<(Credential, usize)> {
+    /// What begins like a key in Base64 is known by so much more of it.
+    const REACH: usize = 64;
+    if text.len() < SHORTEST {
+        return None;
+    }
+    FORMS.any.find_iter(text).find_map(|found| {
+        let end = text.len().min(found.end() + REACH);
+        find(&text[found.start()..end]).map(|credential| (credential, found.start()))
+    })
 }
 
 /// Whether the armour that `base64` begins with is a private key's.

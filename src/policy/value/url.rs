@@ -54,13 +54,16 @@ pub(super) fn token_users(text: &[u8]) -> Vec<Span> {
     found
 }
 
-/// Where the authorities of the URLs in `text` begin.
+/// Where the authorities of the URLs in `text` begin. A value may begin behind the scheme: that of
+/// `# see http://…`, where the scheme reads as a name.
 fn authorities(text: &[u8]) -> impl Iterator<Item = usize> {
     let is_scheme = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
     let marks = text.iter().enumerate().filter(|(_, byte)| **byte == b':').map(|(at, _)| at);
-    marks
+    let without_scheme = text.starts_with(b"//").then_some(2).into_iter();
+    let with_scheme = marks
         .filter(move |at| text[*at..].starts_with(b"://") && *at > 0 && is_scheme(text[*at - 1]))
-        .map(|at| at + 3)
+        .map(|at| at + 3);
+    without_scheme.chain(with_scheme)
 }
 
 /// White space, control characters and the double quote end a URL wherever they stand.

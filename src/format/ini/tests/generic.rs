@@ -45,7 +45,7 @@ fn an_empty_value_is_a_place_at_the_end_of_its_line() {
 #[test]
 fn commented_out_assignments_are_found() {
     let text = "[a]\n;password = x\n# pass word: y\n#b: z\n;; ldap admin dn = c d\n\
-                # Note that this = that, as everyone knows\n#prose it is: yes\n# e =\n#f=1 # g=2\n";
+                # Note that this = that, as everyone knows\n#prose it is: yes\n# e =\n# Example:\n#f=1 # g=2\n";
     finds(
         &INI,
         text,
@@ -54,6 +54,7 @@ fn commented_out_assignments_are_found() {
             (";a.b", "z"),
             (";a.\"ldap admin dn\"", "c d"),
             (";a.\"Note that this\"", "that, as everyone knows"),
+            (";a.e", ""),
             (";a.f", "1 # g=2"),
         ],
     );

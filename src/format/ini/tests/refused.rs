@@ -19,7 +19,6 @@ fn other_formats_are_refused() {
         "a = {\n  b = c\n}\n",
         "a = [\n  \"x\",\n]\n",
         "[[servers]]\nname = \"x\"\n",
-        "a = \"\"\"\npassword = x\n\"\"\"\n",
         "if [ \"$A\" = \"b\" ]; then\n  C=d\nfi\n",
         "[ -f /etc/x ] && A=b\n",
         "f() {\n  A=b\n}\n",
@@ -28,7 +27,7 @@ fn other_formats_are_refused() {
         "Port 22\nPasswordAuthentication no\n",
         "\"HKEY\"=\"value\"\n",
         "network={\n  ssid=\"x\"\n  psk=\"y\"\n}\n",
-        "a = 1\nb = \"two\nlines\"\n",
+        "a = 1\nb = \"two\nlines\" or three\n",
         "a\0b = 1\n",
         "\u{feff}a=1\rb=2\r",
     ];
@@ -41,9 +40,10 @@ fn other_formats_are_refused() {
 
 #[test]
 fn an_error_tells_its_place_and_quotes_nothing() {
-    let error = INI.scan(b"[s]\nk = v\n  deeper = x\n").unwrap_err();
+    let error = INI.scan(b"k = v\n\n  deeper = x\n").unwrap_err();
     assert_eq!(error.to_string(), "line 3, column 3: indented further than the key above");
-    refuses(&INI, "[s]\nk = v\n  deeper\n", 3);
+    refuses(&INI, "[s]\nk\n  deeper\n", 3);
+    refuses(&INI, "[s]\nk = `v\n", 2);
     refuses(&CONFIGPARSER, "[s]\nk\n  deeper\n", 3);
     refuses(&CONFIGPARSER, "k = v\n", 1);
     refuses(&MYSQL, "k = v\n", 1);
@@ -87,7 +87,7 @@ fn time_is_linear_in_hostile_texts() {
     ];
     for piece in pieces {
         for front in ["", "[s]\n", "[s]\nk=", "[s]\n#k=", "[s]\nEnvironment=", "[s]\n#k=\"\n"] {
-            let text = front.to_owned() + &piece.repeat(100_000 / piece.len());
+            let text = front.to_owned() + &piece.repeat(50_000 / piece.len());
             for codec in [&INI, &GIT, &SYSTEMD, &MYSQL, &PHP, &GRAFANA, &CONFIGPARSER] {
                 let start = std::time::Instant::now();
                 let sites = codec.scan(text.as_bytes()).unwrap_or_default();
@@ -96,7 +96,7 @@ fn time_is_linear_in_hostile_texts() {
                     codec.decode(source, site.context);
                 }
                 let seconds = start.elapsed().as_secs();
-                assert!(seconds < 5, "{}: {front}{piece}: {seconds} s", codec.id);
+                assert!(seconds < 3, "{}: {front}{piece}: {seconds} s", codec.id);
             }
         }
     }
