@@ -35,13 +35,15 @@ impl Codec for Dotenv {
         if value != Span::new(0, source.len()) {
             return None;
         }
-        match source.first() {
-            Some(quote) if line::closing_quote(source, 0) == Some(source.len() - 1) => {
-                let inner = &source[1..source.len() - 1];
-                Some(if *quote == b'"' { unescape(inner) } else { inner.into() })
-            }
-            Some(quote) if line::loosely_closed(source, 0) == Some(source.len() - 1) => {
+        let last = source.len().checked_sub(1);
+        let closes = |close: &usize| line::quoted_end(source, *close) == source.len();
+        match (source.first(), line::closing_quote(source, 0).filter(closes)) {
+            (Some(quote), close) if close != last && line::loosely_closed(source, 0) == last => {
                 Some(unescape_quote(&source[1..source.len() - 1], *quote))
+            }
+            (Some(quote), Some(close)) => {
+                let inner = &source[1..close];
+                Some(if *quote == b'"' { unescape(inner) } else { inner.into() })
             }
             _ => Some(source.into()),
         }
@@ -104,11 +106,12 @@ fn unescape_quote(inner: &[u8], quote: u8) -> SecretBytes {
 
 /// The value of several lines that are commented out, each but the first behind a `#` of its own.
 fn commented_lines(source: &[u8]) -> Option<SecretBytes> {
-    if line::closing_in_comment(source, 0) != Some(source.len() - 1) {
+    let close = line::closing_in_comment(source, 0)?;
+    if line::quoted_end(source, close) != source.len() {
         return None;
     }
     let mut joined = SecretBytes::with_capacity(source.len());
-    for (n, line) in source[1..source.len() - 1].split_inclusive(|b| *b == b'\n').enumerate() {
+    for (n, line) in source[1..close].split_inclusive(|b| *b == b'\n').enumerate() {
         let marked = line.trim_ascii_start().strip_prefix(b"#").filter(|_| n > 0);
         let text = marked.map_or(line, |text| text.strip_prefix(b" ").unwrap_or(text));
         joined.extend(text);
@@ -145,7 +148,7 @@ mod tests {
 
     #[test]
     fn values_are_decoded_as_loaders_do() {
-        let samples: [(&str, &str); 10] = [
+        let samples: [(&str, &str); 11] = [
             ("", ""),
             ("plain text", "plain text"),
             ("'a \\n #b'", "a \\n #b"),
@@ -156,6 +159,7 @@ mod tests {
             ("a#b", "a#b"),
             (r#""x"y"#, r#""x"y"#),
             (r"'it\'s'", "it's"),
+            ("'a' #b", "a"),
         ];
         for (source, value) in samples {
             assert_eq!(
@@ -180,6 +184,8 @@ mod tests {
     fn a_value_on_several_commented_lines_is_one() {
         let source = b"\"a\\n\r\n # b\n#  c\"";
         assert_eq!(decoded(source, Context::COMMENT).as_deref(), Some(&b"a\n\r\nb\n c"[..]));
+        let noted = b"'a\n# b' #c";
+        assert_eq!(decoded(noted, Context::COMMENT).as_deref(), Some(&b"a\nb"[..]));
     }
 
     #[test]

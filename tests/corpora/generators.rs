@@ -173,7 +173,7 @@ pub(super) fn dotenv() -> impl Strategy<Value = String> {
     let line = prop_oneof![
         6 => select(vec![
             "A=1", "export B = 'x y' ", "C=\"a\\\"b\nc\" # note", "D=`x\ny`", "E=a b#c # d=1 # e='x'",
-            "F=#x", "G=", "H= # PASSWORD=x", "I='a'b", "J=\"a\"# b", "# PASSWORD=\"x\" # y",
+            "F=#x", "F='x' #y", "G=", "H= # PASSWORD=x", "I='a'b", "J=\"a\"# b", "# PASSWORD=\"x\" # y",
             "#export PASSWORD=x", "# prose", "", "  ", "K=\u{e9}\u{1f600}", "L=ENC:x", "M='it\\'s'",
             "# N='x", "O=\"a\\", "P=\t\"x\"\t",
             "Q: x", "# Q: y", "R_1", "S=x #y", "T='C:\\'", "# U='x\n# y\n#' # V=1", "; W=x", "X=a\\",

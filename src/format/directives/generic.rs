@@ -15,7 +15,7 @@ use super::words::{
     in_quotes, is_blank, is_plain, is_prose, lines, on_one_line, quoted, skip_blanks, trimmed,
     words,
 };
-use super::{Dialect, site};
+use super::{Dialect, redis, site};
 use crate::format::{Context, FieldPath, ParseError, Site};
 use crate::secret::SecretBytes;
 use crate::span::Span;
@@ -172,11 +172,14 @@ fn value(
         }
         return Ok(());
     }
-    let words = words(text, keyword.value)?;
     let name = keyword.name.of(text);
-    if name == b"user" && super::redis::is_acl(text, &words) {
-        return super::redis::acl(text, &path, &words, Context::ORDINARY, sites);
+    if name == b"user" {
+        let rules = redis::words(text, keyword.value)?;
+        if redis::is_acl(text, &rules) {
+            return redis::acl(text, &path, &rules, Context::ORDINARY, sites);
+        }
     }
+    let words = words(text, keyword.value)?;
     let is = |known: &&str| known.as_bytes().eq_ignore_ascii_case(name);
     if let ([first, second, ..], true) = (&words[..], SETTERS.iter().any(is)) {
         let path = path.key(first.of(text));

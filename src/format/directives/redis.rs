@@ -4,7 +4,9 @@
 //! it, under `user.NAME.password`. Comments in the shipped file are prose with directives among it,
 //! so only those directives are looked for there that hold a password or hide one.
 
-use super::words::{INSIDE, closing_quote, is_blank, is_plain, lines, on_one_line, quoted, words};
+use super::words::{
+    INSIDE, closing_quote, is_blank, is_plain, lines, on_one_line, quoted, words_behind,
+};
 use super::{Dialect, site, values};
 use crate::format::{Context, FieldPath, ParseError, Site};
 use crate::secret::SecretBytes;
@@ -86,6 +88,11 @@ fn arranged(
         _ => values(sites, &path, arguments, context),
     }
     Ok(())
+}
+
+/// The words of a line that may hold a user's rules: a quote may stand behind each of their sigils.
+pub(super) fn words(text: &[u8], line: Span) -> Result<Vec<Span>, Refused> {
+    words_behind(b"><#!", text, line)
 }
 
 /// Whether the words behind `user` are the rules of a user with a password.
@@ -325,6 +332,9 @@ mod tests {
             let source = encode(value, Context::ORDINARY).unwrap();
             assert_eq!(&decode(&source, Context::ORDINARY).unwrap()[..], value);
         }
+        let text = "user a on >p #\"a b\" !'c d'\n";
+        let hashes = ["user.a.password_hash=\"a b\"", "user.a.password_hash='c d'"];
+        check(&REDIS, text, &[&["user.a[]=on", "user.a.password=p"][..], &hashes].concat());
         let decoded = decode(br"'it\'s \n'", Context::ORDINARY).unwrap();
         assert_eq!(&decoded[..], br"it's \n");
     }

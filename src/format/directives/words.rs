@@ -52,13 +52,22 @@ pub(super) fn trimmed(text: &[u8], span: Span) -> Span {
 /// The words of `line`, quotes included. A quote also begins a word behind the sigil of a password
 /// (`>"two words"`). The error says what is wrong and where.
 pub(super) fn words(text: &[u8], line: Span) -> Result<Vec<Span>, (usize, &'static str)> {
+    words_behind(b"><", text, line)
+}
+
+/// As [`words`], with these sigils.
+pub(super) fn words_behind(
+    sigils: &[u8],
+    text: &[u8],
+    line: Span,
+) -> Result<Vec<Span>, (usize, &'static str)> {
     let text = &text[..line.end];
     let mut words = Vec::new();
     let mut at = skip_blanks(text, line.start);
     while at < text.len() {
         let opening = match &text[at..] {
             [b'"' | b'\'', ..] => Some(at),
-            [b'>' | b'<', b'"' | b'\'', ..] => Some(at + 1),
+            [sigil, b'"' | b'\'', ..] if sigils.contains(sigil) => Some(at + 1),
             _ => None,
         };
         let end = match opening {

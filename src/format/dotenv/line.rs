@@ -60,7 +60,7 @@ fn comment(text: &[u8], mut at: usize, sites: &mut Vec<Site>) -> usize {
             return end;
         }
         if let Some(close) = closing_in_comment(text, value.start) {
-            value.end = close + 1;
+            value.end = quoted_end(text, close);
         }
         sites.push(site(text, &name, value, Context::COMMENT));
         at = skip_blanks(text, value.end);
@@ -207,12 +207,16 @@ pub(super) fn value(text: &[u8], at: usize, line: Line) -> Result<Span, &'static
     let on_line = &text[..line.end];
     let start = skip_blanks(on_line, at);
     let rest = |end: usize| {
-        let goes_on = line.goes_on && end == line.end && end < text.len();
+        let goes_on = line.goes_on && text.get(end).is_some_and(|b| ends_line(*b));
         let backslashes = text[start..end].iter().rev().take_while(|b| **b == b'\\').count();
         match goes_on && backslashes % 2 == 1 {
             true => Err("a backslash at the end of a line, which joins lines for some"),
             false => Ok(Span::new(start, trimmed_end(text, start, end))),
         }
+    };
+    let quoted = |close: usize| match quoted_end(text, close) {
+        end if end == close + 1 => Ok(Span::new(start, end)),
+        _ => rest(line_end(text, close)),
     };
     let Some(first) = on_line.get(start) else { return Ok(Span::new(at, at)) };
     if !is_quote(*first) {
@@ -229,12 +233,12 @@ pub(super) fn value(text: &[u8], at: usize, line: Line) -> Result<Span, &'static
                 return Err("a backslash before a closing quote");
             }
             if open && is_clean(on_line, close + 1) {
-                return Ok(Span::new(start, close + 1));
+                return quoted(close);
             }
             // `"a"b` and `'it\'s'`: loaders differ on where it ends, so all of the line.
             rest(line.end)
         }
-        Some(close) => Ok(Span::new(start, close + 1)),
+        Some(close) => quoted(close),
         // In a comment a quote that does not close on its line quotes nothing.
         None if !line.goes_on => rest(line.end),
         None => match closing_quote(text, start) {
@@ -242,7 +246,7 @@ pub(super) fn value(text: &[u8], at: usize, line: Line) -> Result<Span, &'static
             Some(close) if escaped(close) && another(close + 1) => {
                 Err("a backslash before a closing quote")
             }
-            Some(close) if is_clean(text, close + 1) => Ok(Span::new(start, close + 1)),
+            Some(close) if is_clean(text, close + 1) => quoted(close),
             Some(_) => Err("text behind a closing quote"),
         },
     }
@@ -256,11 +260,27 @@ fn is_quote(byte: u8) -> bool {
 /// to the `=`. To Docker and systemd it is a part of the value; one word with a `#` in front is
 /// taken for that.
 fn note(on_line: &[u8], start: usize, close: bool) -> Option<usize> {
-    let at = (start + usize::from(close)..on_line.len())
-        .find(|n| on_line[*n] == b'#' && is_blank(on_line[*n - 1]))?;
+    (start + usize::from(close)..on_line.len())
+        .find(|n| on_line[*n] == b'#' && is_blank(on_line[*n - 1]))
+        .filter(|at| !is_word(on_line, *at))
+}
+
+/// Whether one word with a `#` in front is all that stands at `at`.
+fn is_word(on_line: &[u8], at: usize) -> bool {
+    let Some(b'#') = on_line.get(at) else { return false };
     let words = &on_line[at + 1..trimmed_end(on_line, at, on_line.len())];
-    let is_word = !words.is_empty() && !words.iter().any(|b| is_blank(*b) || b"#=:".contains(b));
-    (!is_word).then_some(at)
+    !words.is_empty() && !words.iter().any(|b| is_blank(*b) || b"#=:".contains(b))
+}
+
+/// Where the value ends whose quote closes at `close`: there, or behind one word with a `#` in
+/// front, which is as much a part of it as behind a value without quotes.
+pub(super) fn quoted_end(text: &[u8], close: usize) -> usize {
+    let line = &text[..line_end(text, close)];
+    let next = skip_blanks(line, close + 1);
+    match next > close + 1 && is_word(line, next) {
+        true => trimmed_end(line, next, line.len()),
+        false => close + 1,
+    }
 }
 
 /// Where the quote at `start` closes to a loader that takes any quote behind a backslash for
@@ -344,6 +364,24 @@ mod tests {
         ];
         let wanted: Vec<_> = wanted.map(|(path, source, n)| (path.to_owned(), source, n)).into();
         assert_eq!(found(text), wanted);
+    }
+
+    #[test]
+    fn one_word_of_a_note_belongs_to_a_value_with_quotes_or_without() {
+        for (text, source) in [
+            ("A='x' #y \nB=1", "'x' #y"),
+            ("A=x #y\nB=1", "x #y"),
+            ("A='' #'", "'' #'"),
+            ("A=\"x\ny\" #z\r\n", "\"x\ny\" #z"),
+            ("# A='x' #y", "'x' #y"),
+            ("# A='x\n# y' #z\n", "'x\n# y' #z"),
+            ("A='x' # y", "'x'"),
+            ("A='x' #y z", "'x'"),
+            ("A='x' #B=y", "'x'"),
+        ] {
+            assert_eq!(found(text)[0].1, source, "{text:?}");
+        }
+        assert!(scan(b"A='x' #y\\\nB=1").is_err());
     }
 
     #[test]
