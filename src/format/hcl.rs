@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn commented_out_assignments_are_found_however_they_are_written() {
         type Wanted<'t> = &'t [(&'t str, &'t str, u8)];
-        let samples: [(&str, Wanted<'_>); 12] = [
+        let samples: [(&str, Wanted<'_>); 13] = [
             ("# password = \"x\"", &[("password", "\"x\"", 1)]),
             ("//password=\"x\" # note", &[("password", "\"x\"", 1)]),
             ("t {\n # a = \"x\" # b = 2\r\n}", &[("t.a", "\"x\"", 1), ("t.b", "2", 1)]),
@@ -185,6 +185,7 @@ mod tests {
                 &[("o.a", "\"x\"", 1), ("o.b", "\"y\"", 1)],
             ),
             ("# see https://h/?a=b, note: c", &[]),
+            ("# a = [\"x\", /* b = \"y\" */] # c = 1", &[("a[]", "\"x\"", 1)]),
             (
                 "x = [ # a = \"y\"\n 1 /* b = 2 */ , 3]",
                 &[("x[].a", "\"y\"", 1), ("x[]", "1", 0), ("x[].b", "2", 2), ("x[]", "3", 0)],

@@ -55,9 +55,14 @@ impl<'t, 'o> Walk<'t, 'o> {
             self.at = tok.span.end;
             let commented = self.context != Context::ORDINARY;
             match tok.kind {
-                TokKind::LineComment | TokKind::BlockComment if commented => {
+                TokKind::LineComment if commented => {
                     self.end_commented(tok)?;
                     return Ok(tok.span.start);
+                }
+                // A value found in it might take in its end, so nothing more of the line is read.
+                TokKind::BlockComment if commented => {
+                    self.end_commented(tok)?;
+                    return Ok(self.text.len());
                 }
                 TokKind::LineComment | TokKind::BlockComment => self.comment(tok),
                 TokKind::End if commented => return self.end_commented(tok).map(|()| self.at),
