@@ -28,7 +28,7 @@ impl Codec for Properties {
         (one && starts).then(|| unescape(source)).flatten()
     }
 
-    fn encode(&self, value: &[u8], _context: Context, _column: u16) -> Option<SecretBytes> {
+    fn encode(&self, value: &[u8], context: Context, _column: u16) -> Option<SecretBytes> {
         let text = std::str::from_utf8(value).ok()?;
         let mut out = SecretBytes::with_capacity(value.len() + 2);
         for (at, c) in text.char_indices() {
@@ -39,6 +39,8 @@ impl Codec for Properties {
                 '\r' => out.extend(b"\\r"),
                 '\t' => out.extend(b"\\t"),
                 '\x0c' => out.extend(b"\\f"),
+                // Behind a colon in a comment, several words are prose.
+                ' ' if context == Context::COMMENT => escape(&mut out, u16::from(b' ')),
                 ' ' if at_edge => out.extend(b"\\ "),
                 // Behind a blank these would be taken for the separator.
                 '=' | ':' if at == 0 => out.extend(&[b'\\', c as u8]),
@@ -189,5 +191,7 @@ mod tests {
             assert_eq!(decoded(&encoded).unwrap(), value.as_bytes());
         }
         assert!(Properties.encode(b"\xff", Context::ORDINARY, 0).is_none());
+        let commented = Properties.encode(b"a b", Context::COMMENT, 0).unwrap();
+        assert_eq!(&commented[..], b"a\\u0020b", "one word");
     }
 }

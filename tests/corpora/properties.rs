@@ -112,7 +112,9 @@ proptest! {
         let codec = id.codec();
         let Ok(sites) = codec.scan(text.as_bytes()) else { return Ok(()) };
         // Behind `'C:\'` no further quote may stand: to some loaders it would close there.
-        prop_assume!(id != CodecId::Dotenv || !text.contains("\\'") && !text.contains("\\\""));
+        if id == CodecId::Dotenv && ["\\'", "\\\"", "\\`"].iter().any(|open| text.contains(open)) {
+            return Ok(());
+        }
         // A name in a list is another element's path, so it may not change.
         let value = format!("ENC:{value}");
         let encode = |context, column| codec.encode(value.as_bytes(), context, column);
