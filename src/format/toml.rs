@@ -13,7 +13,7 @@ use toml_parser::decoder::{ScalarKind, StringBuilder};
 use toml_parser::parser::{Event, EventKind, parse_value};
 
 use self::tree::Tree;
-use super::{Codec, CodecId, Context, FieldPath, ParseError, Site};
+use super::{Codec, CodecId, Context, Front, ParseError, Site};
 use crate::secret::SecretBytes;
 
 /// The codec of TOML files.
@@ -32,7 +32,9 @@ impl Codec for Toml {
             ParseError::at(text, at, kind_of(error.message()))
         })?;
         let mut tree = Tree::new(Context::ORDINARY, 0, 0);
-        tree.table(document.as_table(), &FieldPath::root(), None)
+        // Most texts have fewer values; growing would copy them all.
+        tree.sites.reserve(text.len() / 24);
+        tree.table(document.as_table(), &Front::ROOT, None)
             .map_err(|lost| ParseError::at(text, 0, lost.0))?;
         let Tree { mut sites, mut places, .. } = tree;
         if text.contains(&b'#') {

@@ -10,7 +10,7 @@ use toml_parser::Source;
 use toml_parser::lexer::TokenKind;
 
 use super::tree::{Place, PlaceKind, Tree, name_of, named};
-use crate::format::{Context, FieldPath, Site};
+use crate::format::{Context, Front, Site};
 use crate::span::Span;
 
 /// How many comments within one comment are read (`# a = 1 # b = 2`). A bound, because each is
@@ -19,7 +19,7 @@ const NESTED: usize = 8;
 
 /// Appends the sites of all comments of `text`. `places` are in the order of the text.
 pub(super) fn scan(text: &str, root: &Table, places: &[Place], sites: &mut Vec<Site>) {
-    let top = Place { start: 0, kind: PlaceKind::Header, path: FieldPath::root() };
+    let top = Place { start: 0, kind: PlaceKind::Header, path: Front::ROOT };
     let mut stack = vec![&top];
     let mut places = places.iter().peekable();
     // The commented-out header that applies to the comment lines directly below it.
@@ -95,7 +95,7 @@ impl Line<'_> {
     }
 
     /// The path of the table whose header the body is.
-    fn header(&self, at: usize, root: &Table) -> Option<FieldPath> {
+    fn header(&self, at: usize, root: &Table) -> Option<Front> {
         let body = self.text[at..self.end].strip_prefix('[')?;
         let close = Source::new(body)
             .lex()
@@ -172,7 +172,7 @@ fn elements(body: &str, at: usize, place: &Place) -> Option<Vec<Site>> {
 }
 
 /// The body as `key = value`.
-fn entries(body: &str, at: usize, path: &FieldPath) -> Option<Vec<Site>> {
+fn entries(body: &str, at: usize, path: &Front) -> Option<Vec<Site>> {
     if !body.contains('=') {
         return None;
     }
@@ -183,7 +183,7 @@ fn entries(body: &str, at: usize, path: &FieldPath) -> Option<Vec<Site>> {
 }
 
 /// The body as `key = words that are no TOML value`.
-fn rest(body: &str, equals: usize, at: usize, path: &FieldPath) -> Option<Site> {
+fn rest(body: &str, equals: usize, at: usize, path: &Front) -> Option<Site> {
     let keys = Key::parse(body[..equals].trim_matches([' ', '\t'])).ok()?;
     let value = body[equals + 1..].trim_start_matches([' ', '\t']);
     let start = body.len() - value.len();
@@ -193,7 +193,7 @@ fn rest(body: &str, equals: usize, at: usize, path: &FieldPath) -> Option<Site> 
     }
     Some(Site {
         span: Span::new(start, start + value.len()).shifted(at),
-        path: keys.iter().fold(path.clone(), |path, key| path.key(key.get())),
+        path: keys.iter().fold(path.path(), |path, key| path.key(key.get())),
         context: Context::COMMENT,
         column: 0,
         naming: false,
@@ -203,21 +203,21 @@ fn rest(body: &str, equals: usize, at: usize, path: &FieldPath) -> Option<Site> 
 
 /// The path of a table with the header `keys`, in a document where some of them lead through
 /// arrays of tables (whose last element is meant).
-fn header_path(root: &Table, keys: &[Key], array: bool) -> FieldPath {
-    let mut path = FieldPath::root();
+fn header_path(root: &Table, keys: &[Key], array: bool) -> Front {
+    let mut path = Front::ROOT;
     let mut table = Some(root);
     for (n, key) in keys.iter().enumerate() {
-        path = path.key(key.get());
+        path = path.key(key.get()).into();
         let last = n + 1 == keys.len();
         table = match table.and_then(|table| table.get(key.get())) {
             Some(Item::Table(table)) => Some(table),
             Some(Item::ArrayOfTables(tables)) if !last => {
                 let element = tables.get(tables.len().wrapping_sub(1));
-                path = named(&path.element(), element.and_then(|table| name_of(table)));
+                path = named(&path.element().into(), element.and_then(|table| name_of(table)));
                 element
             }
             _ => None,
         };
     }
-    if array { path.element() } else { path }
+    if array { path.element().into() } else { path }
 }

@@ -4,7 +4,7 @@
 use toml_edit::{Item, Table, TableLike, Value};
 
 use crate::format::sibling::{Naming, Role};
-use crate::format::{Context, FieldPath, Site};
+use crate::format::{Context, FieldPath, Front, Site};
 use crate::span::Span;
 
 /// Where a table or an array begins.
@@ -14,7 +14,7 @@ pub(super) struct Place {
     /// What kind of thing begins here.
     pub(super) kind: PlaceKind,
     /// The path of what stands directly inside: of the table, or of the array's elements.
-    pub(super) path: FieldPath,
+    pub(super) path: Front,
 }
 
 /// The kinds of [`Place`].
@@ -52,7 +52,7 @@ impl Tree {
     pub(super) fn table(
         &mut self,
         table: &dyn TableLike,
-        path: &FieldPath,
+        path: &Front,
         name: Option<Name<'_>>,
     ) -> Result<(), Lost> {
         let inside = named(path, name);
@@ -63,11 +63,12 @@ impl Tree {
                 Item::None => {}
                 Item::Value(value) => self.value(value, path, naming)?,
                 Item::Table(table) => {
+                    let path = Front::from(path);
                     self.header(table, &path);
                     self.table(table, &path, None)?;
                 }
                 Item::ArrayOfTables(tables) => {
-                    let path = path.element();
+                    let path = Front::from(path.element());
                     for table in tables {
                         let name = name_of(table);
                         self.header(table, &named(&path, name));
@@ -88,11 +89,12 @@ impl Tree {
     ) -> Result<(), Lost> {
         match value {
             Value::Array(array) => {
-                let path = path.element();
+                let path = Front::from(path.element());
                 self.place(array.span(), PlaceKind::Array, &path);
                 self.elements(array, &path)
             }
             Value::InlineTable(table) => {
+                let path = Front::from(path);
                 if !table.is_dotted() {
                     self.place(table.span(), PlaceKind::InlineTable, &path);
                 }
@@ -119,11 +121,7 @@ impl Tree {
     }
 
     /// Walks the elements of an array; `path` is theirs.
-    pub(super) fn elements(
-        &mut self,
-        array: &toml_edit::Array,
-        path: &FieldPath,
-    ) -> Result<(), Lost> {
+    pub(super) fn elements(&mut self, array: &toml_edit::Array, path: &Front) -> Result<(), Lost> {
         for element in array {
             match element {
                 Value::InlineTable(table) => {
@@ -131,20 +129,20 @@ impl Tree {
                     self.place(table.span(), PlaceKind::InlineTable, &named(path, name));
                     self.table(table, path, name)?;
                 }
-                other => self.value(other, path.clone(), false)?,
+                other => self.value(other, path.path(), false)?,
             }
         }
         Ok(())
     }
 
-    fn header(&mut self, table: &Table, path: &FieldPath) {
+    fn header(&mut self, table: &Table, path: &Front) {
         // A table that only dotted keys or deeper headers imply has no header of its own.
         if !table.is_dotted() {
             self.place(table.span(), PlaceKind::Header, path);
         }
     }
 
-    fn place(&mut self, span: Option<std::ops::Range<usize>>, kind: PlaceKind, path: &FieldPath) {
+    fn place(&mut self, span: Option<std::ops::Range<usize>>, kind: PlaceKind, path: &Front) {
         if let Some(span) = span {
             self.places.push(Place { start: span.start, kind, path: path.clone() });
         }
@@ -159,8 +157,8 @@ pub(super) struct Name<'a> {
 }
 
 /// `path`, extended by the name of the list element that it leads to.
-pub(super) fn named(path: &FieldPath, name: Option<Name<'_>>) -> FieldPath {
-    name.map_or_else(|| path.clone(), |name| path.key(name.text))
+pub(super) fn named(path: &Front, name: Option<Name<'_>>) -> Front {
+    name.map_or_else(|| path.clone(), |name| path.key(name.text).into())
 }
 
 /// The name of a list element.
