@@ -51,6 +51,8 @@ struct Found<'t> {
 
 /// See the head of this file.
 pub(super) struct Outline<'t> {
+    /// What the document stands in.
+    base: Front,
     places: Vec<Place<'t>>,
     found: Vec<Found<'t>>,
 }
@@ -61,10 +63,15 @@ impl<'t> Outline<'t> {
 
     /// An outline of a text of `len` bytes.
     pub fn new(len: usize) -> Self {
+        Self::within(Front::ROOT, len)
+    }
+
+    /// An outline of a text of `len` bytes that stands in `base`.
+    pub fn within(base: Front, len: usize) -> Self {
         // Few texts have more of either; growing would copy them all.
         let (mut places, found) = (Vec::with_capacity(len / 32), Vec::with_capacity(len / 32));
         places.push(Place { parent: Self::ROOT, step: None, name: None });
-        Self { places, found }
+        Self { base, places, found }
     }
 
     /// Enters a place below `parent`.
@@ -132,7 +139,9 @@ impl<'t> Outline<'t> {
 
     /// The sites, and the paths of the places.
     pub fn finish(self) -> (Vec<Site>, Paths<'t>) {
-        let mut paths = Paths { fronts: vec![None; self.places.len()], places: self.places };
+        let mut fronts = vec![None; self.places.len()];
+        fronts[0] = Some(self.base.clone());
+        let mut paths = Paths { base: self.base, places: self.places, fronts };
         let mut sites = Vec::with_capacity(self.found.len());
         for Found { span, place, key, context, names, dropped } in self.found {
             if dropped {
@@ -153,6 +162,7 @@ impl<'t> Outline<'t> {
 
 /// The paths of places; those that others go on from are made once.
 pub(super) struct Paths<'t> {
+    base: Front,
     places: Vec<Place<'t>>,
     fronts: Vec<Option<Front>>,
 }
@@ -187,7 +197,7 @@ impl Paths<'_> {
                 let parent = *parent;
                 self.front(parent).child(segment)
             }
-            None => FieldPath::root(),
+            None => self.base.path(),
         }
     }
 
