@@ -133,7 +133,9 @@ fn leaves(judge: &str, text: &[u8]) -> Vec<Leaf> {
     let path = dir.path().join("sample");
     std::fs::write(&path, text).expect("a sample");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/judges/judge.py");
-    let output = Command::new(PYTHON).arg(script).arg(judge).arg(&path).output();
+    let mut command = Command::new(PYTHON);
+    command.arg(script).arg(judge).arg(&path).env("JUDGE_CACHE", env!("CARGO_TARGET_TMPDIR"));
+    let output = command.output();
     let output = output.expect(PYTHON);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{judge}: {said}\n{}", String::from_utf8_lossy(text));
