@@ -109,16 +109,23 @@ fn word(text: &[u8], start: usize, take: &mut impl FnMut(u8)) -> Result<usize, u
 
 fn decode(source: &[u8], context: Context) -> Option<SecretBytes> {
     match context {
-        context if context.is_comment() => generic::decode(source, context),
-        _ if !on_one_line(source) => None,
-        LINE => Some(source.into()),
-        _ => {
-            let mut out = SecretBytes::with_capacity(source.len());
-            let is_one = word(source, 0, &mut |byte| out.extend(&[byte])) == Ok(source.len());
-            // Of several words each program makes something of its own.
-            Some(if is_one { out } else { source.into() })
-        }
+        context if context.is_comment() => return generic::decode(source, context),
+        LINE => return on_one_line(source).then(|| source.into()),
+        _ if source.iter().any(|b| matches!(b, b'\n' | 0)) => return None,
+        _ => {}
     }
+    let (words, note) = words(source, Span::new(0, source.len())).ok()?;
+    let is_all = words.first()?.start == 0 && words.last()?.end == source.len();
+    if !is_all || !note.is_empty() {
+        return None;
+    }
+    if words.len() > 1 {
+        // Of these each keyword makes something of its own.
+        return Some(source.into());
+    }
+    let mut out = SecretBytes::with_capacity(source.len());
+    word(source, 0, &mut |byte| out.extend(&[byte])).ok()?;
+    Some(out)
 }
 
 fn encode(value: &[u8], context: Context) -> Option<SecretBytes> {
@@ -178,9 +185,13 @@ mod tests {
             ("\"it's \\\"\"'x'", Context::ORDINARY, "it's \"x"),
             ("\"a\" b", Context::ORDINARY, "\"a\" b"),
             ("\"a\"", LINE, "\"a\""),
+            ("\u{b}a\\ ", Context::ORDINARY, "\u{b}a "),
         ] {
             let decoded = decode(source.as_bytes(), context).unwrap();
             assert_eq!(&decoded[..], value.as_bytes(), "{source}");
+        }
+        for source in ["", " a", "a ", "# a", "a # b", "a\nb", "\"a"] {
+            assert!(decode(source.as_bytes(), Context::ORDINARY).is_none(), "{source}");
         }
         for value in ["", "a b", "it's \"\\", "#", "a\\ b"] {
             let source = encode(value.as_bytes(), Context::ORDINARY).unwrap();
