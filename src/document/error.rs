@@ -12,7 +12,7 @@ use crate::token::foreign::{ForeignError, Scheme};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenError {
     /// The field; `None` when the file as a whole is meant.
-    pub field: Option<FieldPath>,
+    pub field: Option<Box<FieldPath>>,
     /// The line in the stored text, 1-based; `None` for whole files.
     pub line: Option<usize>,
     /// What is wrong.
@@ -50,7 +50,7 @@ impl OpenError {
     pub(super) fn at(site: &Site, stored: &[u8], cause: Cause) -> Self {
         let before = &stored[..site.span.start];
         let line = before.iter().filter(|b| **b == b'\n').count() + 1;
-        Self { field: Some(site.path.clone()), line: Some(line), cause, failing: 1 }
+        Self { field: Some(Box::new(site.path.clone())), line: Some(line), cause, failing: 1 }
     }
 
     /// The key that a token names and that is missing or did not fit.

@@ -126,7 +126,7 @@ fn stays_in_place(
         Ok(opened) => opened,
         Err(error) => {
             prop_assert_eq!(error.cause, Cause::Misplaced);
-            prop_assert_eq!(error.field, Some(field));
+            prop_assert_eq!(error.field, Some(field.into()));
             return Ok(false);
         }
     };
@@ -332,7 +332,7 @@ fn swapped_and_moved_tokens_are_refused_by_field_line_and_key() {
     ] {
         for stored in [with_tokens(text, tokens), with_tokens(text, tokens)] {
             let error = sealing.open(&path("x.toml"), &stored).unwrap_err();
-            assert_eq!(error.field, Some(field(name)), "{text}");
+            assert_eq!(error.field, Some(field(name).into()), "{text}");
             assert_eq!((error.line, error.failing), (Some(line), failing), "{text}");
             assert_eq!(error.cause, Cause::Token(TokenError::Tampered(key(1).id())));
             assert_eq!(error.key_id(), Some(key(1).id()));
@@ -359,7 +359,7 @@ fn what_begins_like_a_token_and_is_none_is_an_error() {
         let stored = format!("\nnote = \"{bad}\"\n");
         let error = sealing.open(&path("x.toml"), stored.as_bytes()).unwrap_err();
         assert!(matches!(error.cause, Cause::Token(TokenError::Malformed(_))), "{bad}: {error}");
-        assert_eq!((error.field, error.line), (Some(field("note")), Some(2)));
+        assert_eq!((error.field, error.line), (Some(field("note").into()), Some(2)));
     }
     // In the middle of a value: a damaged part.
     let error = sealing.open(&path("x.toml"), b"note = 'see ENC:v1:630dcd29:AA'\n").unwrap_err();

@@ -64,5 +64,5 @@ fn the_wrong_old_place_is_no_help() {
     let moved = String::from_utf8(sealed).unwrap().replace("[db]", "[database]");
     let was = renamed("mail", "database", "x.toml");
     let error = sealing.rebind(&path("x.toml"), moved.as_bytes(), &was).unwrap_err();
-    assert_eq!(error.field, Some(field("database.password")));
+    assert_eq!(error.field, Some(field("database.password").into()));
 }

@@ -119,7 +119,7 @@ fn a_broken_token_is_an_error_and_nothing_is_written() {
     let error = under(2, &[1], Policy::builtin())
         .rewrap(&path("x.toml"), &with_tokens(text, &tokens), false)
         .unwrap_err();
-    assert_eq!(error.field, Some(field("password")));
+    assert_eq!(error.field, Some(field("password").into()));
     assert_eq!(error.cause, Cause::Token(TokenError::Tampered(key(1).id())));
     let unknown =
         under(2, &[], Policy::builtin()).rewrap(&path("x.toml"), &stored, false).unwrap_err();
