@@ -129,6 +129,11 @@ pub trait Invalidate: Send + Sync {
     fn attributes_now(&self, ino: Ino);
     /// One name in a directory.
     fn name(&self, parent: Ino, name: &OsStr);
+    /// One name in a directory, and that the node `ino`, which it named, has no other: programs that
+    /// watch it are told that it is gone.
+    fn removed(&self, parent: Ino, name: &OsStr, ino: Ino);
+    /// Tells programs that watch `file` that it has changed. The kernel is told before.
+    fn changed(&self, file: RelPath);
 }
 
 /// A mounted store: every operation of the mount is a method.

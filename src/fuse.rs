@@ -6,6 +6,7 @@
 pub mod mount;
 pub mod session;
 
+mod announce;
 mod convert;
 mod notify;
 mod pool;
@@ -30,6 +31,7 @@ use convert::{caller, mode_of, new_time, node_type, open_mode, rename_flags};
 use pool::Pool;
 use reply::{Answer, Xattr};
 
+pub use announce::{Announcer, OwnOpens};
 pub use notify::KernelNotifier;
 
 /// What the kernel is asked for at INIT, where it can.
@@ -50,12 +52,21 @@ const MAX_WRITE: u32 = 1 << 20;
 pub struct Wire {
     fs: Arc<Filesystem>,
     pool: Pool,
+    own_opens: OwnOpens,
 }
+
+/// The handle of an open that announces a change. Those of programs never get so far.
+const ANNOUNCEMENT: u64 = u64::MAX;
 
 impl Wire {
     /// Serves `fs`; what has to wait runs on `workers` threads.
     pub fn new(fs: Arc<Filesystem>, workers: usize) -> io::Result<Self> {
-        Ok(Self { fs, pool: Pool::new(workers)? })
+        Ok(Self { fs, pool: Pool::new(workers)?, own_opens: OwnOpens::default() })
+    }
+
+    /// By which an [`Announcer`] makes its opens known here.
+    pub fn own_opens(&self) -> OwnOpens {
+        self.own_opens.clone()
     }
 
     /// Tries `op` at once; if it would have to wait, it is made again on the pool.
@@ -240,6 +251,9 @@ impl fuser::Filesystem for Wire {
     fn open(&self, request: &Request, node: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         self.fs.requests().count(Op::Open);
         let (caller, mode) = (caller(request), open_mode(flags));
+        if self.own_opens.include(caller.pid) {
+            return reply.give(guarded(|| self.fs.announce_open(ino(node), ANNOUNCEMENT)));
+        }
         if is_control(ino(node)) {
             // `status` counts the store: no file is to wait for that.
             let fs = self.fs.clone();
@@ -312,6 +326,9 @@ impl fuser::Filesystem for Wire {
         reply: ReplyEmpty,
     ) {
         self.fs.requests().count(Op::Release);
+        if handle.0 == ANNOUNCEMENT {
+            return reply.ok();
+        }
         let mode = open_mode(flags);
         self.quick(reply, move |fs, pace| fs.release(ino(node), handle.0, mode, pace));
     }

@@ -20,7 +20,7 @@ use super::policy::waiting_text;
 use super::{Outcome, Result, pinned};
 use crate::fs::{Acceptance, Filesystem, Options, Reloaded};
 use crate::fuse::mount::{Attachment, Host, MountError, MountOptions, mount};
-use crate::fuse::{KernelNotifier, Wire};
+use crate::fuse::{Announcer, KernelNotifier, Wire};
 use crate::instance;
 use crate::keyring::wipe_environment;
 use crate::pins::Pins;
@@ -169,8 +169,10 @@ impl Plan {
         let fs = Filesystem::new(store, sealing, options, reload).map_err(system)?;
         let fs = Arc::new(fs);
         let wire = Wire::new(fs.clone(), WORKERS).map_err(system)?;
+        let own_opens = wire.own_opens();
         let mounted = mount(wire, &self.mountpoint, &self.mount_options(root), &host)?;
-        let notifier = KernelNotifier::start(mounted.notifier()).map_err(system)?;
+        let announcer = Announcer::start(mounted.attachment(), own_opens).map_err(system)?;
+        let notifier = KernelNotifier::start(mounted.notifier(), announcer).map_err(system)?;
         fs.set_invalidate(Box::new(notifier));
 
         let ended = Arc::new(AtomicBool::new(false));

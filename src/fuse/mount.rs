@@ -13,7 +13,7 @@ mod fusermount;
 mod host;
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use fuser::{Filesystem, Notifier};
@@ -218,6 +218,18 @@ pub struct Attachment {
 }
 
 impl Attachment {
+    /// Runs `act` on a thread of its own with a place to start from inside the mount, and returns
+    /// what it brought. The mount can be taken away meanwhile; the session then ends when `act` is
+    /// through.
+    ///
+    /// ENOENT when the mount is gone or covered. EOPNOTSUPP where an ordinary user mounted.
+    pub fn look_in<T: Send>(
+        &self,
+        act: impl FnOnce(BorrowedFd<'_>) -> T + Send,
+    ) -> io::Result<T> {
+        self.host.look_in(self.mount, act)
+    }
+
     /// Takes the mount away, in the namespace where it lives and wherever it was moved there; one
     /// that is gone already is a success. The session ends when the last user is gone too.
     ///

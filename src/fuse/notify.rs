@@ -10,12 +10,16 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use fuser::{INodeNo, Notifier};
 
+use super::announce::Announcer;
 use crate::fs::{Ino, Invalidate};
+use crate::path::RelPath;
 
 enum Message {
     Content(Ino),
     Attributes(Ino),
     Name(Ino, OsString),
+    Removed { parent: Ino, name: OsString, ino: Ino },
+    Changed(RelPath),
 }
 
 /// The way to the kernel.
@@ -25,13 +29,14 @@ pub struct KernelNotifier {
 }
 
 impl KernelNotifier {
-    /// Starts the thread that tells the kernel through `notifier`.
-    pub fn start(notifier: Notifier) -> io::Result<Self> {
+    /// Starts the thread that tells the kernel through `notifier`, and then the programs that watch
+    /// through `announcer`.
+    pub fn start(notifier: Notifier, announcer: Announcer) -> io::Result<Self> {
         let (queue, messages) = channel();
         let own = notifier.clone();
         std::thread::Builder::new()
             .name("invalidate".into())
-            .spawn(move || pass_on(&notifier, &messages))?;
+            .spawn(move || pass_on(&notifier, &announcer, &messages))?;
         Ok(Self { queue, notifier: own })
     }
 
@@ -58,15 +63,33 @@ impl Invalidate for KernelNotifier {
     fn name(&self, parent: Ino, name: &OsStr) {
         self.send(Message::Name(parent, name.to_owned()));
     }
+
+    fn removed(&self, parent: Ino, name: &OsStr, ino: Ino) {
+        self.send(Message::Removed { parent, name: name.to_owned(), ino });
+    }
+
+    fn changed(&self, file: RelPath) {
+        // In line with the rest: whoever is told of the change has to see it.
+        self.send(Message::Changed(file));
+    }
 }
 
-fn pass_on(notifier: &Notifier, messages: &Receiver<Message>) {
+fn pass_on(notifier: &Notifier, announcer: &Announcer, messages: &Receiver<Message>) {
     for message in messages {
-        told(match &message {
+        told(match message {
             Message::Content(ino) => notifier.inval_inode(INodeNo(ino.0), 0, 0),
             // A negative offset leaves the pages alone.
             Message::Attributes(ino) => notifier.inval_inode(INodeNo(ino.0), -1, 0),
-            Message::Name(parent, name) => notifier.inval_entry(INodeNo(parent.0), name),
+            Message::Name(parent, name) => notifier.inval_entry(INodeNo(parent.0), &name),
+            Message::Removed { parent, name, ino } => {
+                // Refused where something is mounted on it, or known below it.
+                let told = notifier.delete(INodeNo(parent.0), INodeNo(ino.0), &name);
+                told.or_else(|_| notifier.inval_entry(INodeNo(parent.0), &name))
+            }
+            Message::Changed(file) => {
+                announcer.changed(file);
+                Ok(())
+            }
         });
     }
 }

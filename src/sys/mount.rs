@@ -16,7 +16,7 @@ use std::thread;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
 use rustix::io::Errno;
-use rustix::mount::{MountPropagationFlags, UnmountFlags};
+use rustix::mount::{MountPropagationFlags, OpenTreeFlags, UnmountFlags};
 use rustix::thread::{CapabilitySet, LinkNameSpaceType, UnshareFlags};
 
 /// A mount among those that exist right now.
@@ -159,6 +159,21 @@ fn unmount_entry(entry: &MountEntry, lazy: bool) -> io::Result<()> {
     }
     let detach = if lazy { UnmountFlags::DETACH } else { UnmountFlags::empty() };
     Ok(rustix::mount::unmount(&entry.point, UnmountFlags::NOFOLLOW | detach)?)
+}
+
+/// A copy of the mount that is attached nowhere, as a place to start from. Whoever uses it does not
+/// keep the mount busy; but while it is open, the file system lives on when the mount is gone.
+///
+/// ENOENT when the mount is not in the namespace of the calling thread, or covered by another. Needs
+/// CAP_SYS_ADMIN.
+pub fn loose_copy(mount: MountId) -> io::Result<OwnedFd> {
+    let entry = mounts()?.into_iter().find(|entry| entry.mount == mount).ok_or(Errno::NOENT)?;
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
+    let copy = rustix::mount::open_tree(CWD, &entry.point, flags)?;
+    // What is topmost at the path was copied.
+    if mount_of(&copy)?.device == mount.device { Ok(copy) } else { Err(Errno::NOENT.into()) }
 }
 
 /// Opens a directory, or what is mounted there, as a place only: the file system is not asked.

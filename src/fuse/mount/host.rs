@@ -2,9 +2,11 @@
 //! that it works in.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
+
+use rustix::io::Errno;
 
 use super::direct::{MountPoint, Unattached};
 use super::fusermount::Fusermount;
@@ -147,6 +149,22 @@ impl Host {
             Way::Visit(home) if self.apart => home.run(|| mount::unmount(mount, lazy))?,
             Way::Visit(_) => mount::unmount(mount, lazy),
             Way::Fusermount(child) => child.unmount(mount, lazy),
+        }
+    }
+
+    /// Runs `act` on a thread of its own, in the namespace where `mount` is attached, with a copy of
+    /// it that keeps nobody from unmounting. EOPNOTSUPP for an ordinary user, ENOENT when the mount
+    /// is gone or covered.
+    pub(super) fn look_in<T: Send>(
+        &self,
+        mount: MountId,
+        act: impl FnOnce(BorrowedFd<'_>) -> T + Send,
+    ) -> io::Result<T> {
+        match &*self.way {
+            Way::Visit(home) => {
+                home.run(|| mount::loose_copy(mount).map(|copy| act(copy.as_fd())))?
+            }
+            Way::Fusermount(_) => Err(Errno::OPNOTSUPP.into()),
         }
     }
 
