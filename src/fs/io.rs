@@ -15,6 +15,9 @@ use crate::policy::Class;
 use crate::secret::SecretBytes;
 use crate::store::{FileKind, Time};
 
+/// The bits of a mode that give a program its owner's or group's rights.
+const SET_ID: u32 = libc::S_ISUID | libc::S_ISGID;
+
 /// How a file is opened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OpenMode {
@@ -83,6 +86,7 @@ impl Filesystem {
             }
         }
         if mode.write && mode.truncate {
+            self.drop_set_id(caller, &node, &state, pace)?;
             self.empty(&node, &mut state, pace)?;
         } else {
             self.openable(&node, &state)?;
@@ -97,6 +101,29 @@ impl Filesystem {
         let keep_cache = state.cached_version == state.version;
         state.cached_version = state.version;
         OpenReply { handle: 0, direct: false, keep_cache, no_flush: !mode.write }
+    }
+
+    /// A file that somebody empties who has no rights of its owner loses the power to give them.
+    /// The kernel sees to that before a write and a truncate; a truncating open is left to us.
+    fn drop_set_id(
+        &self,
+        caller: Caller,
+        node: &Node,
+        state: &FileState,
+        pace: Pace,
+    ) -> Result<()> {
+        let given = state.last_metadata.map_or(0, |last| last.mode & SET_ID);
+        if given == 0 || caller.uid == 0 || !node.is_linked() {
+            return Ok(());
+        }
+        if pace == Pace::Quick {
+            return Err(Error::WouldBlock);
+        }
+        let at = self.locate(node)?;
+        let mode = at.metadata.mode;
+        // Without execution by the group, set-group-ID is a mark for locking.
+        let group = if mode & libc::S_IXGRP != 0 { libc::S_ISGID } else { 0 };
+        Ok(at.dir.set_mode(&at.name, mode & !(libc::S_ISUID | group))?)
     }
 
     fn empty(&self, node: &Arc<Node>, state: &mut FileState, pace: Pace) -> Result<()> {
