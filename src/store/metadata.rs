@@ -199,8 +199,14 @@ impl Stamp {
 
 /// Sets the modification time of an open file; its access time stays.
 pub(super) fn set_mtime(file: &File, mtime: Time) -> io::Result<()> {
+    set_times(file, None, mtime)
+}
+
+/// Sets the times of an open file; the access time only where it is given.
+pub(super) fn set_times(file: &File, atime: Option<Time>, mtime: Time) -> io::Result<()> {
+    let omit = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT };
     let times = rustix::fs::Timestamps {
-        last_access: Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT },
+        last_access: atime.map_or(omit, Time::timespec),
         last_modification: mtime.timespec(),
     };
     Ok(rustix::fs::futimens(file, &times)?)
