@@ -16,9 +16,9 @@ fn the_kernel_checks_permissions_with_all_groups_of_the_caller() {
 for m in (0o600, 0o060, 0o006, 0o640, 0o604, 0o000, 0o044, 0o777):
     for u, g in (({USER}, 0), (0, {GROUP}), (0, {FURTHER}), (0, 0)):
         n = name('%o-%d-%d' % (m, u, g))
-        write(n, doc, os.O_WRONLY | os.O_CREAT); os.chown(n, u, g); os.chmod(n, m)
+        write(n, doc, os.O_CREAT); os.chown(n, u, g); os.chmod(n, m)
 for n, m in (('listed', 0o750), ('entered', 0o710), ('closed', 0o700), ('open', 0o770)):
-    os.mkdir(n); write(n + '/' + name('x'), doc, os.O_WRONLY | os.O_CREAT)
+    os.mkdir(n); write(n + '/' + name('x'), doc, os.O_CREAT)
     os.chmod(n + '/' + name('x'), 0o644)
     os.chown(n, 0, {FURTHER}); os.chmod(n, m)
 "
@@ -72,7 +72,7 @@ for mask in (0, 0o027, 0o077, 0o777):
         os.mkdir(made + 'd', m); mode(made + 'd')
         os.mkfifo(made + 'p', m); mode(made + 'p')
         os.mknod(name(made + 'n'), stat.S_IFREG | m); mode(name(made + 'n'))
-write(name('0-666'), doc, os.O_WRONLY | os.O_TRUNC); mode(name('0-666'))
+write(name('0-666'), doc, os.O_TRUNC); mode(name('0-666'))
 ",
         )
     });
@@ -86,7 +86,7 @@ fn new_files_belong_to_their_maker() {
 os.chdir('theirs')
 os.umask(0o077)
 f = name('f')
-write(f, doc, os.O_WRONLY | os.O_CREAT); os.mkdir('d'); os.symlink('x', 'l'); os.mkfifo('p')
+write(f, doc, os.O_CREAT); os.mkdir('d'); os.symlink('x', 'l'); os.mkfifo('p')
 os.mknod(name('n')); os.link(f, name('g'))
 for n in sorted(os.listdir('.')):
     s = os.lstat(n)
@@ -95,8 +95,8 @@ print(read(f) == doc)
 t(os.mknod, 'c', stat.S_IFCHR | 0o600, os.makedev(1, 3))
 t(read, '../root.toml'); t(write, '../new', b'', os.O_CREAT); t(os.unlink, '../root.toml')
 t(os.chown, f, 0, -1); t(os.chown, f, -1, 0)
-write(f, doc + b'# more', os.O_WRONLY | os.O_TRUNC)
-write('new', doc, os.O_WRONLY | os.O_CREAT); os.rename('new', f)
+write(f, doc + b'# more', os.O_TRUNC)
+write('new', doc, os.O_CREAT); os.rename('new', f)
 s = os.stat(f)
 print(oct(s.st_mode), s.st_uid, s.st_gid)
 t(os.chown, f, -1, 64003)
@@ -117,7 +117,7 @@ os.umask(0)
 os.chdir('d')
 who = str(os.getuid()) + '-' + str(len(os.getgroups()))
 f = name(who)
-write(f, doc, os.O_WRONLY | os.O_CREAT); os.mkdir(who + 'd'); os.symlink('x', who + 'l')
+write(f, doc, os.O_CREAT); os.mkdir(who + 'd'); os.symlink('x', who + 'l')
 os.close(os.open(name(who + 's'), os.O_CREAT | os.O_WRONLY, 0o2775))
 os.mknod(name(who + 'n'), stat.S_IFREG | 0o2775); os.mkfifo(who + 'p', 0o2775)
 t(os.chmod, f, 0o2755)
@@ -157,7 +157,7 @@ for n in 'write truncate open fallocate chown append mmap':
 os.chmod('.', 0o777)
 for n in 'write truncate open fallocate chown append rename'.split():
     n = name(n)
-    write(n, doc, os.O_WRONLY | os.O_CREAT); os.chown(n, {USER}, {GROUP}); os.chmod(n, 0o6777)
+    write(n, doc, os.O_CREAT); os.chown(n, {USER}, {GROUP}); os.chmod(n, 0o6777)
 "
         );
         python(dir, class, &prepare);
@@ -165,7 +165,7 @@ for n in 'write truncate open fallocate chown append rename'.split():
 def then(what, call):
     n = name(what); call(n); mode(n)
 then('write', lambda n: write(n, b'p'))
-then('append', lambda n: write(n, b'# p', os.O_WRONLY | os.O_APPEND))
+then('append', lambda n: write(n, b'# p', os.O_APPEND))
 then('truncate', lambda n: os.truncate(n, 20))
 then('open', lambda n: os.close(os.open(n, os.O_WRONLY | os.O_TRUNC)))
 def allocate(n):

@@ -83,7 +83,7 @@ fn what_is_written_is_read_at_once_everywhere() {
             class,
             "
 f = name('f')
-write(f, doc, os.O_WRONLY | os.O_CREAT)
+write(f, doc, os.O_CREAT)
 one, two = os.open(f, os.O_RDWR), os.open(f, os.O_RDONLY)
 view = mmap.mmap(two, 0, prot=mmap.PROT_READ)
 os.pwrite(one, b'PASS', 0)
@@ -168,7 +168,7 @@ fn mappings_share_what_is_written() {
             class,
             "
 f = name('f')
-write(f, doc, os.O_WRONLY | os.O_CREAT)
+write(f, doc, os.O_CREAT)
 fd = os.open(f, os.O_RDWR)
 shared, private = mmap.mmap(fd, 0), mmap.mmap(fd, 0, flags=mmap.MAP_PRIVATE)
 private[0:4] = b'only'
@@ -202,7 +202,7 @@ fn locks_keep_others_out() {
             class,
             "
 f = name('f')
-write(f, doc, os.O_WRONLY | os.O_CREAT)
+write(f, doc, os.O_CREAT)
 fd = os.open(f, os.O_RDWR)
 def other(what, call, *args):
     sys.stdout.flush()
@@ -240,7 +240,7 @@ fn a_lock_that_is_waited_for_comes_with_the_unlock() {
             class,
             "
 f = name('f')
-write(f, doc, os.O_WRONLY | os.O_CREAT)
+write(f, doc, os.O_CREAT)
 for lock in (fcntl.flock, fcntl.lockf):
     fd = os.open(f, os.O_RDWR)
     lock(fd, fcntl.LOCK_EX)
@@ -302,7 +302,7 @@ fn attributes_of_a_removed_file() {
             class,
             "
 f = name('f')
-write(f, doc, os.O_WRONLY | os.O_CREAT)
+write(f, doc, os.O_CREAT)
 os.setxattr(f, 'user.a', b'one')
 fd = os.open(f, os.O_RDWR)
 os.unlink(f)

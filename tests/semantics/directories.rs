@@ -47,7 +47,7 @@ fn streams(script: &str) -> String {
 fn a_position_in_a_directory_can_be_returned_to() {
     let fixture = mounted();
     alike(&fixture, |dir| {
-        for n in 0..3000 {
+        for n in 0..1000 {
             File::create(dir.join(format!("f{n:03}"))).unwrap();
         }
         let script = "
@@ -59,8 +59,8 @@ while True:
     got = next_name(d)
     if not got: break
     all.append(got)
-assert len(set(all)) == len(all) == 3002 and len(set(marks)) == len(marks)
-for at in (2999, 5, 1500, 0, 3002, 777):
+assert len(set(all)) == len(all) == 1002 and len(set(marks)) == len(marks)
+for at in (999, 5, 500, 0, 1002, 777):
     libc.seekdir(d, marks[at])
     print(at, rest(d) == all[at:])
 libc.seekdir(d, start)
@@ -111,7 +111,7 @@ fn a_listing_tells_kind_and_number() {
 for e in sorted(os.scandir('.'), key=lambda e: e.name):
     print(e.name, e.is_dir(), e.is_file(), e.is_symlink(), e.inode() == os.lstat(e.name).st_ino)
 print(os.lstat('.').st_ino == os.lstat('d/..').st_ino)
-write('f.toml', b'password = \"hunter2-hunter2\"', os.O_WRONLY | os.O_TRUNC)
+write('f.toml', b'password = \"hunter2-hunter2\"', os.O_TRUNC)
 os.rename('f.toml', 'h.toml')
 print([e.inode() == os.lstat(e.name).st_ino for e in os.scandir('.')])
 ";

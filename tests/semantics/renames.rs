@@ -23,6 +23,7 @@ fn renames_obey_their_flags() {
             fs::write(at(name), format!("n = \"{name}\"\n")).unwrap();
         }
         fs::create_dir_all(at("d/e")).unwrap();
+        fs::create_dir(at(&class.name("dir"))).unwrap();
         fs::write(at(&deep), class.document()).unwrap();
         let none = RenameFlags::empty();
         let mut seen = vec![
@@ -37,9 +38,9 @@ fn renames_obey_their_flags() {
             rename("d", &a, none),
             rename("d", "d/e/f", none),
             rename("d/e", "d", none),
-            rename(&a, "d", RenameFlags::EXCHANGE),
-            rename("d", &a, RenameFlags::EXCHANGE),
             rename("d", "d/e", RenameFlags::EXCHANGE),
+            rename(&a, &class.name("dir"), RenameFlags::EXCHANGE),
+            rename(&a, &class.name("dir"), RenameFlags::EXCHANGE),
         ];
         let read = |name: &str| fs::read_to_string(at(name)).unwrap();
         let swapped = [read(&a), read(&b)];
@@ -150,13 +151,13 @@ watch = libc.inotify_init1(os.O_NONBLOCK)
 libc.inotify_add_watch(watch, b'.', 0xfff & ~0x31)
 def then(what, *done): print(what, events())
 f, g = name('f'), name('g')
-then('create', write(f, doc, os.O_WRONLY | os.O_CREAT))
-then('write', write(f, doc, os.O_WRONLY | os.O_TRUNC))
+then('create', write(f, doc, os.O_CREAT))
+then('write', write(f, doc, os.O_TRUNC))
 then('read', read(f))
 then('rename', os.rename(f, g))
 then('link', os.link(g, f))
 then('chmod', os.chmod(g, 0o640))
-then('replace', write('new', doc, os.O_WRONLY | os.O_CREAT), os.rename('new', g))
+then('replace', write('new', doc, os.O_CREAT), os.rename('new', g))
 then('mkdir', os.mkdir('d'), os.rmdir('d'))
 then('unlink', os.unlink(f), os.unlink(g))
 ",

@@ -145,8 +145,8 @@ def t(call, *given, **more):
     except OSError as e: got = errno.errorcode[e.errno]
     print(call.__name__, *given, '->', got if isinstance(got, (str, bytes, list)) else 'done')
     return got
-def write(name, text, flags=os.O_WRONLY):
-    fd = os.open(name, flags)
+def write(name, text, flags=0):
+    fd = os.open(name, os.O_WRONLY | flags)
     try: os.write(fd, text)
     finally: os.close(fd)
 def read(name):
