@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::MutexGuard;
+use rustix::fs::{FallocateFlags, fallocate};
 
 use super::file::{Content, FileState, Told};
 use super::node::Node;
@@ -299,33 +300,31 @@ impl Filesystem {
     }
 
     /// `fallocate`: grows the file, or makes a range of it read as zeros. No space is set aside:
-    /// a sealed file is written anew by each commit.
+    /// a sealed file is written anew by each commit. A plain file too large to be held is the
+    /// store's own affair.
     pub fn allocate(&self, ino: Ino, offset: u64, len: u64, mode: i32) -> Result<()> {
         let node = self.file_node(ino)?;
         let end = offset.checked_add(len).ok_or(Error::TooLarge)?;
+        let mut state = node.state.lock();
+        if node.is_linked() {
+            self.refresh(&node, &mut state, Pace::Patient)?;
+        }
+        self.openable(&node, &state)?;
         let keep_size = mode & libc::FALLOC_FL_KEEP_SIZE != 0;
+        let outgrown = end > self.options.max_view && !keep_size;
+        if outgrown && !matches!(state.content, Content::Stream(_)) {
+            self.outgrow(&node, &mut state)?;
+        }
+        if let Content::Stream(stream) = &mut state.content {
+            let flags = FallocateFlags::from_bits(mode as u32).ok_or(Error::Unsupported)?;
+            return Ok(stream.change(|file| Ok(fallocate(file, flags, offset, len)?))?);
+        }
         let zero = match mode & !libc::FALLOC_FL_KEEP_SIZE {
             0 => false,
             libc::FALLOC_FL_PUNCH_HOLE if keep_size => true,
             libc::FALLOC_FL_ZERO_RANGE => true,
             _ => return Err(Error::Unsupported),
         };
-        let mut state = node.state.lock();
-        if node.is_linked() {
-            self.refresh(&node, &mut state, Pace::Patient)?;
-        }
-        self.openable(&node, &state)?;
-        if let Content::Stream(stream) = &mut state.content {
-            let grown = !zero && !keep_size && end > stream.file.metadata()?.len();
-            return match zero {
-                true => Err(Error::Unsupported),
-                false if grown => Ok(stream.change(|file| file.set_len(end))?),
-                false => Ok(()),
-            };
-        }
-        if end > self.options.max_view && !keep_size {
-            return Err(Error::TooLarge);
-        }
         let now = Time::now();
         if !state.make_dirty(now) {
             return Err(Error::Stale);
