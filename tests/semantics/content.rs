@@ -313,7 +313,14 @@ t(os.link, f'/proc/self/fd/{fd}', name('g'))
 print(len(os.read(os.open(f'/proc/self/fd/{fd}', os.O_RDONLY), 9999)))
 os.mkdir('d'); d = os.open('d', os.O_RDONLY); os.rmdir('d')
 print(os.fstat(d).st_nlink, os.listdir(d)); t(os.open, 'x', os.O_CREAT, dir_fd=d); t(os.mkdir, 'x', dir_fd=d)
-t(os.fchmod, d, 0o700); t(os.fsync, d)
+t(os.fchmod, d, 0o700); t(os.fsync, d); print(oct(os.fstat(d).st_mode))
+os.mkfifo('p'); p = os.open('p', os.O_RDWR | os.O_NONBLOCK); os.unlink('p')
+os.symlink('x', 'l'); l = os.open('l', os.O_PATH | os.O_NOFOLLOW); os.unlink('l')
+os.mkdir('e'); e = os.open('e', os.O_RDONLY); os.mkdir('new'); os.rename('new', 'e')
+for fd in (p, l, e):
+    s = os.fstat(fd); print(oct(s.st_mode), s.st_nlink)
+t(os.fchmod, p, 0o640); print(oct(os.fstat(p).st_mode))
+os.chdir('e'); os.rmdir('../e'); t(os.listdir, '.'); t(os.stat, '.'); t(os.open, 'x', os.O_CREAT)
 ",
         )
     });
@@ -337,7 +344,7 @@ fn a_replaced_file_lives_on_in_its_descriptors() {
 }
 
 #[test]
-fn direct_and_copied_io_arrive() {
+fn direct_and_copied_reads_and_writes_arrive() {
     alike_in_each_class(|dir, class| {
         let (a, b) = (class.name("a"), class.name("b"));
         fs::write(dir.join(&a), class.document()).unwrap();

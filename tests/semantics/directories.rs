@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 
 use crate::calls::names;
-use crate::scene::{Class, alike, mounted, python};
+use crate::scene::{Class, alike, alike_in_each_class, mounted, python};
 use crate::support::sh;
 
 #[test]
@@ -116,5 +116,40 @@ os.rename('f.toml', 'h.toml')
 print([e.inode() == os.lstat(e.name).st_ino for e in os.scandir('.')])
 ";
         python(dir, Class::Plain, script)
+    });
+}
+
+#[test]
+fn a_watcher_in_the_mount_hears_what_it_would_hear() {
+    alike_in_each_class(|dir, class| {
+        python(
+            dir,
+            class,
+            "
+import struct
+def events():
+    try: seen = os.read(watch, 65536)
+    except BlockingIOError: return []
+    told, at = [], 0
+    while at < len(seen):
+        _, mask, _, length = struct.unpack_from('iIII', seen, at)
+        told.append((hex(mask), seen[at + 16:at + 16 + length].rstrip(b'\\0').decode()))
+        at += 16 + length
+    return told
+watch = libc.inotify_init1(os.O_NONBLOCK)
+libc.inotify_add_watch(watch, b'.', 0xfff & ~0x31)
+def then(what, *done): print(what, events())
+f, g = name('f'), name('g')
+then('create', write(f, doc, os.O_CREAT))
+then('write', write(f, doc, os.O_TRUNC))
+then('read', read(f))
+then('rename', os.rename(f, g))
+then('link', os.link(g, f))
+then('chmod', os.chmod(g, 0o640))
+then('replace', write('new', doc, os.O_CREAT), os.rename('new', g))
+then('mkdir', os.mkdir('d'), os.rmdir('d'))
+then('unlink', os.unlink(f), os.unlink(g))
+",
+        )
     });
 }

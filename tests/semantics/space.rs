@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::FallocateFlags;
@@ -53,6 +53,20 @@ fn ranges_are_not_collapsed_or_inserted() {
         }
         assert_eq!(file.metadata().unwrap().len(), 8192);
     }
+}
+
+#[test]
+fn a_large_plain_file_has_its_space_on_the_disk() {
+    let fixture = mounted();
+    let path = fixture.mnt().join(Class::Plain.name("large"));
+    let file = OpenOptions::new().write(true).create_new(true).open(path).unwrap();
+    let large = 65 << 20;
+    rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, large).unwrap();
+    let seen = file.metadata().unwrap();
+    assert!(seen.len() == large && seen.blocks() * 512 >= large);
+    let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    rustix::fs::fallocate(&file, punch, 0, large).unwrap();
+    assert!(file.metadata().unwrap().blocks() < 1000);
 }
 
 #[test]
