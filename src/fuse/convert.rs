@@ -57,7 +57,9 @@ fn sent_time(time: SystemTime) -> Time {
         Ok(since) => Time { sec: since.as_secs() as i64, nsec: since.subsec_nanos() },
         Err(before) => {
             let before = before.duration();
-            Time { sec: -(before.as_secs() as i64), nsec: before.subsec_nanos() }
+            // The lowest second of all is its own negative.
+            let sec = (before.as_secs() as i64).wrapping_neg();
+            Time { sec, nsec: before.subsec_nanos() }
         }
     }
 }
@@ -108,10 +110,10 @@ mod tests {
     fn times_before_1970_keep_their_fraction() {
         let sent = |sec: i64, nsec| match sec < 0 {
             // As fuser makes it of the kernel's two numbers.
-            true => UNIX_EPOCH - Duration::new(-sec as u64, nsec),
+            true => UNIX_EPOCH - Duration::new(sec.unsigned_abs(), nsec),
             false => UNIX_EPOCH + Duration::new(sec as u64, nsec),
         };
-        for (sec, nsec) in [(0, 1), (-1, 999_999_999), (-5, 0), (1_700_000_000, 5)] {
+        for (sec, nsec) in [(0, 1), (-1, 999_999_999), (-5, 0), (1_700_000_000, 5), (i64::MIN, 0)] {
             let time = sent_time(sent(sec, nsec));
             assert_eq!(time, Time { sec, nsec });
             let half = UNIX_EPOCH - Duration::from_millis(500);

@@ -31,9 +31,10 @@ write(f, b'x', os.O_APPEND)
 print(os.stat(f).st_mtime > 1e9, os.stat(f).st_atime_ns)
 class Times(ctypes.Structure): _fields_ = [(n, ctypes.c_long) for n in ('as_', 'an', 'ms', 'mn')]
 NOW, OMIT = (1 << 30) - 1, (1 << 30) - 2
-os.utime(f, ns=(5, 7))
+for at in (-(1 << 63), (1 << 63) - 1):
+    print(libc.utimensat(-100, f.encode(), ctypes.byref(Times(at, 5, at, 7)), 0)); times(f)
 for a, m in ((OMIT, OMIT), (NOW, OMIT), (OMIT, NOW), (11, OMIT), (OMIT, 13), (1000000000, 0)):
-    os.utime(f, ns=(5, 7)) 
+    os.utime(f, ns=(5, 7))
     done = libc.utimensat(-100, f.encode(), ctypes.byref(Times(0, a, 0, m)), 0)
     seen = os.stat(f)
     print(done, [x if x < 100 else 'now' for x in (seen.st_atime_ns, seen.st_mtime_ns)])
