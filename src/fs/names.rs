@@ -182,14 +182,13 @@ impl Filesystem {
             self.remember(&path, &state.content);
             state.hold_on(&dir, name);
         } else {
+            // A pipe may be open, too.
             state.last_metadata = Some(self.stat(&dir, name)?);
         }
         dir.unlink(name)?;
         self.nodes.unlink(parent.ino, name);
         self.troubles.cleared(&path);
-        if let Some(last) = &mut state.last_metadata {
-            last.nlink = last.nlink.saturating_sub(1);
-        }
+        state.lost_a_name();
         if !node.is_linked() {
             self.dirty.lock().remove(&node.ino);
         }

@@ -73,11 +73,11 @@ pub struct Time {
 }
 
 impl Time {
-    /// The time of day by the clock that the kernel has for file times. It is up to a tick behind
-    /// the exact one, by which a file would seem newer than what was made after it.
+    /// The time of day, by the clock from which the kernel takes the times of files: by a finer one
+    /// a write would seem later than the commit that follows it.
     pub fn now() -> Self {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
-        Self { sec: now.tv_sec as i64, nsec: now.tv_nsec as u32 }
+        Self { sec: now.tv_sec, nsec: now.tv_nsec as u32 }
     }
 
     /// This time, `seconds` later.

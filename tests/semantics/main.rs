@@ -9,6 +9,7 @@ mod access;
 mod attributes;
 mod content;
 mod directories;
+mod held;
 mod names;
 mod paragraphs;
 mod renames;
