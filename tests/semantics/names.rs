@@ -91,14 +91,18 @@ fn a_path_is_as_long_as_the_kernel_allows() {
             (written, fs::read_to_string(file(all)).ok())
         });
         // Beyond that, step by step.
-        let mut at = rustix::fs::open(&deep, OFlags::PATH, Mode::empty()).unwrap();
+        let mut at =
+            rustix::fs::open(&deep, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
         for _ in 0..5 {
             let name = "e".repeat(250);
             rustix::fs::mkdirat(&at, &name, Mode::from_raw_mode(0o755)).unwrap();
-            at = rustix::fs::openat(&at, &name, OFlags::PATH, Mode::empty()).unwrap();
+            at = rustix::fs::openat(&at, &name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+                .unwrap();
         }
         let (one, other) = (class.name("one"), class.name("other"));
-        let open = |flags| rustix::fs::openat(&at, &one, flags, Mode::from_raw_mode(0o600));
+        let open = |flags| {
+            rustix::fs::openat(&at, &one, flags | OFlags::CLOEXEC, Mode::from_raw_mode(0o600))
+        };
         let mut beyond = File::from(open(OFlags::CREATE | OFlags::WRONLY).unwrap());
         beyond.write_all(class.document().as_bytes()).unwrap();
         drop(beyond);
@@ -137,7 +141,7 @@ fn a_hundred_thousand_files_in_one_directory() {
     fs::create_dir(&dir).unwrap();
     let at = File::open(&dir).unwrap();
     for n in 0..MANY {
-        let flags = OFlags::CREATE | OFlags::WRONLY;
+        let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC;
         rustix::fs::openat(&at, format!("{n}.toml"), flags, Mode::from_raw_mode(0o600)).unwrap();
     }
     fixture.mount();
@@ -233,7 +237,7 @@ fn symbolic_links_are_given_back_as_they_are() {
             errno(fs::read(dir.join("loop"))),
             errno(fs::read_link(dir)),
         ];
-        let not_followed = OFlags::NOFOLLOW | OFlags::RDONLY;
+        let not_followed = OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
         let opened = rustix::fs::open(dir.join("short"), not_followed, Mode::empty()).map(drop);
         let facts = ["b", "long", "odd"].map(|name| facts(&dir.join(name)));
         (made, links, target("odd"), refused, opened, facts)
