@@ -126,12 +126,7 @@ impl Filesystem {
             attr.size = size;
             attr.blocks = blocks(size, attr.blksize);
         }
-        attr.ctime = state.shown_ctime(metadata.ctime);
-        match (&state.content, state.shown_mtime) {
-            (Content::Dirty(buffer), _) => attr.mtime = buffer.written,
-            (_, Some((stored, shown))) if stored == metadata.mtime => attr.mtime = shown,
-            _ => {}
-        }
+        show_times(&mut attr, state);
         Ok(attr)
     }
 
@@ -260,6 +255,16 @@ fn from_store(node: &Node, metadata: &Metadata) -> Attr {
     }
 }
 
+/// Puts the view's times in the place of the store's.
+fn show_times(attr: &mut Attr, state: &FileState) {
+    attr.ctime = state.shown_ctime(attr.ctime);
+    match (&state.content, state.shown_mtime) {
+        (Content::Dirty(buffer), _) => attr.mtime = buffer.written,
+        (_, Some((stored, shown))) if stored == attr.mtime => attr.mtime = shown,
+        _ => {}
+    }
+}
+
 /// Units of 512 bytes that a view of `size` bytes would take on a disk with such blocks.
 fn blocks(size: u64, blksize: u32) -> u64 {
     let block = u64::from(blksize).max(512);
@@ -293,10 +298,7 @@ fn unlinked(node: &Node, state: &FileState) -> Result<Attr> {
         attr.size = size;
         attr.blocks = blocks(size, attr.blksize);
     }
-    attr.ctime = state.shown_ctime(last.ctime);
-    if let Content::Dirty(buffer) = &state.content {
-        attr.mtime = buffer.written;
-    }
+    show_times(&mut attr, state);
     if let Content::Stream(stream) = &state.content {
         attr.size = stream.file.metadata()?.len();
     }

@@ -234,6 +234,7 @@ fd = os.open(f, os.O_RDWR | os.O_SYNC | os.O_NOATIME | os.O_NONBLOCK | os.O_CLOE
 print(os.write(fd, b'P'), hex(fcntl.fcntl(fd, fcntl.F_GETFL)))
 os.lseek(fd, 0, 0); fcntl.fcntl(fd, fcntl.F_SETFL, os.O_APPEND); os.write(fd, b'#e\\n')
 print(read(f))
+fd = os.open(f, os.O_RDONLY | os.O_TRUNC); print(os.fstat(fd).st_size, read(f))
 ",
         )
     });
