@@ -49,7 +49,10 @@ impl Filesystem {
                 if node.kind == FileKind::Dir && !self.tree_seals_alike(&from.path, &to.path)? {
                     return Err(Error::WouldReseal);
                 }
-                let _target = to.node.as_ref().map(|target| target.state.lock());
+                let mut target = to.node.as_ref().map(|target| target.state.lock());
+                if let Some(target) = &mut target {
+                    target.last_metadata = Some(self.stat(&to.dir, to.name)?);
+                }
                 self.move_name(&from, &to, &node, flags)
             }
         }
@@ -85,6 +88,7 @@ impl Filesystem {
             let _ = self.refresh(target, replaced, Pace::Patient);
             self.keep_if_broken(&to.path, replaced)?;
             self.remember(&to.path, &replaced.content);
+            replaced.hold_on(&to.dir, to.name);
         }
         if matches!(state.content, Content::Stream(_)) && self.is_ruled(&to.path) {
             // Its secrets would have to be sealed there.

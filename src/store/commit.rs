@@ -19,7 +19,7 @@ use rustix::io::Errno;
 use super::carry::carry;
 use super::change::RenameFlags;
 use super::dir::{Access, Dir, snapshot};
-use super::metadata::{Metadata, Time, set_mtime};
+use super::metadata::{Metadata, Time, set_mtime, set_times};
 use super::step::{At, CommitError, Step, passed};
 use super::temporary::{Draft, TempName, is_unsupported, place_new};
 use super::{in_place, read_all};
@@ -171,7 +171,7 @@ impl Replace<'_> {
     ) -> Result<Committed, CommitError> {
         draft.file.write_all_at(self.commit.content, 0).at(Step::Write)?;
         passed(Step::Write);
-        if !self.dress(draft, pattern, before.mtime)? {
+        if !self.dress(draft, pattern, before)? {
             return Err(Errno::XDEV.into()).at(Step::Carry);
         }
         passed(Step::Carry);
@@ -214,7 +214,7 @@ impl Replace<'_> {
     ) -> Result<Option<Committed>, CommitError> {
         draft.file.write_all_at(self.commit.content, 0).at(Step::Write)?;
         passed(Step::Write);
-        if !self.dress(draft, target, before.mtime)? {
+        if !self.dress(draft, target, before)? {
             return Ok(None);
         }
         passed(Step::Carry);
@@ -246,11 +246,13 @@ impl Replace<'_> {
         Ok(Some(Committed { metadata, conflict }))
     }
 
-    /// Gives the draft all that the target has but its content.
-    fn dress(&self, draft: &Draft, target: &File, old: Time) -> Result<bool, CommitError> {
+    /// Gives the draft all that the target has but its content. Writing is no reading: the access
+    /// time stays.
+    fn dress(&self, draft: &Draft, target: &File, old: &Metadata) -> Result<bool, CommitError> {
         let carried = carry(target, &draft.file).at(Step::Carry)?;
         if carried {
-            set_mtime(&draft.file, self.commit.mtime.after(old)).at(Step::Carry)?;
+            let mtime = self.commit.mtime.after(old.mtime);
+            set_times(&draft.file, Some(old.atime), mtime).at(Step::Carry)?;
         }
         Ok(carried)
     }
@@ -304,9 +306,7 @@ impl Replace<'_> {
         };
         let metadata = Metadata::of(&target).at(Step::Compare)?;
         let own = self.commit.attributes_of.is_none();
-        if self.keeps_names_apart(&metadata)
-            || (own && !self.dress(draft, &target, metadata.mtime)?)
-        {
+        if self.keeps_names_apart(&metadata) || (own && !self.dress(draft, &target, &metadata)?) {
             return Ok(None);
         }
         let conflict = self.keep_unexpected(&target)?;

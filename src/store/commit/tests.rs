@@ -73,7 +73,7 @@ fn mode_owner_attributes_and_acl_are_carried_over() {
         if geteuid().is_root() {
             root.set_owner(name, Some(1234), Some(4321)).unwrap();
         }
-        root.set_xattr(name, os("user.note"), b"kept", XattrFlags::empty()).unwrap();
+        root.place(name).unwrap().set_xattr(os("user.note"), b"kept", XattrFlags::empty()).unwrap();
         // user::rw- user:7:r-- group::r-- mask::r-- other::---
         let entry = |tag: u16, perm: u16, id: u32| {
             [&tag.to_le_bytes()[..], &perm.to_le_bytes(), &id.to_le_bytes()].concat()
@@ -87,22 +87,31 @@ fn mode_owner_attributes_and_acl_are_carried_over() {
             entry(32, 0, none),
         ];
         let acl = [2u32.to_le_bytes().to_vec(), entries.concat()].concat();
-        root.set_xattr(name, os("system.posix_acl_access"), &acl, XattrFlags::empty()).unwrap();
+        root.place(name)
+            .unwrap()
+            .set_xattr(os("system.posix_acl_access"), &acl, XattrFlags::empty())
+            .unwrap();
         let before = root.stat(name).unwrap();
         // New files are born with an ACL of their own here, which the target has not.
-        root.set_xattr(os("."), os("system.posix_acl_default"), &acl, XattrFlags::empty()).unwrap();
+        root.place(os("."))
+            .unwrap()
+            .set_xattr(os("system.posix_acl_default"), &acl, XattrFlags::empty())
+            .unwrap();
 
         put(fresh, b"new", b"old").unwrap();
         let after = root.stat(name).unwrap();
         let dress = |m: &Metadata| (m.uid, m.gid, m.mode, m.kind, m.nlink);
         assert_eq!(dress(&after), dress(&before));
-        assert_eq!(root.get_xattr(name, os("user.note")).unwrap(), b"kept");
-        assert_eq!(root.get_xattr(name, os("system.posix_acl_access")).unwrap(), acl);
+        assert_eq!(root.place(name).unwrap().get_xattr(os("user.note")).unwrap(), b"kept");
+        assert_eq!(
+            root.place(name).unwrap().get_xattr(os("system.posix_acl_access")).unwrap(),
+            acl
+        );
 
-        root.remove_xattr(name, os("system.posix_acl_access")).unwrap();
+        root.place(name).unwrap().remove_xattr(os("system.posix_acl_access")).unwrap();
         root.set_mode(name, 0o604).unwrap();
         put(fresh, b"newer", b"new").unwrap();
-        assert_eq!(root.list_xattr(name).unwrap(), b"user.note\0");
+        assert_eq!(root.place(name).unwrap().list_xattr().unwrap(), b"user.note\0");
         assert_eq!(root.stat(name).unwrap().mode, 0o604);
     });
 }
