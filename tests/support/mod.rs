@@ -3,7 +3,7 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
@@ -30,6 +30,7 @@ pub struct Fixture {
     log_level: &'static str,
     variables: Vec<(String, String)>,
     open_files: Option<u32>,
+    starter: Vec<OsString>,
 }
 
 impl Fixture {
@@ -45,6 +46,7 @@ impl Fixture {
             log_level: "debug",
             variables: Vec::new(),
             open_files: None,
+            starter: Vec::new(),
         };
         for name in ["store", "mnt"] {
             fs::create_dir(fixture.dir.path().join(name)).expect("a directory");
@@ -90,6 +92,13 @@ impl Fixture {
     /// Limits how many files the daemons started from here on may have open.
     pub fn open_files(&mut self, most: u32) -> &mut Self {
         self.open_files = Some(most);
+        self
+    }
+
+    /// Has the daemons from here on started by another program, which is given these arguments,
+    /// then theirs, and becomes the daemon.
+    pub fn started_by(&mut self, starter: Vec<OsString>) -> &mut Self {
+        self.starter = starter;
         self
     }
 
@@ -170,14 +179,13 @@ impl Fixture {
     pub fn mount_with(&mut self, store: &Path, at: Option<&Path>, more: &[&str]) -> &mut Self {
         assert!(self.daemon.is_none(), "one mount at a time");
         let log = fs::OpenOptions::new().create(true).append(true).open(self.log_path());
-        let mut command = match self.open_files {
-            None => Command::new(CONFSEAL),
-            Some(most) => {
-                let mut limited = Command::new("prlimit");
-                limited.arg(format!("--nofile={most}:{most}")).arg(CONFSEAL);
-                limited
-            }
-        };
+        let mut starter = self.starter.clone();
+        if let Some(most) = self.open_files {
+            starter.extend(["prlimit".into(), format!("--nofile={most}:{most}").into()]);
+        }
+        starter.push(CONFSEAL.into());
+        let mut command = Command::new(&starter[0]);
+        command.args(&starter[1..]);
         command.args(["mount", "-f"]).arg(store).args(at);
         if !more.contains(&"--key") && !more.contains(&"--instance") {
             command.args(["--key", &self.source("master")]);

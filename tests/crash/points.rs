@@ -1,0 +1,180 @@
+//! The points at which a save can be cut off or fail: each system call by which the daemon changes
+//! its store, or what it remembers of it, in the order in which it makes them, whatever thread
+//! makes them. Enumerated, not drawn: `supervisor.c` is asked by the kernel about each.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::{Fixture, text};
+
+/// How long the supervisor may take to answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Orders to the supervisor of a fixture's daemon.
+pub struct Points {
+    listener: UnixListener,
+    connection: Option<BufReader<UnixStream>>,
+}
+
+/// What was counted between an order and its end.
+pub struct Counted {
+    /// The names of the system calls, in their order.
+    pub calls: Vec<String>,
+}
+
+impl Points {
+    /// Has the fixture's daemons started under the supervisor from here on.
+    pub fn of(fixture: &mut Fixture) -> Self {
+        let (program, socket) = (fixture.dir().join("supervisor"), fixture.dir().join("socket"));
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/crash/points/supervisor.c");
+        let mut compiler = Command::new("gcc");
+        let built = compiler.args(["-O1", "-o"]).arg(&program).arg(source).output();
+        let built = built.expect("gcc, which tests/run installs");
+        assert!(built.status.success(), "{}", text(&built));
+        let listener = UnixListener::bind(&socket).expect("a socket");
+        let watched = format!("{}:{}", fixture.store().display(), fixture.state().display());
+        fixture.started_by(vec![program.into(), socket.into(), OsString::from(watched)]);
+        Self { listener, connection: None }
+    }
+
+    /// Mounts, and takes the new daemon's supervisor for the one to give orders to.
+    pub fn mount(&mut self, fixture: &mut Fixture) {
+        fixture.mount();
+        let (connection, _) = self.listener.accept().expect("its supervisor");
+        connection.set_read_timeout(Some(PATIENCE)).expect("a limit");
+        self.connection = Some(BufReader::new(connection));
+    }
+
+    /// The `n`th change from here on ends the daemon instead; `n` counts from 1.
+    pub fn kill_at(&mut self, n: usize) {
+        self.order(&format!("kill {n}"));
+    }
+
+    /// The `n`th change from here on fails with `errno`; `on`: so does each that follows it.
+    pub fn fail_at(&mut self, n: usize, errno: i32, on: bool) {
+        self.order(&format!("{} {n} {errno}", if on { "fail-on" } else { "fail" }));
+    }
+
+    /// The same, reads counting too.
+    pub fn fail_read_at(&mut self, n: usize, errno: i32) {
+        self.order(&format!("read-fail {n} {errno}"));
+    }
+
+    /// The `n`th change from here on waits, and each that follows it.
+    pub fn hold_at(&mut self, n: usize) {
+        self.order(&format!("hold {n}"));
+    }
+
+    /// Returns when a change does wait.
+    pub fn wait_for_hold(&mut self) {
+        assert_eq!(self.ask("wait"), "held");
+    }
+
+    /// Back to normal; what waits goes on. Says what was counted, `None` if the daemon is gone.
+    pub fn end(&mut self) -> Option<Counted> {
+        let connection = self.connection.as_mut().expect("a supervisor").get_mut();
+        // Nobody there, or an end instead of an answer: it left with the daemon.
+        connection.write_all(b"end\n").ok()?;
+        let mut answer = String::new();
+        let read = self.connection.as_mut().expect("a supervisor").read_line(&mut answer);
+        let mut words = answer.split_whitespace();
+        match (read, words.next()) {
+            (Ok(_), Some(_)) => Some(Counted { calls: words.map(str::to_owned).collect() }),
+            _ => None,
+        }
+    }
+
+    fn order(&mut self, line: &str) {
+        assert_eq!(self.ask(line), "ok", "{line}");
+    }
+
+    fn ask(&mut self, line: &str) -> String {
+        let connection = self.connection.as_mut().expect("a supervisor");
+        connection.get_mut().write_all(format!("{line}\n").as_bytes()).expect("it listens");
+        let mut answer = String::new();
+        connection.read_line(&mut answer).expect("an answer in time");
+        answer.trim_end().to_owned()
+    }
+}
+
+/// A call that failed, of those that a program made.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// Its name, as in the list.
+    pub call: String,
+    /// What the program saw.
+    pub errno: i32,
+}
+
+/// `program.py`: makes lists of system calls in a mount. A process of its own, because it hears
+/// what `close` answers, and because nobody else has a copy of its descriptors.
+pub struct Program {
+    process: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Program {
+    /// Started, in this thread's mount namespace.
+    pub fn start() -> Self {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/crash/points/program.py");
+        let mut python = Command::new("/usr/bin/python3");
+        let python = python.arg(source).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = python.spawn().expect("python3, which tests/run installs");
+        let input = process.stdin.take().expect("its input");
+        let output = BufReader::new(process.stdout.take().expect("its output"));
+        Self { process, input, output }
+    }
+
+    /// Has it make `calls` in `mount`, up to the first that fails.
+    pub fn run(&mut self, mount: &Path, calls: &[Value]) -> Result<(), Failed> {
+        self.begin(mount, calls);
+        self.outcome()
+    }
+
+    /// Has it begin: [`Program::outcome`] waits.
+    pub fn begin(&mut self, mount: &Path, calls: &[Value]) {
+        let order = serde_json::json!([mount, calls]);
+        writeln!(self.input, "{order}").expect("it reads");
+    }
+
+    /// How the calls that it was told to make went.
+    pub fn outcome(&mut self) -> Result<(), Failed> {
+        let mut answer = String::new();
+        self.output.read_line(&mut answer).expect("it answers");
+        match serde_json::from_str(&answer).expect("an answer") {
+            None => Ok(()),
+            Some((call, errno)) => Err(Failed { call, errno }),
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The leftovers of commits in the store, by name.
+pub fn leftovers(fixture: &Fixture) -> Vec<String> {
+    let mut files = Vec::new();
+    crate::support::collect(&fixture.store(), &mut files);
+    let names = files.iter().filter_map(|file| Some(file.file_name()?.to_string_lossy()));
+    names.filter(|name| name.starts_with(".confseal-tmp.")).map(Into::into).collect()
+}
+
+/// What was kept aside, by name.
+pub fn kept(fixture: &Fixture) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(fixture.store().join(".confseal/kept")) else {
+        return Vec::new();
+    };
+    entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
+}
