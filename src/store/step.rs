@@ -29,6 +29,8 @@ pub enum Step {
     Compare,
     /// A displaced version that was not expected is in `kept/`. Leaves a second copy of it.
     Keep,
+    /// A rename: the old name is gone. Leaves what was displaced.
+    Leave,
     /// The temporary is gone. Leaves nothing.
     Unlink,
     /// The names are on disk, when durable. Leaves nothing.
