@@ -60,8 +60,10 @@ fn kill_at_each_point(fixture: &mut Fixture, save: &Save) -> Shown {
         assert_sealed(fixture);
         shown.leftovers += usize::from(!leftovers(fixture).is_empty());
         points.mount(fixture);
-        assert_eq!(leftovers(fixture), Vec::<String>::new(), "put right, at point {n}");
         let seen = world(&mnt);
+        let is_clean = || leftovers(fixture).is_empty();
+        crate::eventually("what was left is put right", is_clean);
+        assert_eq!(world(&mnt), seen, "and that shows nowhere, at point {n}");
         let state = save.states.iter().position(|state| *state == seen);
         let state = state.unwrap_or_else(|| panic!("at point {n}: {seen:#?}\n{}", fixture.log()));
         shown.states[state] = true;
