@@ -23,7 +23,7 @@ use super::metadata::{Metadata, Time, set_mtime};
 use super::step::{At, CommitError, Step, passed};
 use super::temporary::{Draft, TempName, is_unsupported, place_new};
 use super::{in_place, read_all};
-use crate::sys::file::start_writeout;
+use crate::sys::file::write_out;
 
 /// How often a target that comes and goes is tried.
 const ATTEMPTS: u32 = 8;
@@ -301,10 +301,10 @@ impl Replace<'_> {
         Ok(carried)
     }
 
-    /// The data has to be ahead of the name: a filesystem with delayed allocation would
-    /// otherwise have a moment in which the name stands for an empty file on disk.
+    /// The data has to be ahead of the name: otherwise there is a moment in which the name stands
+    /// for an empty file on disk, or for zeros.
     fn write_out(&self, file: &File) -> io::Result<()> {
-        if self.commit.durable { file.sync_all() } else { start_writeout(file) }
+        if self.commit.durable { file.sync_all() } else { write_out(file) }
     }
 
     /// Brings the draft to the target's name.

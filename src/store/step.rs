@@ -18,7 +18,7 @@ pub enum Step {
     /// Owner, mode, attributes and modification time are set. Leaves nothing. (Or a whole
     /// temporary.)
     Carry,
-    /// The data is on its way to disk, or there when durable. Leaves nothing.
+    /// The data is on disk, for good when durable. Leaves nothing.
     WriteOut,
     /// It has a name. Leaves a temporary with the new content; the target is old.
     Name,
