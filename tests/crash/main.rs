@@ -13,6 +13,7 @@ mod holders;
 mod hygiene;
 mod kill;
 mod points;
+mod power;
 mod refusals;
 mod rotation;
 mod saves;
@@ -25,6 +26,12 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+/// Whether the whole product of points and faults is to be tried, for `CONFSEAL_TEST_ALL=1`: that
+/// takes minutes. Else each point, with a choice of what happens there that is the same each time.
+fn tries_all() -> bool {
+    std::env::var_os("CONFSEAL_TEST_ALL").is_some()
+}
 
 /// Gives this test's thread, and the programs it starts, a mount namespace of their own: whatever
 /// happens, its mounts end with it, and no other test's daemon sees them.

@@ -72,9 +72,15 @@ impl Points {
         self.order(&format!("hold {n}"));
     }
 
-    /// Returns when a change does wait.
-    pub fn wait_for_hold(&mut self) {
-        assert_eq!(self.ask("wait"), "held");
+    /// Returns when a change does wait: `true`. Or when it will not come to that any more.
+    pub fn wait_for_hold(&mut self, mut is_over: impl FnMut() -> bool) -> bool {
+        let mut held = false;
+        crate::eventually("a change that waits, or the end", || {
+            held = self.ask("held") == "yes";
+            held || is_over()
+        });
+        // The last change may have come just before the end.
+        held || self.ask("held") == "yes"
     }
 
     /// Back to normal; what waits goes on. Says what was counted, `None` if the daemon is gone.
@@ -143,6 +149,14 @@ impl Program {
     pub fn begin(&mut self, mount: &Path, calls: &[Value]) {
         let order = serde_json::json!([mount, calls]);
         writeln!(self.input, "{order}").expect("it reads");
+    }
+
+    /// Whether it has made the calls that it was told to make.
+    pub fn is_done(&mut self) -> bool {
+        let mut ready =
+            [rustix::event::PollFd::new(self.output.get_ref(), rustix::event::PollFlags::IN)];
+        let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+        rustix::event::poll(&mut ready, Some(&now)).is_ok_and(|ready| ready > 0)
     }
 
     /// How the calls that it was told to make went.

@@ -12,7 +12,7 @@
 //     fail-on N ERRNO   so does each that follows it
 //     read-fail N ERRNO as fail; reads count as well
 //     hold N            the Nth change, and each that follows it, waits
-//     wait              answered as soon as one does
+//     held              whether one does: yes or no
 //     end               back to normal; answered with the calls that were counted
 #define _GNU_SOURCE
 #include <errno.h>
@@ -176,7 +176,7 @@ static void filter(void) {
 
 static enum { NORMAL, KILL, FAIL, FAIL_ON, READ_FAIL, HOLD } order;
 static long due, counted;
-static int error, is_waited_for, socket_fd;
+static int error, socket_fd;
 static char seen[LINE];
 static __u64 held[64];
 static int holds;
@@ -216,8 +216,6 @@ static void decide(void) {
     case HOLD:
         if (holds == 64) die("too many calls to hold");
         held[holds++] = asked.id;
-        if (is_waited_for) say("held\n");
-        is_waited_for = 0;
         return;
     case NORMAL: return answer(asked.id, 0);
     }
@@ -235,11 +233,7 @@ static void obey(const char *line) {
         snprintf(reply, sizeof reply, "%ld%s\n", counted, seen);
         return say(reply);
     }
-    if (!strcmp(line, "wait")) {
-        if (holds) return say("held\n");
-        is_waited_for = 1;
-        return;
-    }
+    if (!strcmp(line, "held")) return say(holds ? "yes\n" : "no\n");
     go_on();
     counted = due = 0;
     error = EIO;
