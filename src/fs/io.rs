@@ -87,6 +87,7 @@ impl Filesystem {
         } else {
             self.openable(&node, &state)?;
         }
+        self.cache.used(ino);
         Ok(self.count_open(&mut state, mode))
     }
 
