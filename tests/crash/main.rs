@@ -12,6 +12,7 @@ mod each_kill;
 mod holders;
 mod hygiene;
 mod kill;
+mod memory;
 mod points;
 mod power;
 mod refusals;

@@ -46,7 +46,13 @@ impl Points {
 
     /// Mounts, and takes the new daemon's supervisor for the one to give orders to.
     pub fn mount(&mut self, fixture: &mut Fixture) {
-        fixture.mount();
+        self.mount_with(fixture, &[]);
+    }
+
+    /// The same with further arguments.
+    pub fn mount_with(&mut self, fixture: &mut Fixture, more: &[&str]) {
+        let (store, mnt) = (fixture.store(), fixture.mnt());
+        fixture.mount_with(&store, Some(&mnt), more);
         let (connection, _) = self.listener.accept().expect("its supervisor");
         connection.set_read_timeout(Some(PATIENCE)).expect("a limit");
         self.connection = Some(BufReader::new(connection));
@@ -65,6 +71,11 @@ impl Points {
     /// The same, reads counting too.
     pub fn fail_read_at(&mut self, n: usize, errno: i32) {
         self.order(&format!("read-fail {n} {errno}"));
+    }
+
+    /// Changes and reads are counted from here on.
+    pub fn count_reads(&mut self) {
+        self.fail_read_at(usize::MAX >> 1, libc::EIO);
     }
 
     /// The `n`th change from here on waits, and each that follows it.
