@@ -72,6 +72,47 @@ fn kill_at_each_point(fixture: &mut Fixture, save: &Save) -> Shown {
     panic!("{MOST} points and no end");
 }
 
+/// The daemon is killed while it puts right what was left, too, at one change more each time.
+#[test]
+fn of_what_puts_a_torn_file_right() {
+    let mut disk = Disk::in_memory();
+    let fixture = &mut disk.fixture;
+    let save = Save::of_two_names();
+    let mut points = Points::of(fixture);
+    let mut program = Program::start();
+    let mnt = fixture.mnt();
+    let mut kills = 0;
+    // In between, the file is torn: see `JOURNAL`.
+    for n in 4..=12 {
+        points.mount(fixture);
+        save.prepare(&mnt);
+        points.kill_at(n);
+        let _ = program.run(&mnt, &save.calls);
+        fixture.wait_end().expect("the daemon's end");
+        fixture.clear_mounts();
+        let _ = program.run(Path::new("/"), &[serde_json::json!(["close"])]);
+        for m in 1..=MOST {
+            points.start_mount_killed_at(fixture, m);
+            let stands = || mnt.join(".confseal/control").exists();
+            crate::eventually("the mount, or its end", || {
+                fixture.has_ended() || (stands() && leftovers(fixture).is_empty())
+            });
+            assert_sealed(fixture);
+            if points.end().is_some() {
+                break;
+            }
+            kills += 1;
+            fixture.wait_end().expect("the daemon's end");
+            fixture.clear_mounts();
+        }
+        let seen = world(&mnt);
+        assert!(save.states.contains(&seen), "at point {n}: {seen:#?}\n{}", fixture.log());
+        assert_eq!(leftovers(fixture), Vec::<String>::new());
+        fixture.umount();
+    }
+    assert!(kills > 20, "only {kills} kills");
+}
+
 /// Neither the store nor what the machine remembers of it holds a secret.
 pub fn assert_sealed(fixture: &Fixture) {
     fixture.assert_sealed(&[CANARY]);
@@ -83,12 +124,11 @@ pub fn assert_sealed(fixture: &Fixture) {
     }
 }
 
-/// Kills at each point in a fixture of its own. `calls`: system calls that are among the points,
+/// Kills at each point on a disk of its own. `calls`: system calls that are among the points,
 /// in this order; else this looks at something other than the save.
 fn survives(save: &Save, calls: &[&str]) -> Shown {
-    crate::apart();
-    let mut fixture = Fixture::new();
-    let shown = kill_at_each_point(&mut fixture, save);
+    let mut disk = Disk::in_memory();
+    let shown = kill_at_each_point(&mut disk.fixture, save);
     println!("{} leftovers, {:?}, {:?}", shown.leftovers, shown.states, shown.calls);
     let mut all = shown.calls.iter();
     for call in calls {
@@ -183,7 +223,7 @@ fn of_a_rewrap() {
 
 #[test]
 fn of_a_file_in_a_directory_that_takes_no_new_one() {
-    let mut disk = Disk::new();
+    let mut disk = Disk::in_memory();
     let fixed = disk.fixture.store().join("fixed");
     fs::create_dir(&fixed).unwrap();
     let save = Save::in_a_fixed_directory();

@@ -17,6 +17,9 @@ use crate::support::{Fixture, text};
 /// How long the supervisor may take to answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The variable with a supervisor's first order.
+const ORDER: &str = "CONFSEAL_TEST_ORDER";
+
 /// Orders to the supervisor of a fixture's daemon.
 pub struct Points {
     listener: UnixListener,
@@ -53,6 +56,21 @@ impl Points {
     pub fn mount_with(&mut self, fixture: &mut Fixture, more: &[&str]) {
         let (store, mnt) = (fixture.store(), fixture.mnt());
         fixture.mount_with(&store, Some(&mnt), more);
+        self.take_over();
+    }
+
+    /// Starts a mount whose `n`th change from its very beginning ends it.
+    pub fn start_mount_killed_at(&mut self, fixture: &mut Fixture, n: usize) {
+        let (store, mnt) = (fixture.store(), fixture.mnt());
+        fixture.variable(ORDER, &format!("kill {n}")).start_mount(&store, Some(&mnt), &[]);
+        self.take_over();
+        fixture.variable(ORDER, "");
+        let mut answer = String::new();
+        self.connection.as_mut().expect("a supervisor").read_line(&mut answer).expect("an answer");
+        assert_eq!(answer, "ok\n");
+    }
+
+    fn take_over(&mut self) {
         let (connection, _) = self.listener.accept().expect("its supervisor");
         connection.set_read_timeout(Some(PATIENCE)).expect("a limit");
         self.connection = Some(BufReader::new(connection));

@@ -223,7 +223,7 @@ impl Save {
     /// Everything anew under the master key, a file with two names among it.
     pub fn rewrapped() -> Self {
         let calls = vec![json!(["control", "rewrap --all\n"])];
-        let names = ["app.toml", "server.key", "notes"];
+        let names = ["app.toml", "notes"];
         let mut save = Self::of("app.toml", &names, calls, |old| vec![old.clone()]);
         save.is_of_all = true;
         save.links.push(("app.toml", "second.toml"));

@@ -177,6 +177,14 @@ impl Fixture {
     /// Mounts with further arguments, in the foreground as a child of the test, whose log goes to
     /// `daemon.log`. Returns when the mount stands.
     pub fn mount_with(&mut self, store: &Path, at: Option<&Path>, more: &[&str]) -> &mut Self {
+        self.start_mount(store, at, more);
+        let point = at.unwrap_or(store);
+        self.wait_for("the mount", || point.join(".confseal/control").exists());
+        self
+    }
+
+    /// The same without waiting for the mount.
+    pub fn start_mount(&mut self, store: &Path, at: Option<&Path>, more: &[&str]) {
         assert!(self.daemon.is_none(), "one mount at a time");
         let log = fs::OpenOptions::new().create(true).append(true).open(self.log_path());
         let mut starter = self.starter.clone();
@@ -198,9 +206,12 @@ impl Fixture {
             .stdout(Stdio::null())
             .stderr(log.expect("a log"));
         self.daemon = Some(command.spawn().expect("confseal mount"));
-        let point = at.unwrap_or(store);
-        self.wait_for("the mount", || point.join(".confseal/control").exists());
-        self
+    }
+
+    /// Whether the daemon has ended.
+    pub fn has_ended(&mut self) -> bool {
+        let daemon = self.daemon.as_mut().expect("a daemon");
+        daemon.try_wait().expect("the daemon's state").is_some()
     }
 
     /// Waits until `there` says so; panics with the daemon's log when it ends first or takes too

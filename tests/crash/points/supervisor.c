@@ -5,7 +5,8 @@
 //     supervisor SOCKET DIRECTORY[:DIRECTORY...] PROGRAM [ARGUMENT...]
 //
 // PROGRAM runs in the process that was started; the supervisor is a child of it that leaves with
-// it. On the Unix socket it answers each line with a line:
+// it. On the Unix socket it answers each line with a line, and what stands in CONFSEAL_TEST_ORDER
+// before anything else:
 //
 //     kill N            the Nth change from here on does not take place: the process dies first
 //     fail N ERRNO      the Nth change does not take place: the call fails
@@ -248,11 +249,16 @@ static void obey(const char *line) {
     say(order == NORMAL ? "unknown\n" : "ok\n");
 }
 
-static void supervise(const char *path) {
+static void take_orders(const char *path) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     strncpy(address.sun_path, path, sizeof address.sun_path - 1);
     socket_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (connect(socket_fd, (struct sockaddr *)&address, sizeof address)) die(path);
+    const char *first = getenv("CONFSEAL_TEST_ORDER");
+    if (first && *first) obey(first);
+}
+
+static void supervise(void) {
     for (;;) {
         struct pollfd ready[] = {{listener, POLLIN, 0}, {socket_fd, POLLIN, 0}};
         if (poll(ready, 2, -1) < 0 && errno != EINTR) die("poll");
@@ -289,10 +295,11 @@ int main(int count, char **arguments) {
         if (recv(pair[0], &number, sizeof number, 0) != sizeof number) die("its listener");
         listener = (int)syscall(SYS_pidfd_getfd, process, number, 0);
         if (listener < 0) die("pidfd_getfd");
+        take_orders(arguments[1]);
         send(pair[0], &ready, 1, 0);
         close(pair[0]);
         close(process);
-        supervise(arguments[1]);
+        supervise();
     }
     filter();
     send(pair[1], &listener, sizeof listener, 0);
