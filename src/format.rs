@@ -26,7 +26,7 @@ mod yaml;
 use std::fmt;
 use std::sync::Arc;
 
-pub use field_path::{FieldPath, FieldPathError, Name, Segment};
+pub use field_path::{FieldPath, FieldPathError, Front, Name, Segment};
 pub use pattern::{Pattern, PatternError};
 
 use crate::secret::SecretBytes;

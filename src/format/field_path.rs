@@ -37,14 +37,48 @@ impl Segment {
     }
 }
 
-/// The keys under which a value stands, outermost first. Cloning and extending are cheap: paths
-/// of one table share their front.
+/// The keys under which a value stands, outermost first. Paths of one table share their front and
+/// hold their last segment themselves, so the path of one value more takes no allocation.
 #[derive(Clone, Default)]
-pub struct FieldPath(Option<Arc<Link>>);
+pub struct FieldPath {
+    front: Front,
+    /// `None` for the document itself.
+    last: Option<Segment>,
+}
 
-struct Link {
-    front: FieldPath,
-    segment: Segment,
+/// A path that others go on from.
+#[derive(Clone, Default)]
+pub struct Front(Option<Arc<FieldPath>>);
+
+impl Front {
+    /// The path of the document itself.
+    pub const ROOT: Self = Self(None);
+
+    /// The path, one step further.
+    pub fn child(&self, segment: Segment) -> FieldPath {
+        FieldPath { front: self.clone(), last: Some(segment) }
+    }
+
+    /// The path, extended by a key.
+    pub fn key(&self, key: impl AsRef<[u8]>) -> FieldPath {
+        self.child(Segment::Key(Name::from(key)))
+    }
+
+    /// The path, extended by a list element.
+    pub fn element(&self) -> FieldPath {
+        self.child(Segment::Element)
+    }
+
+    /// The path itself.
+    pub fn path(&self) -> FieldPath {
+        self.0.as_deref().cloned().unwrap_or_default()
+    }
+}
+
+impl From<FieldPath> for Front {
+    fn from(path: FieldPath) -> Self {
+        Self((!path.is_root()).then(|| Arc::new(path)))
+    }
 }
 
 /// Why a text is no field path.
@@ -60,12 +94,12 @@ pub struct FieldPathError {
 impl FieldPath {
     /// The path of the document itself.
     pub fn root() -> Self {
-        Self(None)
+        Self::default()
     }
 
-    /// This path, one step further.
+    /// This path, one step further. Where several go on from it, make it a [`Front`].
     pub fn child(&self, segment: Segment) -> Self {
-        Self(Some(Arc::new(Link { front: self.clone(), segment })))
+        Front::from(self.clone()).child(segment)
     }
 
     /// This path, extended by a key.
@@ -80,7 +114,7 @@ impl FieldPath {
 
     /// Whether this is the document itself.
     pub fn is_root(&self) -> bool {
-        self.0.is_none()
+        self.last.is_none()
     }
 
     /// The segments, outermost first.
@@ -92,8 +126,8 @@ impl FieldPath {
 
     /// The segments, innermost first.
     pub fn inwards(&self) -> impl Iterator<Item = &Segment> {
-        std::iter::successors(self.0.as_deref(), |link| link.front.0.as_deref())
-            .map(|link| &link.segment)
+        std::iter::successors(Some(self), |path| path.front.0.as_deref())
+            .filter_map(|path| path.last.as_ref())
     }
 
     /// The form that is authenticated with a sealed value (docs/format.md): per segment a type
@@ -238,16 +272,15 @@ impl fmt::Debug for FieldPath {
 impl PartialEq for FieldPath {
     fn eq(&self, other: &Self) -> bool {
         let (mut a, mut b) = (self, other);
-        loop {
-            match (&a.0, &b.0) {
+        while a.last == b.last {
+            (a, b) = match (&a.front.0, &b.front.0) {
                 (None, None) => return true,
-                (Some(left), Some(right)) if Arc::ptr_eq(left, right) => return true,
-                (Some(left), Some(right)) if left.segment == right.segment => {
-                    (a, b) = (&left.front, &right.front);
-                }
+                (Some(one), Some(other)) if Arc::ptr_eq(one, other) => return true,
+                (Some(one), Some(other)) => (one, other),
                 _ => return false,
-            }
+            };
         }
+        false
     }
 }
 

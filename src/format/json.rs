@@ -1,8 +1,8 @@
-//! JSON, JSON with comments, JSON5: one grammar, of which each is a part. `jsonc-parser` says
-//! whether a text is that and which values it has; the sites follow from them.
+//! JSON, JSON with comments, JSON5: one grammar, of which each is a part. `jsonc-parser` takes a
+//! text apart into tokens.
 //!
-//! Beyond JSON5 are taken: a byte order mark, lone surrogate escapes (the parser refuses them, so
-//! it sees a copy without), literals and `-` in unquoted keys, and what the parser cannot be told
+//! Beyond JSON5 are taken: a byte order mark, lone surrogate escapes (the scanner refuses them, so
+//! it sees a copy without), literals and `-` in unquoted keys, and what the scanner cannot be told
 //! to refuse: raw control characters in strings, and any Unicode white space. Not taken are
 //! escapes in unquoted keys.
 
@@ -11,7 +11,7 @@ mod scalar;
 mod tree;
 mod walk;
 
-use jsonc_parser::{CollectOptions, CommentCollectionStrategy, ParseOptions, parse_to_ast};
+use jsonc_parser::{Scanner, ScannerOptions};
 
 use super::{Codec, CodecId, Context, ParseError, Site};
 use crate::secret::SecretBytes;
@@ -30,14 +30,9 @@ impl Codec for Json {
         let body = source.strip_prefix('\u{feff}').unwrap_or(source);
         let shift = source.len() - body.len();
         let body = scalar::without_lone_surrogates(body);
-        let parsed = parse_to_ast(&body, &COLLECT, &JSON5).map_err(|error| {
-            ParseError::at(text, error.range().start + shift, kind_of(error.kind()))
-        })?;
-        let comments = parsed.comments.unwrap_or_default();
-        match parsed.value {
-            Some(root) => Ok(tree::sites(text, shift, &root, &comments)),
-            None => Err(ParseError::at(text, text.len(), "no value")),
-        }
+        let scanner = Scanner::new(&body, &JSON5);
+        tree::sites(text, shift, scanner)
+            .map_err(|Wrong { at, kind }| ParseError::at(text, at, kind))
     }
 
     fn decode(&self, source: &[u8], _context: Context) -> Option<SecretBytes> {
@@ -53,14 +48,7 @@ impl Codec for Json {
     }
 }
 
-const COLLECT: CollectOptions =
-    CollectOptions { comments: CommentCollectionStrategy::Separate, tokens: false };
-
-const JSON5: ParseOptions = ParseOptions {
-    allow_comments: true,
-    allow_trailing_commas: true,
-    allow_loose_object_property_names: true,
-    allow_missing_commas: false,
+const JSON5: ScannerOptions = ScannerOptions {
     allow_single_quoted_strings: true,
     allow_hexadecimal_numbers: true,
     allow_unary_plus_numbers: true,
@@ -69,20 +57,21 @@ const JSON5: ParseOptions = ParseOptions {
     allow_extended_string_escapes: true,
 };
 
-/// The parser's own words quote source text now and then.
+/// What is wrong, and at which byte.
+struct Wrong {
+    at: usize,
+    kind: &'static str,
+}
+
+/// The scanner's own words quote source text now and then.
 fn kind_of(kind: &jsonc_parser::errors::ParseErrorKind) -> &'static str {
     use jsonc_parser::errors::ParseErrorKind as Kind;
     match kind {
-        Kind::NestingDepthExceeded => "nested too deeply",
-        Kind::UnterminatedObject => "an object that does not end",
-        Kind::UnterminatedArray => "an array that does not end",
         Kind::UnterminatedCommentBlock => "a comment that does not end",
         Kind::String(jsonc_parser::ParseStringErrorKind::UnterminatedStringLiteral) => {
             "a string that does not end"
         }
         Kind::String(_) => "not a valid escape",
-        Kind::ExpectedComma => "a comma is missing",
-        Kind::MultipleRootJsonValues => "more than one value",
         _ => "not valid JSON",
     }
 }

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::{Context, FieldPath, Name, Segment, Site};
+use super::{Context, FieldPath, Front, Name, Segment, Site};
 use crate::span::Span;
 
 /// A place that was entered: a table, a list element, an element of XML.
@@ -25,14 +25,6 @@ pub(super) enum Step<'t> {
 }
 
 impl Step<'_> {
-    fn is(&self, segment: Option<&Segment>) -> bool {
-        match (self, segment) {
-            (Step::Key(key), Some(Segment::Key(other))) => **key == **other,
-            (Step::Element, Some(Segment::Element)) => true,
-            _ => false,
-        }
-    }
-
     fn segment(&self) -> Segment {
         match self {
             Step::Key(key) => Segment::Key(Name::from(key)),
@@ -59,6 +51,8 @@ struct Found<'t> {
 
 /// See the head of this file.
 pub(super) struct Outline<'t> {
+    /// What the document stands in.
+    base: Front,
     places: Vec<Place<'t>>,
     found: Vec<Found<'t>>,
 }
@@ -69,10 +63,15 @@ impl<'t> Outline<'t> {
 
     /// An outline of a text of `len` bytes.
     pub fn new(len: usize) -> Self {
+        Self::within(Front::ROOT, len)
+    }
+
+    /// An outline of a text of `len` bytes that stands in `base`.
+    pub fn within(base: Front, len: usize) -> Self {
         // Few texts have more of either; growing would copy them all.
         let (mut places, found) = (Vec::with_capacity(len / 32), Vec::with_capacity(len / 32));
         places.push(Place { parent: Self::ROOT, step: None, name: None });
-        Self { places, found }
+        Self { base, places, found }
     }
 
     /// Enters a place below `parent`.
@@ -135,70 +134,79 @@ impl<'t> Outline<'t> {
 
     /// The sites.
     pub fn into_sites(self) -> Vec<Site> {
-        let mut paths = Paths::with_capacity(self.places.len());
-        for place in self.places {
-            paths.add(place);
-        }
+        self.finish().0
+    }
+
+    /// The sites, and the paths of the places.
+    pub fn finish(self) -> (Vec<Site>, Paths<'t>) {
+        let mut fronts = vec![None; self.places.len()];
+        fronts[0] = Some(self.base.clone());
+        let mut paths = Paths { base: self.base, places: self.places, fronts };
         let mut sites = Vec::with_capacity(self.found.len());
         for Found { span, place, key, context, names, dropped } in self.found {
             if dropped {
                 continue;
             }
-            let beside = names.map(|named| paths.beside_name(named, place));
-            let around = beside.as_ref().unwrap_or_else(|| paths.of(place));
-            let path = key.map_or_else(|| around.clone(), |key| around.key(key));
+            let path = match (names, key) {
+                (None, None) => paths.of(place),
+                (None, Some(key)) => paths.front(place).key(key),
+                (Some(named), None) => paths.beside_name(named, place),
+                (Some(named), Some(key)) => paths.beside_name(named, place).key(key),
+            };
             let (naming, also) = (names.is_some(), Box::default());
             sites.push(Site { span, path, context, column: 0, naming, also });
         }
-        sites
+        (sites, paths)
     }
 }
 
-/// The paths of places.
-struct Paths<'t>(Vec<PlacePath<'t>>);
-
-struct PlacePath<'t> {
-    /// Without the name.
-    unnamed: FieldPath,
-    named: Option<FieldPath>,
-    step: Option<Step<'t>>,
-    /// The place below that was added last: often the next has the same path.
-    below: Option<PlaceId>,
+/// The paths of places; those that others go on from are made once.
+pub(super) struct Paths<'t> {
+    base: Front,
+    places: Vec<Place<'t>>,
+    fronts: Vec<Option<Front>>,
 }
 
-impl<'t> Paths<'t> {
-    fn with_capacity(places: usize) -> Self {
-        Self(Vec::with_capacity(places))
-    }
-
-    fn add(&mut self, Place { parent, step, name }: Place<'t>) {
-        let id = PlaceId(index(self.0.len()));
-        let unnamed = match &step {
-            Some(step) => {
-                let before = self.0[parent.0 as usize].below.replace(id);
-                let before = before.map(|before| &self.0[before.0 as usize].unnamed);
-                match before.filter(|path| step.is(path.inwards().next())) {
-                    Some(path) => path.clone(),
-                    None => self.of(parent).child(step.segment()),
-                }
+impl Paths<'_> {
+    /// The path of `place`.
+    pub fn of(&mut self, place: PlaceId) -> FieldPath {
+        match &self.places[place.0 as usize].name {
+            None => self.unnamed(place),
+            Some(name) => {
+                let segment = Segment::Key(name.clone());
+                self.unnamed(place).child(segment)
             }
-            None => FieldPath::root(),
-        };
-        let named = name.map(|name| unnamed.child(Segment::Key(name)));
-        self.0.push(PlacePath { unnamed, named, step, below: None });
+        }
     }
 
-    fn of(&self, place: PlaceId) -> &FieldPath {
-        let PlacePath { unnamed, named, .. } = &self.0[place.0 as usize];
-        named.as_ref().unwrap_or(unnamed)
+    /// The path of `place`, for others to go on from.
+    pub fn front(&mut self, place: PlaceId) -> &Front {
+        let at = place.0 as usize;
+        let front = match self.fronts[at].take() {
+            Some(front) => front,
+            None => self.of(place).into(),
+        };
+        self.fronts[at].insert(front)
+    }
+
+    /// The path of `place` without its name.
+    fn unnamed(&mut self, place: PlaceId) -> FieldPath {
+        let Place { parent, step, .. } = &self.places[place.0 as usize];
+        match step.as_ref().map(Step::segment) {
+            Some(segment) => {
+                let parent = *parent;
+                self.front(parent).child(segment)
+            }
+            None => self.base.path(),
+        }
     }
 
     /// The path of `place` as it would be if `named`, itself or its parent, had no name.
-    fn beside_name(&self, named: PlaceId, place: PlaceId) -> FieldPath {
-        let unnamed = &self.0[named.0 as usize].unnamed;
-        match &self.0[place.0 as usize].step {
+    fn beside_name(&mut self, named: PlaceId, place: PlaceId) -> FieldPath {
+        let unnamed = self.unnamed(named);
+        match &self.places[place.0 as usize].step {
             Some(step) if place != named => unnamed.child(step.segment()),
-            _ => unnamed.clone(),
+            _ => unnamed,
         }
     }
 }

@@ -1,19 +1,17 @@
-//! TOML 1.1. `toml_edit` says whether a text is TOML and where its values stand, the lexer of
-//! `toml_parser` where its comments stand.
-//!
-//! Spans are those of the immutable `toml_edit::Document`: `DocumentMut` drops them, and
-//! `toml::Spanned` gives wrong ones for dotted keys. Neither is ever asked to write.
+//! TOML 1.1, from the events of `toml_parser`: the same that `toml_edit` makes its documents of.
+//! Those documents would take most of the time and serve nobody; what they check besides, that
+//! nothing is defined twice, is checked here, and a test holds the two against each other.
 
 mod comment;
+mod tables;
 mod tree;
 
-use toml_edit::Document;
 use toml_parser::Source;
 use toml_parser::decoder::{ScalarKind, StringBuilder};
 use toml_parser::parser::{Event, EventKind, parse_value};
 
-use self::tree::Tree;
-use super::{Codec, CodecId, Context, FieldPath, ParseError, Site};
+use self::tree::{Grammar, Tree, Wrong};
+use super::{Codec, CodecId, Context, Front, ParseError, Site};
 use crate::secret::SecretBytes;
 
 /// The codec of TOML files.
@@ -27,20 +25,14 @@ impl Codec for Toml {
     fn scan(&self, text: &[u8]) -> Result<Vec<Site>, ParseError> {
         let source = std::str::from_utf8(text)
             .map_err(|error| ParseError::at(text, error.valid_up_to(), "not UTF-8"))?;
-        let document = Document::parse(source).map_err(|error| {
-            let at = error.span().map_or(0, |span| span.start);
-            ParseError::at(text, at, kind_of(error.message()))
-        })?;
-        let mut tree = Tree::new(Context::ORDINARY, 0, 0);
-        tree.table(document.as_table(), &FieldPath::root(), None)
-            .map_err(|lost| ParseError::at(text, 0, lost.0))?;
-        let Tree { mut sites, mut places, .. } = tree;
-        if text.contains(&b'#') {
-            // The tree is walked by tables, and a table may be opened again further down.
-            places.sort_unstable_by_key(|place| place.start);
-            comment::scan(source, document.as_table(), &places, &mut sites);
+        let wrong = |Wrong { at, kind }| ParseError::at(text, at, kind);
+        let tree = Tree::read(source, Grammar::Document, Front::ROOT, Context::ORDINARY);
+        let Tree { outline, tables, comments, .. } = tree.map_err(wrong)?;
+        let (mut sites, mut paths) = outline.finish();
+        if !comments.is_empty() {
+            comment::scan(source, &comments, &tables, &mut paths, &mut sites);
+            sites.sort_by_key(|site| site.span.start);
         }
-        sites.sort_unstable_by_key(|site| site.span.start);
         Ok(sites)
     }
 
@@ -80,17 +72,6 @@ impl Codec for Toml {
 
     fn token(&self, token: &str, _context: Context) -> String {
         format!("\"{token}\"")
-    }
-}
-
-/// The message of `toml_edit` quotes source text now and then; these words do not.
-fn kind_of(message: &str) -> &'static str {
-    if message.starts_with("duplicate key") {
-        "a key or table that is already defined"
-    } else if message.starts_with("cannot recurse") {
-        "nested too deeply"
-    } else {
-        "not valid TOML"
     }
 }
 
@@ -134,6 +115,9 @@ impl<'s> StringBuilder<'s> for Decoded {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use toml_edit::{Document, Item, Table, Value};
+
     use super::*;
 
     /// Path, source and context number of each site.
@@ -274,6 +258,66 @@ mod tests {
             let error = Toml.scan(text).unwrap_err();
             assert_eq!(error.line, line, "{error}");
             assert!(!error.to_string().contains("hunter2"));
+        }
+    }
+
+    /// Statements over a handful of keys, so that they meet.
+    fn statements() -> impl Strategy<Value = String> {
+        let key = prop::collection::vec(prop::sample::select(vec!["a", "b", "\"a\""]), 1..4)
+            .prop_map(|keys| keys.join("."));
+        let pairs = prop::collection::vec(key.clone(), 0..3)
+            .prop_map(|keys| keys.iter().map(|key| format!("{key} = 1, ")).collect::<String>());
+        let value = prop_oneof![
+            3 => Just("1".to_owned()),
+            1 => pairs.clone().prop_map(|pairs| format!("{{ {pairs} }}")),
+            1 => pairs.prop_map(|pairs| format!("[{{ {pairs} }}, [1]]")),
+        ];
+        let statement = prop_oneof![
+            (key.clone(), value).prop_map(|(key, value)| format!("{key} = {value}\n")),
+            key.clone().prop_map(|key| format!("[{key}]\n")),
+            key.prop_map(|key| format!("[[{key}]]\n")),
+        ];
+        prop::collection::vec(statement, 1..6).prop_map(|lines| lines.concat())
+    }
+
+    /// The places of the scalars that `toml_edit` sees.
+    fn scalars(item: &Item, found: &mut Vec<usize>) {
+        match item {
+            Item::None => {}
+            Item::Table(table) => table.iter().for_each(|(_, item)| scalars(item, found)),
+            Item::ArrayOfTables(list) => {
+                list.iter().flat_map(Table::iter).for_each(|(_, item)| scalars(item, found));
+            }
+            Item::Value(value) => scalars_in(value, found),
+        }
+    }
+
+    fn scalars_in(value: &Value, found: &mut Vec<usize>) {
+        match value {
+            Value::Array(list) => list.iter().for_each(|value| scalars_in(value, found)),
+            Value::InlineTable(table) => {
+                table.iter().for_each(|(_, value)| scalars_in(value, found));
+            }
+            scalar => found.extend(scalar.span().map(|span| span.start)),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+        #[test]
+        fn what_is_defined_twice_is_refused_where_toml_edit_does(text in statements()) {
+            let ours = Toml.scan(text.as_bytes());
+            match (Document::parse(text.as_str()), ours) {
+                (Ok(document), Ok(sites)) => {
+                    let mut wanted = Vec::new();
+                    scalars(document.as_item(), &mut wanted);
+                    wanted.sort_unstable();
+                    let found: Vec<usize> = sites.iter().map(|site| site.span.start).collect();
+                    prop_assert_eq!(found, wanted, "{}", text);
+                }
+                (Err(_), Err(_)) => {}
+                (theirs, ours) => prop_assert!(false, "{}\n{:?}\n{:?}", text, theirs.err(), ours.err()),
+            }
         }
     }
 }

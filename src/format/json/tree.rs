@@ -1,132 +1,241 @@
-//! The values of a parsed document, in its order, and the comments between them.
+//! The values of a document, in its order, and the comments between them: the grammar over the
+//! tokens of `jsonc-parser`. Its own tree would cost more than all that follows from it.
 //!
 //! What must stay true: a path does not depend on whether a value is a string or a literal,
-//! because sealing makes strings of literals. The parser bounds how deep it is, and so the walk.
+//! because sealing makes strings of literals.
 
 use std::borrow::Cow;
 
-use jsonc_parser::CommentMap;
-use jsonc_parser::ast::{Array, Comment, Object, ObjectPropName, Value};
-use jsonc_parser::common::{Range, Ranged};
+use jsonc_parser::Scanner;
+use jsonc_parser::tokens::Token;
 
-use super::comment;
 use super::walk::{Around, Frame, Tok, TokKind, key_text};
+use super::{Wrong, comment};
+use crate::format::outline::{FoundId, Outline, PlaceId, Step};
 use crate::format::sibling::{Naming, Role};
-use crate::format::{Context, FieldPath, Site};
+use crate::format::{Context, Site};
 use crate::span::Span;
 
-/// The sites of the document `root`, which was parsed without the first `shift` bytes of `text`.
-pub(super) fn sites(
-    text: &[u8],
-    shift: usize,
-    root: &Value<'_>,
-    comments: &CommentMap<'_>,
-) -> Vec<Site> {
-    let mut comments: Vec<&Comment<'_>> = comments.values().flat_map(|group| &**group).collect();
-    // Each stands there twice: for what is in front of it and what is behind.
-    comments.sort_unstable_by_key(|comment| comment.start());
-    comments.dedup_by_key(|comment| comment.start());
-    // Most values have a key, and blanks around them.
-    let sites = Vec::with_capacity(text.len() / 24);
-    let mut tree = Tree { text, shift, comments: &comments, sites };
-    let around = Frame::new(Around::Object, FieldPath::root());
-    tree.comments(root.start(), &around);
-    tree.value(root, FieldPath::root(), false);
-    tree.comments(text.len(), &around);
-    tree.sites
+/// Most objects and arrays within each other: paths are as deep, and deep ones are dropped
+/// recursively.
+const DEEPEST: usize = 512;
+
+/// The sites of `text`, whose tokens are the scanner's when `shift` is added.
+pub(super) fn sites(text: &[u8], shift: usize, scanner: Scanner<'_>) -> Result<Vec<Site>, Wrong> {
+    let outline = Outline::new(text.len());
+    let (place, around) = (Outline::ROOT, Around::Object);
+    let comments = Vec::new();
+    let mut tree =
+        Tree { text, shift, scanner, outline, comments, depth: 0, behind: 0, place, around };
+    let first = tree.next()?.ok_or_else(|| tree.wrong("no value"))?;
+    tree.value(first, Outline::ROOT, None)?;
+    if tree.next()?.is_some() {
+        return Err(tree.wrong("more than one value"));
+    }
+    let (mut sites, mut paths) = tree.outline.finish();
+    if tree.comments.is_empty() {
+        return Ok(sites);
+    }
+    for Comment { span, is_block, place, around } in tree.comments {
+        let base = Frame::new(around, paths.front(place).clone());
+        comment::scan(text, span, is_block, &base, &mut sites);
+    }
+    sites.sort_by_key(|site| site.span.start);
+    Ok(sites)
 }
 
-struct Tree<'t> {
+struct Tree<'t, 's> {
     text: &'t [u8],
     shift: usize,
-    /// Those that are yet to come.
-    comments: &'t [&'t Comment<'t>],
-    sites: Vec<Site>,
+    scanner: Scanner<'s>,
+    outline: Outline<'t>,
+    comments: Vec<Comment>,
+    depth: usize,
+    /// Where the token before the current one ends.
+    behind: usize,
+    /// What the next comment stands in.
+    place: PlaceId,
+    around: Around,
 }
 
-impl<'t> Tree<'t> {
-    fn span(&self, range: Range) -> Span {
-        Span::new(range.start, range.end).shifted(self.shift)
-    }
+struct Comment {
+    span: Span,
+    is_block: bool,
+    place: PlaceId,
+    around: Around,
+}
 
-    /// Appends the sites of the comments in front of `end`, which stand in `base`.
-    fn comments(&mut self, end: usize, base: &Frame) {
-        while let [comment, rest @ ..] = self.comments
-            && comment.start() < end
-        {
-            let is_block = matches!(comment, Comment::Block(_));
-            let span = self.span(comment.range());
-            comment::scan(self.text, span, is_block, base, &mut self.sites);
-            self.comments = rest;
+/// A key of an object, decoded.
+type Key<'t> = Cow<'t, [u8]>;
+
+impl<'t, 's> Tree<'t, 's> {
+    /// The next token that is no comment.
+    fn next(&mut self) -> Result<Option<Token<'s>>, Wrong> {
+        self.behind = self.span().end;
+        loop {
+            let token = self.scanner.scan().map_err(|error| Wrong {
+                at: error.range().start + self.shift,
+                kind: super::kind_of(error.kind()),
+            })?;
+            let is_block = match token {
+                Some(Token::CommentLine(_)) => false,
+                Some(Token::CommentBlock(_)) => true,
+                other => return Ok(other),
+            };
+            let (span, place, around) = (self.span(), self.place, self.around);
+            self.comments.push(Comment { span, is_block, place, around });
         }
     }
 
-    fn value(&mut self, value: &Value<'_>, path: FieldPath, naming: bool) {
-        match value {
-            Value::Object(object) => self.object(object, &path, None),
-            Value::Array(array) => self.array(array, &path),
-            Value::StringLit(_)
-            | Value::NumberLit(_)
-            | Value::BooleanLit(_)
-            | Value::NullKeyword(_) => {
-                let span = self.span(value.range());
-                let (context, column, also) = (Context::ORDINARY, 0, Box::default());
-                self.sites.push(Site { span, path, context, column, naming, also });
+    /// Where the current token stands.
+    fn span(&self) -> Span {
+        Span::new(self.scanner.token_start(), self.scanner.token_end()).shifted(self.shift)
+    }
+
+    /// Takes the comma behind a value, if there is one; returns what follows. Another value may
+    /// not.
+    fn comma(&mut self) -> Result<Option<Token<'s>>, Wrong> {
+        match self.next()? {
+            Some(Token::Comma) => self.next(),
+            end @ (Some(Token::CloseBrace | Token::CloseBracket) | None) => Ok(end),
+            Some(_) => Err(Wrong { at: self.behind, kind: "a comma is missing" }),
+        }
+    }
+
+    fn wrong(&self, kind: &'static str) -> Wrong {
+        Wrong { at: self.span().start, kind }
+    }
+
+    /// Takes the value that begins with `token` and stands in `place`, under `key` there if it
+    /// has one. Returns what was found if that is one value.
+    fn value(
+        &mut self,
+        token: Token<'s>,
+        place: PlaceId,
+        key: Option<Key<'t>>,
+    ) -> Result<Option<FoundId>, Wrong> {
+        match (token, key) {
+            (Token::OpenBrace, key) => {
+                let place = self.below(place, key);
+                self.inside(place, Around::Object, |tree| tree.object(None))?;
+                Ok(None)
             }
-        }
-    }
-
-    fn array(&mut self, array: &Array<'_>, path: &FieldPath) {
-        let inside = Frame::new(Around::Array, path.element());
-        for element in &array.elements {
-            self.comments(element.start(), &inside);
-            match element {
-                Value::Object(object) => self.object(object, &inside.path, self.name_of(object)),
-                other => self.value(other, inside.path.clone(), false),
+            (Token::OpenBracket, key) => {
+                let place = self.below(place, key);
+                let element = self.outline.enter(place, Step::Element);
+                self.inside(element, Around::Array, |tree| tree.array(place))?;
+                Ok(None)
             }
-        }
-        self.comments(array.range.end, &inside);
-    }
-
-    /// Walks the object at `path`, which is named by its property number `name`, if at all.
-    fn object(&mut self, object: &Object<'_>, path: &FieldPath, name: Option<usize>) {
-        let named = name.map(|name| path.key(self.string(object.properties[name].value.range())));
-        let inside = Frame::new(Around::Object, named.unwrap_or_else(|| path.clone()));
-        for (n, property) in object.properties.iter().enumerate() {
-            self.comments(property.range.start, &inside);
-            self.comments(property.value.start(), &inside);
-            let naming = name == Some(n);
-            let path = if naming { path } else { &inside.path };
-            let path = path.key(self.key(&property.name));
-            self.value(&property.value, path, naming);
-        }
-        self.comments(object.range.end, &inside);
-    }
-
-    /// The number of the property that names `object`, an element of a list.
-    fn name_of(&self, object: &Object<'_>) -> Option<usize> {
-        let mut naming = Naming::new();
-        for (n, property) in object.properties.iter().enumerate() {
-            if let Some(role) = Role::of(&self.key(&property.name)) {
-                let text = match &property.value {
-                    Value::StringLit(value) => Some(self.string(value.range)),
-                    _ => None,
-                };
-                naming.see(role, text.as_deref(), n);
+            (Token::String(_) | Token::Number(_) | Token::Boolean(_) | Token::Null, key) => {
+                let (span, context) = (self.span(), Context::ORDINARY);
+                Ok(Some(match key {
+                    None => self.outline.add(span, place, None, context),
+                    Some(Cow::Borrowed(key)) => self.outline.add(span, place, Some(key), context),
+                    Some(key) => {
+                        let place = self.outline.enter(place, Step::Key(key));
+                        self.outline.add(span, place, None, context)
+                    }
+                }))
             }
-        }
-        naming.chosen()
-    }
-
-    fn key(&self, name: &ObjectPropName<'_>) -> Cow<'t, [u8]> {
-        match name {
-            ObjectPropName::String(name) => self.string(name.range),
-            ObjectPropName::Word(name) => self.span(name.range).of(self.text).into(),
+            _ => Err(self.wrong("not a value")),
         }
     }
 
-    /// What a string stands for; the parser may have seen a copy in which it is another.
-    fn string(&self, range: Range) -> Cow<'t, [u8]> {
-        key_text(self.text, Tok { kind: TokKind::String, span: self.span(range) })
+    /// The place of what stands under `key`.
+    fn below(&mut self, place: PlaceId, key: Option<Key<'t>>) -> PlaceId {
+        match key {
+            Some(key) => self.outline.enter(place, Step::Key(key)),
+            None => place,
+        }
+    }
+
+    /// Reads what stands in an object or array, up to its end; comments there stand in `place`.
+    fn inside(
+        &mut self,
+        place: PlaceId,
+        around: Around,
+        read: impl FnOnce(&mut Self) -> Result<(), Wrong>,
+    ) -> Result<(), Wrong> {
+        if self.depth == DEEPEST {
+            return Err(self.wrong("nested too deeply"));
+        }
+        self.depth += 1;
+        let outside = (self.place, self.around);
+        (self.place, self.around) = (place, around);
+        read(self)?;
+        (self.place, self.around) = outside;
+        self.depth -= 1;
+        Ok(())
+    }
+
+    /// Reads the elements of an array in `list`.
+    fn array(&mut self, list: PlaceId) -> Result<(), Wrong> {
+        let element = self.place;
+        let unending = "an array that does not end";
+        let mut next = self.next()?;
+        loop {
+            match next.ok_or_else(|| self.wrong(unending))? {
+                Token::CloseBracket => return Ok(()),
+                Token::OpenBrace => {
+                    // Each has a name of its own.
+                    let place = self.outline.enter(list, Step::Element);
+                    let mut naming = Naming::new();
+                    self.inside(place, Around::Object, |tree| tree.object(Some(&mut naming)))?;
+                    if let Some((found, name)) = naming.chosen() {
+                        self.outline.name(place, found, &name);
+                    }
+                }
+                token => _ = self.value(token, element, None)?,
+            }
+            next = self.comma()?;
+        }
+    }
+
+    /// Reads the properties of an object; `naming` is told of what may name it.
+    fn object(&mut self, mut naming: Option<&mut Naming<(FoundId, Key<'t>)>>) -> Result<(), Wrong> {
+        let place = self.place;
+        let unending = "an object that does not end";
+        let mut next = self.next()?;
+        loop {
+            let key = match next.ok_or_else(|| self.wrong(unending))? {
+                Token::CloseBrace => return Ok(()),
+                Token::String(Cow::Borrowed(_)) => {
+                    let Span { start, end } = self.span();
+                    Span::new(start + 1, end - 1).of(self.text).into()
+                }
+                Token::String(_) => self.string(),
+                Token::Word(_) | Token::Number(_) | Token::Boolean(_) | Token::Null => {
+                    self.span().of(self.text).into()
+                }
+                _ => return Err(self.wrong("not a key")),
+            };
+            let role = naming.is_some().then(|| Role::of(&key)).flatten();
+            match self.next()? {
+                Some(Token::Colon) => {}
+                _ => return Err(self.wrong("a colon is missing")),
+            }
+            let first = self.next()?.ok_or_else(|| self.wrong(unending))?;
+            let text = match (role, &first) {
+                (Some(_), Token::String(_)) => Some(self.string()),
+                _ => None,
+            };
+            let found = self.value(first, place, Some(key))?;
+            if let (Some(naming), Some(role)) = (&mut naming, role) {
+                match (found, text) {
+                    (Some(found), Some(text)) => {
+                        naming.see(role, Some(&text.clone()), (found, text))
+                    }
+                    _ if role == Role::Value => naming.see_value(),
+                    _ => {}
+                }
+            }
+            next = self.comma()?;
+        }
+    }
+
+    /// What the string that is the current token stands for; the scanner may have seen a copy in
+    /// which it is another.
+    fn string(&self) -> Key<'t> {
+        key_text(self.text, Tok { kind: TokKind::String, span: self.span() })
     }
 }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use super::scalar;
 use crate::format::sibling::{Naming, Role};
-use crate::format::{Context, FieldPath, Site};
+use crate::format::{Context, FieldPath, Front, Site};
 use crate::span::Span;
 
 /// A token without its text.
@@ -46,13 +46,13 @@ pub(super) enum Around {
 #[derive(Clone)]
 pub(super) struct Frame {
     pub(super) around: Around,
-    pub(super) path: FieldPath,
+    pub(super) path: Front,
     /// For an element with a name: the token that names it, and the path without the name.
-    name: Option<(usize, FieldPath)>,
+    name: Option<(usize, Front)>,
 }
 
 impl Frame {
-    pub(super) fn new(around: Around, path: FieldPath) -> Self {
+    pub(super) fn new(around: Around, path: Front) -> Self {
         Self { around, path, name: None }
     }
 }
@@ -129,20 +129,20 @@ impl<'t> Walk<'t> {
         let key = self.key.take();
         let top = self.top();
         match (&key, &top.name) {
-            (None, _) => top.path.clone(),
+            (None, _) => top.path.path(),
             (Some(key), Some((naming, unnamed))) if *naming == n => unnamed.key(key),
             (Some(key), _) => top.path.key(key),
         }
     }
 
     fn open(&mut self, around: Around, n: usize) {
-        let path = self.path(n);
+        let path = Front::from(self.path(n));
         let frame = match (around, self.names.get(&n)) {
-            (Around::Array, _) => Frame::new(around, path.element()),
+            (Around::Array, _) => Frame::new(around, path.element().into()),
             (_, None) => Frame::new(around, path),
             (_, Some(naming)) => {
                 let name = key_text(self.text, self.toks[*naming]);
-                Frame { around, path: path.key(name), name: Some((*naming, path)) }
+                Frame { around, path: path.key(name).into(), name: Some((*naming, path)) }
             }
         };
         self.stack.push(frame);

@@ -5,70 +5,60 @@
 //! its own or other values' spans, or sealing one would hide it from the next scan. Every reading
 //! below therefore takes a quoted string wherever it takes any value.
 
-use toml_edit::{Document, Item, Key, Table};
 use toml_parser::Source;
 use toml_parser::lexer::TokenKind;
 
-use super::tree::{Place, PlaceKind, Tree, name_of, named};
-use crate::format::{Context, FieldPath, Site};
+use super::tables::Tables;
+use super::tree::{Comment, Grammar, Tree, keys};
+use crate::format::outline::Paths;
+use crate::format::{Context, Front, Site};
 use crate::span::Span;
 
 /// How many comments within one comment are read (`# a = 1 # b = 2`). A bound, because each is
 /// parsed to its end.
 const NESTED: usize = 8;
 
-/// Appends the sites of all comments of `text`. `places` are in the order of the text.
-pub(super) fn scan(text: &str, root: &Table, places: &[Place], sites: &mut Vec<Site>) {
-    let top = Place { start: 0, kind: PlaceKind::Header, path: FieldPath::root() };
-    let mut stack = vec![&top];
-    let mut places = places.iter().peekable();
+/// Appends the sites of the comments of `text`, whose places have the paths `paths`.
+pub(super) fn scan(
+    text: &str,
+    comments: &[Comment],
+    tables: &Tables<'_>,
+    paths: &mut Paths<'_>,
+    sites: &mut Vec<Site>,
+) {
     // The commented-out header that applies to the comment lines directly below it.
-    let mut header: Option<Place> = None;
-    let mut line_has_code = false;
-    let mut line_has_comment = false;
-    for token in Source::new(text).lex() {
-        match token.kind() {
-            TokenKind::Whitespace | TokenKind::Eof => continue,
-            TokenKind::Newline => {
-                if line_has_code || !line_has_comment {
-                    header = None;
-                }
-                (line_has_code, line_has_comment) = (false, false);
-                continue;
-            }
-            TokenKind::Comment => {
-                line_has_comment = true;
-                let line = Line { text, end: token.span().end() };
-                let at = line.body(token.span().start());
-                let own_line = !line_has_code && stack.len() == 1;
-                match own_line.then(|| line.header(at, root)).flatten() {
-                    Some(path) => {
-                        header = Some(Place { start: at, kind: PlaceKind::Header, path });
-                    }
-                    None => {
-                        let place = header.as_ref().filter(|_| own_line).unwrap_or_else(|| {
-                            stack.last().expect("the first place is never popped")
-                        });
-                        line.assignments(at, place, sites);
-                    }
-                }
-                continue;
-            }
-            TokenKind::LeftSquareBracket | TokenKind::LeftCurlyBracket => {
-                // The second bracket of `[[table]]` begins no place.
-                if let Some(place) = places.next_if(|place| place.start == token.span().start()) {
-                    if place.kind == PlaceKind::Header {
-                        stack.clear();
-                    }
-                    stack.push(place);
-                }
-            }
-            TokenKind::RightSquareBracket | TokenKind::RightCurlyBracket if stack.len() > 1 => {
-                stack.pop();
-            }
-            _ => {}
+    let mut header: Option<Base> = None;
+    for comment in comments {
+        if comment.detached {
+            header = None;
         }
-        line_has_code = true;
+        let line = Line { text, end: comment.span.end };
+        let at = line.body(comment.span.start);
+        let path = comment.own_line.then(|| line.header(at, tables, paths)).flatten();
+        if path.is_some() {
+            header = path.map(Base::Table);
+            continue;
+        }
+        let around = paths.front(comment.place).clone();
+        let around = if comment.in_list { Base::List(around) } else { Base::Table(around) };
+        let base = header.as_ref().filter(|_| comment.own_line).unwrap_or(&around);
+        line.assignments(at, base, sites);
+    }
+}
+
+/// What a commented-out assignment stands in.
+enum Base {
+    Table(Front),
+    List(Front),
+}
+
+impl Base {
+    /// The path of its keys.
+    fn keys(&self) -> Front {
+        match self {
+            Self::Table(table) => table.clone(),
+            Self::List(list) => list.element().into(),
+        }
     }
 }
 
@@ -95,34 +85,40 @@ impl Line<'_> {
     }
 
     /// The path of the table whose header the body is.
-    fn header(&self, at: usize, root: &Table) -> Option<FieldPath> {
+    fn header(&self, at: usize, tables: &Tables<'_>, paths: &mut Paths<'_>) -> Option<Front> {
         let body = self.text[at..self.end].strip_prefix('[')?;
         let close = Source::new(body)
             .lex()
             .find(|token| token.kind() == TokenKind::RightSquareBracket)?
             .span()
             .end();
-        let (keys, tail) = (&body[..close - 1], &body[close..]);
-        let (keys, tail, array) = match (keys.strip_prefix('['), tail.strip_prefix(']')) {
-            (Some(keys), Some(tail)) => (keys, tail, true),
-            (None, None) => (keys, tail, false),
+        let (inner, tail) = (&body[..close - 1], &body[close..]);
+        let (inner, tail, array) = match (inner.strip_prefix('['), tail.strip_prefix(']')) {
+            (Some(inner), Some(tail)) => (inner, tail, true),
+            (None, None) => (inner, tail, false),
             _ => return None,
         };
         if !matches!(tail.trim_start_matches([' ', '\t']).bytes().next(), None | Some(b'#')) {
             return None;
         }
-        let keys = Key::parse(keys).ok()?;
-        Some(header_path(root, &keys, array))
+        let keys = keys(inner)?;
+        let (place, known) = tables.nearest(&keys);
+        let mut path = paths.front(place).clone();
+        for key in &keys[known..] {
+            path = path.key(key).into();
+        }
+        Some(if array { path.element().into() } else { path })
     }
 
     /// Appends the sites of the assignments in the body that starts at `at`.
-    fn assignments(&self, mut at: usize, place: &Place, sites: &mut Vec<Site>) {
+    fn assignments(&self, mut at: usize, base: &Base, sites: &mut Vec<Site>) {
+        let keys = base.keys();
         for _ in 0..NESTED {
             let body = &self.text[at..self.end];
             let outline = outline(body);
-            let found = elements(body, at, place)
-                .or_else(|| entries(body, at, &place.path))
-                .or_else(|| entries(&body[..outline.comma?], at, &place.path));
+            let found = elements(body, at, base)
+                .or_else(|| entries(body, at, &keys))
+                .or_else(|| entries(&body[..outline.comma?], at, &keys));
             match (found, outline.note) {
                 (Some(found), Some(note)) => {
                     sites.extend(found);
@@ -130,9 +126,7 @@ impl Line<'_> {
                 }
                 (Some(found), None) => return sites.extend(found),
                 (None, _) => {
-                    sites.extend(
-                        outline.equals.and_then(|equals| rest(body, equals, at, &place.path)),
-                    );
+                    sites.extend(outline.equals.and_then(|equals| rest(body, equals, at, &keys)));
                     return;
                 }
             }
@@ -159,32 +153,37 @@ fn outline(body: &str) -> Outline {
 }
 
 /// The body as elements of the array it stands in.
-fn elements(body: &str, at: usize, place: &Place) -> Option<Vec<Site>> {
-    const FRONT: &str = "_=[";
-    if place.kind != PlaceKind::Array || body.is_empty() {
+fn elements(body: &str, at: usize, base: &Base) -> Option<Vec<Site>> {
+    const FRONT: &str = "[";
+    let Base::List(list) = base else { return None };
+    if body.is_empty() {
         return None;
     }
     let wrapped = format!("{FRONT}{body}\n]");
-    let document = Document::parse(wrapped.as_str()).ok()?;
-    let mut tree = Tree::new(Context::COMMENT, FRONT.len(), at);
-    tree.elements(document.get("_")?.as_array()?, &place.path).ok()?;
-    Some(tree.sites)
+    let tree = Tree::read(&wrapped, Grammar::Array, list.clone(), Context::COMMENT).ok()?;
+    let moved = |site: &mut Site| {
+        let Span { start, end } = site.span;
+        site.span = Span::new(start - FRONT.len(), end - FRONT.len()).shifted(at);
+    };
+    let mut sites = tree.outline.into_sites();
+    sites.iter_mut().for_each(moved);
+    Some(sites)
 }
 
 /// The body as `key = value`.
-fn entries(body: &str, at: usize, path: &FieldPath) -> Option<Vec<Site>> {
+fn entries(body: &str, at: usize, path: &Front) -> Option<Vec<Site>> {
     if !body.contains('=') {
         return None;
     }
-    let document = Document::parse(body).ok()?;
-    let mut tree = Tree::new(Context::COMMENT, 0, at);
-    tree.table(document.as_table(), path, None).ok()?;
-    Some(tree.sites)
+    let tree = Tree::read(body, Grammar::Document, path.clone(), Context::COMMENT).ok()?;
+    let mut sites = tree.outline.into_sites();
+    sites.iter_mut().for_each(|site| site.span = site.span.shifted(at));
+    Some(sites)
 }
 
 /// The body as `key = words that are no TOML value`.
-fn rest(body: &str, equals: usize, at: usize, path: &FieldPath) -> Option<Site> {
-    let keys = Key::parse(body[..equals].trim_matches([' ', '\t'])).ok()?;
+fn rest(body: &str, equals: usize, at: usize, path: &Front) -> Option<Site> {
+    let keys = keys(body[..equals].trim_matches([' ', '\t']))?;
     let value = body[equals + 1..].trim_start_matches([' ', '\t']);
     let start = body.len() - value.len();
     let value = value.trim_end_matches([' ', '\t']);
@@ -193,31 +192,10 @@ fn rest(body: &str, equals: usize, at: usize, path: &FieldPath) -> Option<Site> 
     }
     Some(Site {
         span: Span::new(start, start + value.len()).shifted(at),
-        path: keys.iter().fold(path.clone(), |path, key| path.key(key.get())),
+        path: keys.iter().fold(path.path(), |path, key| path.key(key)),
         context: Context::COMMENT,
         column: 0,
         naming: false,
         also: Box::default(),
     })
-}
-
-/// The path of a table with the header `keys`, in a document where some of them lead through
-/// arrays of tables (whose last element is meant).
-fn header_path(root: &Table, keys: &[Key], array: bool) -> FieldPath {
-    let mut path = FieldPath::root();
-    let mut table = Some(root);
-    for (n, key) in keys.iter().enumerate() {
-        path = path.key(key.get());
-        let last = n + 1 == keys.len();
-        table = match table.and_then(|table| table.get(key.get())) {
-            Some(Item::Table(table)) => Some(table),
-            Some(Item::ArrayOfTables(tables)) if !last => {
-                let element = tables.get(tables.len().wrapping_sub(1));
-                path = named(&path.element(), element.and_then(|table| name_of(table)));
-                element
-            }
-            _ => None,
-        };
-    }
-    if array { path.element() } else { path }
 }

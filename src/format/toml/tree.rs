@@ -1,177 +1,320 @@
-//! The values of a parsed TOML text: the sites of its scalars, and the places of its tables and
-//! arrays, so that a comment can be told where it stands.
+//! From the events of `toml_parser` to values, the places they stand in, and the comments between
+//! them.
+//!
+//! The events are in the order of TOML's grammar; what is left to check is what a key defines
+//! (`tables.rs`) and what a scalar says.
 
-use toml_edit::{Item, Table, TableLike, Value};
+use std::borrow::Cow;
 
-use crate::format::sibling::{Naming, Role};
-use crate::format::{Context, FieldPath, Site};
+use toml_parser::decoder::ScalarKind;
+use toml_parser::parser::{
+    Event, EventKind, RecursionGuard, ValidateWhitespace, parse_document, parse_key, parse_value,
+};
+use toml_parser::{Source, Span as Range};
+
+use super::tables::{Key, TableId, Tables};
+use crate::format::outline::{Outline, PlaceId, Step};
+use crate::format::{Context, Front};
 use crate::span::Span;
 
-/// Where a table or an array begins.
-pub(super) struct Place {
-    /// Offset of its opening bracket.
-    pub(super) start: usize,
-    /// What kind of thing begins here.
-    pub(super) kind: PlaceKind,
-    /// The path of what stands directly inside: of the table, or of the array's elements.
-    pub(super) path: FieldPath,
+/// How deep arrays, inline tables and dotted keys may be: paths are as deep, and deep ones are
+/// dropped recursively.
+const DEEPEST: u32 = 80;
+
+/// What is wrong, and at which byte.
+pub(super) struct Wrong {
+    pub(super) at: usize,
+    pub(super) kind: &'static str,
 }
 
-/// The kinds of [`Place`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum PlaceKind {
-    /// `[table]` or `[[table]]`.
-    Header,
-    /// `{ … }`.
-    InlineTable,
-    /// `[ … ]`.
+/// What a text is read as.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Grammar {
+    Document,
+    /// One value, an array: its elements stand in the place that is read in.
     Array,
+    /// A dotted key.
+    Key,
 }
 
-/// A value that the parser gives no span for; there is none in a parsed text. An error, because a
-/// value that is not listed would stay in the clear.
-pub(super) struct Lost(pub(super) &'static str);
+/// The events of a text.
+pub(super) fn events(source: Source<'_>, grammar: Grammar) -> Result<Vec<Event>, Wrong> {
+    let tokens = source.lex().into_vec();
+    let mut errors: Vec<toml_parser::ParseError> = Vec::new();
+    let mut events: Vec<Event> = Vec::with_capacity(tokens.len());
+    let mut receiver = ValidateWhitespace::new(&mut events, source);
+    let mut receiver = RecursionGuard::new(&mut receiver, DEEPEST);
+    match grammar {
+        Grammar::Document => parse_document(&tokens, &mut receiver, &mut errors),
+        Grammar::Array => parse_value(&tokens, &mut receiver, &mut errors),
+        Grammar::Key => parse_key(&tokens, &mut receiver, &mut errors),
+    }
+    match errors.first() {
+        None => Ok(events),
+        Some(error) => Err(wrong(error)),
+    }
+}
 
-/// The walk through a parsed text, and what it has found; in the order of the tree.
-pub(super) struct Tree {
-    pub(super) sites: Vec<Site>,
-    pub(super) places: Vec<Place>,
+/// The parser's own words quote source text now and then.
+fn wrong(error: &toml_parser::ParseError) -> Wrong {
+    let kind = match error.description() {
+        text if text.starts_with("cannot recurse") => "nested too deeply",
+        _ => "not valid TOML",
+    };
+    Wrong { at: error.unexpected().map_or(0, |span| span.start()), kind }
+}
+
+/// The keys of the dotted key that `text` is.
+pub(super) fn keys(text: &str) -> Option<Vec<Key<'_>>> {
+    let source = Source::new(text);
+    let events = events(source, Grammar::Key).ok()?;
+    let keys = events.iter().filter(|event| event.kind() == EventKind::SimpleKey);
+    keys.map(|event| decode_key(source, event).ok()).collect()
+}
+
+fn decode_key<'t>(source: Source<'t>, event: &Event) -> Result<Key<'t>, Wrong> {
+    let mut errors: Vec<toml_parser::ParseError> = Vec::new();
+    let mut key = Cow::Borrowed("");
+    if let Some(raw) = source.get(event) {
+        raw.decode_key(&mut key, &mut errors);
+    }
+    match (errors.first(), key) {
+        (Some(error), _) => Err(wrong(error)),
+        (None, Cow::Borrowed(key)) => Ok(key.as_bytes().into()),
+        (None, Cow::Owned(key)) => Ok(key.into_bytes().into()),
+    }
+}
+
+/// What was found in a text.
+pub(super) struct Tree<'t> {
+    source: Source<'t>,
+    pub(super) outline: Outline<'t>,
+    pub(super) tables: Tables<'t>,
+    pub(super) comments: Vec<Comment>,
     context: Context,
-    cut: usize,
-    shift: usize,
+    /// Of the last header.
+    table: TableId,
+    open: Vec<Open>,
+    /// Of the header or dotted key that is read, and where each begins.
+    keys: Vec<(Key<'t>, usize)>,
+    /// Where the next value stands, unless that is in an array.
+    slot: Option<(TableId, Key<'t>)>,
+    line: Line,
 }
 
-impl Tree {
-    /// A walk through a part of the text that begins at `shift` and was parsed with `cut` bytes
-    /// in front of it.
-    pub(super) fn new(context: Context, cut: usize, shift: usize) -> Self {
-        Self { sites: Vec::new(), places: Vec::new(), context, cut, shift }
+/// A comment.
+pub(super) struct Comment {
+    pub(super) span: Span,
+    /// The table or list around it.
+    pub(super) place: PlaceId,
+    pub(super) in_list: bool,
+    /// Whether it could be a line of the document.
+    pub(super) own_line: bool,
+    /// Whether anything but a comment has stood in a line since the comment before.
+    pub(super) detached: bool,
+}
+
+/// Something open.
+enum Open {
+    Inline(TableId),
+    Array { list: PlaceId, element: PlaceId },
+}
+
+/// What the current line holds so far.
+#[derive(Default)]
+struct Line {
+    has_code: bool,
+    has_comment: bool,
+    /// Whether a line that was no comment's has ended since the last comment.
+    detached: bool,
+}
+
+impl<'t> Tree<'t> {
+    /// Reads a text, which stands in `base`.
+    pub fn read(
+        text: &'t str,
+        grammar: Grammar,
+        base: Front,
+        context: Context,
+    ) -> Result<Self, Wrong> {
+        let source = Source::new(text);
+        let mut tree = Self {
+            source,
+            outline: Outline::within(base, text.len()),
+            tables: Tables::new(),
+            comments: Vec::new(),
+            context,
+            table: Tables::ROOT,
+            open: Vec::new(),
+            keys: Vec::new(),
+            slot: None,
+            line: Line::default(),
+        };
+        for event in events(source, grammar)? {
+            tree.event(&event)?;
+        }
+        tree.tables.name(&mut tree.outline);
+        Ok(tree)
     }
 
-    /// Walks the table at `path`; `name` is the one it has as a list element.
-    pub(super) fn table(
-        &mut self,
-        table: &dyn TableLike,
-        path: &FieldPath,
-        name: Option<Name<'_>>,
-    ) -> Result<(), Lost> {
-        let inside = named(path, name);
-        for (key, item) in table.iter() {
-            let naming = name.is_some_and(|name| name.key == key);
-            let path = if naming { path } else { &inside }.key(key);
-            match item {
-                Item::None => {}
-                Item::Value(value) => self.value(value, path, naming)?,
-                Item::Table(table) => {
-                    self.header(table, &path);
-                    self.table(table, &path, None)?;
-                }
-                Item::ArrayOfTables(tables) => {
-                    let path = path.element();
-                    for table in tables {
-                        let name = name_of(table);
-                        self.header(table, &named(&path, name));
-                        self.table(table, &path, name)?;
-                    }
-                }
+    fn event(&mut self, event: &Event) -> Result<(), Wrong> {
+        match event.kind() {
+            EventKind::Whitespace => return Ok(()),
+            EventKind::Newline => {
+                let Line { has_code, has_comment, detached } = self.line;
+                let detached = detached || has_code || !has_comment;
+                self.line = Line { detached, ..Line::default() };
+                return Ok(());
             }
+            EventKind::Comment => {
+                self.comment(event.span());
+                return Ok(());
+            }
+            EventKind::SimpleKey => {
+                if self.keys.len() >= DEEPEST as usize {
+                    return Err(Wrong { at: event.span().start(), kind: "nested too deeply" });
+                }
+                let key = decode_key(self.source, event)?;
+                self.keys.push((key, event.span().start()));
+            }
+            EventKind::StdTableClose => self.header(false)?,
+            EventKind::ArrayTableClose => self.header(true)?,
+            EventKind::KeyValSep => self.key()?,
+            EventKind::Scalar => self.scalar(event)?,
+            EventKind::InlineTableOpen => {
+                let is_element = self.slot.is_none();
+                let place = self.container();
+                let table = self.tables.inline(place, is_element);
+                self.open.push(Open::Inline(table));
+            }
+            EventKind::ArrayOpen => {
+                let list = self.container();
+                let element = self.outline.enter(list, Step::Element);
+                self.open.push(Open::Array { list, element });
+            }
+            EventKind::InlineTableClose | EventKind::ArrayClose => _ = self.open.pop(),
+            EventKind::StdTableOpen
+            | EventKind::ArrayTableOpen
+            | EventKind::KeySep
+            | EventKind::ValueSep
+            | EventKind::Error => {}
         }
+        self.line.has_code = true;
         Ok(())
     }
 
-    /// Walks the value at `path`.
-    pub(super) fn value(
-        &mut self,
-        value: &Value,
-        path: FieldPath,
-        naming: bool,
-    ) -> Result<(), Lost> {
-        match value {
-            Value::Array(array) => {
-                let path = path.element();
-                self.place(array.span(), PlaceKind::Array, &path);
-                self.elements(array, &path)
-            }
-            Value::InlineTable(table) => {
-                if !table.is_dotted() {
-                    self.place(table.span(), PlaceKind::InlineTable, &path);
-                }
-                self.table(table, &path, None)
-            }
-            Value::String(_)
-            | Value::Integer(_)
-            | Value::Float(_)
-            | Value::Boolean(_)
-            | Value::Datetime(_) => {
-                let span = value.span().ok_or(Lost("a value without a place"))?;
-                let span = Span::from(span.start - self.cut..span.end - self.cut);
-                self.sites.push(Site {
-                    span: span.shifted(self.shift),
-                    path,
-                    context: self.context,
-                    column: 0,
-                    naming,
-                    also: Box::default(),
-                });
-                Ok(())
-            }
-        }
+    fn comment(&mut self, range: Range) {
+        let (place, in_list) = match self.open.last() {
+            None => (self.tables.place(self.table), false),
+            Some(Open::Inline(table)) => (self.tables.place(*table), false),
+            Some(Open::Array { list, .. }) => (*list, true),
+        };
+        let own_line = !self.line.has_code && self.open.is_empty();
+        let span = Span::new(range.start(), range.end());
+        self.comments.push(Comment {
+            span,
+            place,
+            in_list,
+            own_line,
+            detached: self.line.detached,
+        });
+        self.line.has_comment = true;
+        self.line.detached = false;
     }
 
-    /// Walks the elements of an array; `path` is theirs.
-    pub(super) fn elements(
-        &mut self,
-        array: &toml_edit::Array,
-        path: &FieldPath,
-    ) -> Result<(), Lost> {
-        for element in array {
-            match element {
-                Value::InlineTable(table) => {
-                    let name = name_of(table);
-                    self.place(table.span(), PlaceKind::InlineTable, &named(path, name));
-                    self.table(table, path, name)?;
-                }
-                other => self.value(other, path.clone(), false)?,
-            }
-        }
+    fn header(&mut self, is_element: bool) -> Result<(), Wrong> {
+        let starts: Vec<usize> = self.keys.iter().map(|(_, start)| *start).collect();
+        let keys = self.keys.drain(..).map(|(key, _)| key);
+        self.table = self
+            .tables
+            .header(&mut self.outline, keys, is_element)
+            .map_err(|(n, taken)| Wrong { at: starts[n], kind: taken.0 })?;
         Ok(())
     }
 
-    fn header(&mut self, table: &Table, path: &FieldPath) {
-        // A table that only dotted keys or deeper headers imply has no header of its own.
-        if !table.is_dotted() {
-            self.place(table.span(), PlaceKind::Header, path);
+    /// Takes the keys in front of a `=`.
+    fn key(&mut self) -> Result<(), Wrong> {
+        let table = match self.open.last() {
+            Some(Open::Inline(table)) => *table,
+            _ => self.table,
+        };
+        let starts = (self.keys.first().map_or(0, |key| key.1), self.keys.len());
+        let keys = self.keys.drain(..).map(|(key, _)| key);
+        self.slot = self
+            .tables
+            .value(&mut self.outline, table, keys)
+            .map_err(|(_, taken)| Wrong { at: starts.0, kind: taken.0 })?;
+        Ok(())
+    }
+
+    /// The place of the inline table or array that begins here.
+    fn container(&mut self) -> PlaceId {
+        match (self.slot.take(), self.open.last()) {
+            (Some((table, key)), _) => self.outline.enter(self.tables.place(table), Step::Key(key)),
+            (None, Some(Open::Array { list, .. })) => self.outline.enter(*list, Step::Element),
+            (None, _) => Outline::ROOT,
         }
     }
 
-    fn place(&mut self, span: Option<std::ops::Range<usize>>, kind: PlaceKind, path: &FieldPath) {
-        if let Some(span) = span {
-            self.places.push(Place { start: span.start, kind, path: path.clone() });
+    fn scalar(&mut self, event: &Event) -> Result<(), Wrong> {
+        let range = event.span();
+        check(self.source, event)?;
+        let span = Span::new(range.start(), range.end());
+        let Some((table, key)) = self.slot.take() else {
+            if let Some(Open::Array { element, .. }) = self.open.last() {
+                self.outline.add(span, *element, None, self.context);
+            }
+            return Ok(());
+        };
+        let role = self.tables.role(table, &key);
+        let place = self.tables.place(table);
+        let found = match key {
+            Cow::Borrowed(key) => self.outline.add(span, place, Some(key), self.context),
+            key => {
+                let place = self.outline.enter(place, Step::Key(key));
+                self.outline.add(span, place, None, self.context)
+            }
+        };
+        if let (Some(role), Some(_)) = (role, event.encoding()) {
+            let mut text = Cow::Borrowed("");
+            if let Some(raw) = self.source.get(event) {
+                let _ = raw.decode_scalar(&mut text, &mut ());
+            }
+            let text = match text {
+                Cow::Borrowed(text) => text.as_bytes().into(),
+                Cow::Owned(text) => text.into_bytes().into(),
+            };
+            self.tables.see(table, role, text, found);
         }
+        Ok(())
     }
 }
 
-/// The name of a list element, and the key it stands under.
-#[derive(Clone, Copy)]
-pub(super) struct Name<'a> {
-    key: &'a str,
-    text: &'a str,
-}
-
-/// `path`, extended by the name of the list element that it leads to.
-pub(super) fn named(path: &FieldPath, name: Option<Name<'_>>) -> FieldPath {
-    name.map_or_else(|| path.clone(), |name| path.key(name.text))
-}
-
-/// The name of a list element.
-pub(super) fn name_of(table: &dyn TableLike) -> Option<Name<'_>> {
-    let mut naming = Naming::new();
-    for (key, item) in table.iter() {
-        if let Some(role) = Role::of(key.as_bytes()) {
-            let text = item.as_str();
-            let name = Name { key, text: text.unwrap_or_default() };
-            naming.see(role, text.map(str::as_bytes), name);
-        }
+/// Whether a scalar says something: its escapes, and that it is not too large.
+fn check(source: Source<'_>, event: &Event) -> Result<(), Wrong> {
+    let mut errors: Vec<toml_parser::ParseError> = Vec::new();
+    let at = event.span().start();
+    let Some(raw) = source.get(event) else {
+        return Err(Wrong { at, kind: "a value without a place" });
+    };
+    if event.encoding().is_some() {
+        // What a string says is nobody's business here.
+        let _ = raw.decode_scalar(&mut (), &mut errors);
+        return errors.first().map_or(Ok(()), |error| Err(wrong(error)));
     }
-    naming.chosen()
+    let mut text = Cow::Borrowed("");
+    let kind = raw.decode_scalar(&mut text, &mut errors);
+    let is_sound = match kind {
+        ScalarKind::String | ScalarKind::Boolean(_) => true,
+        ScalarKind::DateTime => text.parse::<toml::value::Datetime>().is_ok(),
+        ScalarKind::Integer(radix) => i64::from_str_radix(&text, radix.value()).is_ok(),
+        ScalarKind::Float => text.parse::<f64>().is_ok_and(|value| {
+            !value.is_infinite() || text.trim_start_matches(['+', '-']) == "inf"
+        }),
+    };
+    match errors.first() {
+        Some(error) => Err(wrong(error)),
+        None if is_sound => Ok(()),
+        None => Err(Wrong { at, kind: "not a number or date that TOML knows" }),
+    }
 }

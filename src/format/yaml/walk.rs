@@ -7,7 +7,7 @@
 use super::alias::{Anchored, Shown};
 use super::events::{Kind, Tok};
 use super::{comment, k8s, place};
-use crate::format::{Context, FieldPath, Site};
+use crate::format::{Context, FieldPath, Front, Site};
 use crate::span::Span;
 
 /// A walk through a text, and what it has found.
@@ -204,6 +204,7 @@ impl<'w> Walk<'w> {
         let indent = if flow { place.indent } else { Some(tok.column) };
         self.enter(tok, flow, tok.column, inside.clone());
         let secret = self.secrets && k8s::is_secret(self.toks, at);
+        let front = Front::from(inside.clone());
         let mut key = at + 1;
         while self.toks[key].kind != Kind::End {
             let value = self.toks[key].next;
@@ -216,7 +217,7 @@ impl<'w> Walk<'w> {
             } else {
                 let naming = name == Some(value);
                 let text = self.key_text(key);
-                let path = if naming { &place.path } else { &inside }.key(&text);
+                let path = if naming { place.path.key(&text) } else { front.key(&text) };
                 self.under(Some(&path));
                 self.key(key, value, &text);
                 let data = (secret && k8s::is_data(&text)).then(|| path.clone());
