@@ -210,7 +210,9 @@ static void decide(void) {
     counted++;
     if (counted < due) return answer(asked.id, 0);
     switch (order) {
-    case KILL: kill((pid_t)asked.pid, SIGKILL); return;
+    case KILL:
+        kill((pid_t)asked.pid, SIGKILL);
+        _exit(0); // the end of the connection says so
     case FAIL:
     case READ_FAIL: return answer(asked.id, counted == due ? error : 0);
     case FAIL_ON: return answer(asked.id, error);
