@@ -215,9 +215,10 @@ impl Replace<'_> {
             let ours = Metadata::of(&draft.file)?.ino;
             Ok::<_, io::Error>(self.dir.stat(self.name)?.ino == ours)
         };
-        match is_ours().and_then(|ours| if ours { self.dir.unlink(self.name) } else { Ok(()) }) {
-            Err(error) => log::warn!("{} stays: {error}", self.dir.place_of(self.name)),
-            Ok(()) => {}
+        let taken =
+            is_ours().and_then(|ours| if ours { self.dir.unlink(self.name) } else { Ok(()) });
+        if let Err(error) = taken {
+            log::warn!("{} stays: {error}", self.dir.place_of(self.name));
         }
     }
 

@@ -29,7 +29,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Whether the whole product of points and faults is to be tried, for `CONFSEAL_TEST_ALL=1`: that
-/// takes minutes. Else each point, with a choice of what happens there that is the same each time.
+/// takes a minute. Else each point, with a choice of what happens there that is the same each time.
 fn tries_all() -> bool {
     std::env::var_os("CONFSEAL_TEST_ALL").is_some()
 }
