@@ -15,6 +15,8 @@ mod json;
 mod judge;
 #[path = "judges/lines.rs"]
 mod lines;
+#[path = "judges/services.rs"]
+mod services;
 #[path = "judges/toml.rs"]
 mod toml;
 #[path = "judges/xml.rs"]

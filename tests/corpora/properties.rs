@@ -131,16 +131,11 @@ proptest! {
     }
 }
 
-/// Whether a quote that a value is spelled with might close, or close something, elsewhere in
-/// `text`: behind `'C:\'` to some loaders of dotenv, in a comment behind the value to go-ini. A
-/// value that is put there by hand is then refused when it is opened.
+/// Whether a quote that a value is spelled with might close something elsewhere in `text`: in a
+/// comment behind a value, to go-ini. A value that is put there by hand is then refused when it is
+/// opened.
 fn meets_quotes(id: CodecId, text: &str) -> bool {
-    let quotes: &[&str] = match id {
-        CodecId::Dotenv => &["\\'", "\\\"", "\\`"],
-        CodecId::Grafana => &["\"\"\"", "`"],
-        _ => &[],
-    };
-    quotes.iter().any(|quote| text.contains(quote))
+    id == CodecId::Grafana && (text.contains("\"\"\"") || text.contains('`'))
 }
 
 /// The control: what is generated as YAML mostly is YAML, and what is looked for is in it.

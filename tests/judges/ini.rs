@@ -1,4 +1,5 @@
-//! The dialects of INI, judged by Python's configparser, git, PHP and MariaDB.
+//! The dialects of INI, judged by Python's configparser, git, PHP, MariaDB and go-ini. systemd's is
+//! among the services.
 
 use confseal::format::CodecId;
 
@@ -137,5 +138,37 @@ ssl-cipher=""  # none
 fn my_print_defaults_sees_the_same_options() {
     for text in spellings(MYSQL) {
         assert_eq!(agrees("mysql", CodecId::Mysql, &text, &[]), 12, "{text}");
+    }
+}
+
+const GRAFANA: &str = r##"; a dashboard
+app_mode = production
+[server]
+; domain = old
+root_url: http://h:3000/ ; note
+[database]
+password = """#pass;word"""
+double = "a ; b" # note
+single = 'c'
+tick = `d ; "e` # note
+url = mysql://u:p@h/d
+multi = """one
+two ; three"""
+ticks = `one
+
+ # two`
+long = a b \
+  c d
+cut=a#b
+empty =
+colons = "x"y:z
+[auth.generic_oauth]
+client_secret=x=y:z
+"##;
+
+#[test]
+fn go_ini_sees_the_same_settings() {
+    for text in spellings(GRAFANA) {
+        assert_eq!(agrees("go-ini", CodecId::Grafana, &text, &[]), 14, "{text}");
     }
 }

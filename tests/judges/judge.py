@@ -5,8 +5,12 @@ list element's key is its number. Strings are strings, nothing is null, and what
 knows is {"as": ...}.
 """
 
+import glob
+import hashlib
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -64,6 +68,8 @@ def read_json5(path):
 
     with open(path, encoding="utf-8-sig") as file:
         return json5.load(file)
+
+
 def read_configparser(path):
     import configparser
 
@@ -76,8 +82,6 @@ def read_configparser(path):
 
 
 def said_by(*argv):
-    import subprocess
-
     return subprocess.run(argv, check=True, stdout=subprocess.PIPE).stdout.decode()
 
 
@@ -92,6 +96,31 @@ def read_git(path):
 def read_php(path, mode="INI_SCANNER_NORMAL"):
     script = f"echo json_encode(parse_ini_file($argv[1], true, {mode}), JSON_THROW_ON_ERROR);"
     return json.loads(said_by("php", "-n", "-r", script, path))
+
+
+def read_go_ini(path):
+    program = os.path.join(os.path.dirname(__file__), "go-ini.go")
+    return json.loads(said_by(compiled(program, "gopkg.in/ini.v1"), path))
+
+
+def compiled(program, package):
+    """The path of a Go program with one package of Debian's, compiled once."""
+    with open(program, "rb") as file:
+        digest = hashlib.sha256(file.read()).hexdigest()
+    path = os.path.join(os.environ["JUDGE_CACHE"], f"go-{digest}")
+    if not os.path.exists(path):
+        sources = sorted(glob.glob(f"/usr/share/gocode/src/{package}/*.go"))
+        sources = [source for source in sources if not source.endswith("_test.go")]
+        with tempfile.TemporaryDirectory(dir=os.environ["JUDGE_CACHE"]) as directory:
+            object = os.path.join(directory, package + ".o")
+            os.makedirs(os.path.dirname(object))
+            said_by("gccgo", "-c", "-o", object, "-fgo-pkgpath=" + package, *sources)
+            main = os.path.join(directory, "main.o")
+            said_by("gccgo", "-c", "-o", main, "-I", directory, program)
+            said_by("gccgo", "-o", os.path.join(directory, "program"), main, object)
+            # Other tests may be at it too.
+            os.replace(os.path.join(directory, "program"), path)
+    return path
 
 
 def read_mysql(path):
@@ -160,6 +189,88 @@ def config_get(path, name):
             return read_value(stream)
 
 
+def read_systemd(path):
+    """What a manager in a test run makes of a service: its dump, of the settings told here."""
+    told = ("Description", "Environment", "LogExtraFields", "User", "Type")
+    told += ("WorkingDirectory", "RestartSec", "UMask", "Command Line")
+    with tempfile.TemporaryDirectory() as directory:
+        # What any service wants; nothing of this machine.
+        for target in ("basic", "sysinit", "shutdown"):
+            with open(os.path.join(directory, target + ".target"), "w") as file:
+                file.write("[Unit]\nDefaultDependencies=no\n")
+        shutil.copy(path, os.path.join(directory, "sample.service"))
+        dump, complaints = by_nobody(
+            directory,
+            "/usr/lib/systemd/systemd",
+            "--test",
+            "--user",
+            "--unit=sample.service",
+            "--log-target=console",
+            "--log-level=warning",
+            SYSTEMD_UNIT_PATH=directory,
+            XDG_RUNTIME_DIR=directory,
+            HOME=directory,
+        )
+    # It goes on without what it cannot read.
+    if "sample.service" in complaints:
+        sys.exit(complaints)
+    _, dump = dump.split("\t-> Unit sample.service:\n")
+    dump = dump.split("\t-> Unit ", 1)[0]
+    pairs = [line.strip("\t").split(": ", 1) for line in dump.splitlines()]
+    return [{pair[0]: pair[1]} for pair in pairs if pair[0] in told]
+
+
+def by_nobody(directory, *argv, **env):
+    """What a program prints that is not run by root, and what it complains about."""
+    for root, _, files in os.walk(directory):
+        for name in ["", *files]:
+            os.chown(os.path.join(root, name), 65534, 65534)
+    process = subprocess.run(
+        argv, env=env, capture_output=True, user=65534, group=65534, extra_groups=[], text=True
+    )
+    if process.returncode != 0:
+        sys.exit(process.stderr)
+    return process.stdout, process.stderr
+
+
+def read_postgresql(path):
+    """What a server would start with, setting by setting."""
+    server = sorted(glob.glob("/usr/lib/postgresql/*/bin/postgres"))[-1]
+    with open(path, encoding="utf-8") as file:
+        names = re.findall(r"^[ \t]*([\w.]+)[ \t=]", file.read(), re.MULTILINE)
+    with tempfile.TemporaryDirectory() as directory:
+        file = shutil.copy(path, os.path.join(directory, "postgresql.conf"))
+
+        def setting(name):
+            said, _ = by_nobody(directory, server, "-D", directory, "-C", name)
+            return said.removesuffix("\n")
+
+        return {name: setting(name) for name in names}
+
+
+def openssh_settings(path, said):
+    """Those that the file sets, in the order in which OpenSSH tells them."""
+    with open(path, encoding="utf-8") as file:
+        names = {re.split(r"[ \t=]", line.strip(), maxsplit=1)[0].lower() for line in file}
+    pairs = [line.split(" ", 1) for line in said.splitlines()]
+    return [{pair[0]: pair[1]} for pair in pairs if pair[0] in names]
+
+
+def read_sshd(path):
+    """The settings for one user, for whom a `Match` may hold."""
+    # Where a daemon that starts wants to be locked up.
+    os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
+    with tempfile.TemporaryDirectory() as directory:
+        key = os.path.join(directory, "key")
+        said_by("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)
+        said = said_by("/usr/sbin/sshd", "-T", "-f", path, "-h", key, "-C", "user=alice,host=h,addr=192.0.2.1")
+    return openssh_settings(path, said)
+
+
+def read_ssh(path):
+    return openssh_settings(path, said_by("ssh", "-G", "-F", path, "shop"))
+
+
 def read_xml(path):
     """Each attribute, text and tail, in order; white space around a text is layout."""
     from lxml import etree
@@ -214,6 +325,7 @@ JUDGES = {
     "git": read_git,
     "php": read_php,
     "php raw": lambda path: read_php(path, "INI_SCANNER_RAW"),
+    "go-ini": read_go_ini,
     "mysql": read_mysql,
     "tomllib": read_toml,
     "json": read_json,
@@ -224,6 +336,10 @@ JUDGES = {
     "sh": read_sh,
     "javaproperties": read_javaproperties,
     "redis": read_redis,
+    "systemd": read_systemd,
+    "sshd": read_sshd,
+    "ssh": read_ssh,
+    "postgresql": read_postgresql,
     "lxml": read_xml,
     "python-hcl2": read_hcl,
 }

@@ -19,12 +19,11 @@ type Leaf = (Vec<String>, Value);
 /// Debian's own, which finds the modules that its packages bring.
 const PYTHON: &str = "/usr/bin/python3";
 
-/// Everything in every file is sealed, but for `names`: those tell list elements apart.
-fn sealing(codec: CodecId, names: &[String]) -> Sealing {
+/// `secret` is sealed in every file, but for `names`: those tell list elements apart.
+fn sealing(codec: CodecId, secret: &[&str], names: &[String]) -> Sealing {
     let rule = format!(
-        "version = 1\n[[file]]\npath = \"*\"\nformat = \"{}\"\nsecret = [\"**\"]\npublic = {:?}\n",
+        "version = 1\n[[file]]\npath = \"*\"\nformat = \"{}\"\nsecret = {secret:?}\npublic = {names:?}\n",
         codec.name(),
-        names
     );
     let key = Key::parse(format!("{:064x}", 257).as_bytes()).expect("a key");
     Sealing {
@@ -44,7 +43,23 @@ fn sealing(codec: CodecId, names: &[String]) -> Sealing {
 /// `in_the_clear` are the values that the judge sees and confseal takes for none: an option
 /// without a value, say.
 pub fn agrees(judge: &str, codec: CodecId, text: &str, in_the_clear: &[&str]) -> usize {
-    let (stored, decoded) = sealed(codec, text.as_bytes());
+    agrees_with(judge, codec, text, &["**"], |value| in_the_clear.contains(&value))
+}
+
+/// As [`agrees`], with only the values at the paths `secret` sealed: for a program that refuses a
+/// token where it wants a number, or the path of a file that exists.
+pub fn agrees_on(judge: &str, codec: CodecId, text: &str, secret: &[&str]) -> usize {
+    agrees_with(judge, codec, text, secret, |_| true)
+}
+
+fn agrees_with(
+    judge: &str,
+    codec: CodecId,
+    text: &str,
+    secret: &[&str],
+    in_the_clear: impl Fn(&str) -> bool,
+) -> usize {
+    let (stored, decoded) = sealed(codec, text.as_bytes(), secret);
     let plain = leaves(judge, text.as_bytes());
     let sealed = leaves(judge, &stored);
     match compare(&plain, &sealed, &decoded, in_the_clear) {
@@ -57,10 +72,28 @@ pub fn agrees(judge: &str, codec: CodecId, text: &str, in_the_clear: &[&str]) ->
     }
 }
 
+/// Panics unless `judge` reads below `key` the values that confseal decodes at `path`. For
+/// spellings that are sealed as they stand, name and all, so that a program gets nothing of them
+/// from the sealed text.
+pub fn reads(judge: &str, key: &str, codec: CodecId, path: &str, text: &str) -> usize {
+    let sites = codec.codec().scan(text.as_bytes()).expect("sites");
+    let here = sites.iter().filter(|site| site.path.to_string() == path);
+    let here = here.filter(|site| site.context != Context::COMMENT);
+    let ours: Vec<_> = here
+        .map(|site| codec.codec().decode(site.span.of(text.as_bytes()), site.context))
+        .map(|value| String::from_utf8_lossy(&value.expect("a scalar")).into_owned())
+        .collect();
+    let theirs = leaves(judge, text.as_bytes());
+    let theirs = theirs.iter().filter(|(keys, _)| keys.last().is_some_and(|last| last == key));
+    let theirs: Vec<_> = theirs.map(|(_, value)| value.as_str().unwrap_or_default()).collect();
+    assert_eq!(theirs, ours, "{text}");
+    ours.len()
+}
+
 /// `text` with what the built-in names take for secret sealed, and how many values that is. For
 /// programs that refuse a token where they want a number.
 pub fn seal_secrets(codec: CodecId, text: &str) -> (Vec<u8>, usize) {
-    let mut sealing = sealing(codec, &[]);
+    let mut sealing = sealing(codec, &["**"], &[]);
     let rule = format!("version = 1\n[[file]]\npath = \"*\"\nformat = \"{}\"\n", codec.name());
     sealing.policy = Policy::parse(&rule).expect("a policy");
     let file = RelPath::new("sample").expect("a name");
@@ -69,14 +102,14 @@ pub fn seal_secrets(codec: CodecId, text: &str) -> (Vec<u8>, usize) {
     (sealed.stored, sealed.stock.tokens().count())
 }
 
-/// The sealed text, which opens to `text`; and for each token in it what confseal takes the value
-/// for.
-fn sealed(codec: CodecId, text: &[u8]) -> (Vec<u8>, HashMap<String, String>) {
+/// `text` with what is `secret` sealed, which opens to `text`; and for each value in it that holds
+/// a token what confseal takes it for.
+fn sealed(codec: CodecId, text: &[u8], secret: &[&str]) -> (Vec<u8>, HashMap<String, String>) {
     let id = codec;
     let codec = id.codec();
     let before = codec.scan(text).expect("sites");
     let names = before.iter().filter(|site| site.naming).map(|site| site.path.to_string());
-    let sealing = sealing(id, &names.collect::<Vec<_>>());
+    let sealing = sealing(id, secret, &names.collect::<Vec<_>>());
     let file = RelPath::new("sample").expect("a name");
     let sealed = sealing.seal(&file, text, &[], Existing::Sealed);
     assert_eq!(sealed.form, Form::Fields(id), "{:?}", sealed.whole);
@@ -100,7 +133,9 @@ fn leaves(judge: &str, text: &[u8]) -> Vec<Leaf> {
     let path = dir.path().join("sample");
     std::fs::write(&path, text).expect("a sample");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/judges/judge.py");
-    let output = Command::new(PYTHON).arg(script).arg(judge).arg(&path).output();
+    let mut command = Command::new(PYTHON);
+    command.arg(script).arg(judge).arg(&path).env("JUDGE_CACHE", env!("CARGO_TARGET_TMPDIR"));
+    let output = command.output();
     let output = output.expect(PYTHON);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{judge}: {said}\n{}", String::from_utf8_lossy(text));
@@ -111,7 +146,7 @@ fn compare(
     plain: &[Leaf],
     sealed: &[Leaf],
     decoded: &HashMap<String, String>,
-    in_the_clear: &[&str],
+    in_the_clear: impl Fn(&str) -> bool,
 ) -> Result<usize, String> {
     if plain.len() != sealed.len() {
         return Err(format!("{} values became {}", plain.len(), sealed.len()));
@@ -122,9 +157,9 @@ fn compare(
         if path != sealed_path {
             return Err(format!("{shown} became {}", sealed_path.join(" / ")));
         }
-        let Some(token) = token.as_str().filter(|token| token.starts_with("ENC:")) else {
-            let expected = value.as_str().is_some_and(|value| in_the_clear.contains(&value))
-                || value.is_null();
+        // Not only in front: `NAME=VALUE` is one value, and its name stays.
+        let Some(token) = token.as_str().filter(|token| token.contains("ENC:")) else {
+            let expected = value.as_str().is_some_and(&in_the_clear) || value.is_null();
             match expected && value == token {
                 true => continue,
                 false => return Err(format!("{shown}: {value} is not sealed but {token}")),
@@ -154,17 +189,18 @@ fn the_judge_can_say_no() {
     let plain = [leaf("a", "one"), leaf("b", "two")];
     let sealed = [leaf("a", "ENC:1"), leaf("b", "ENC:2")];
     let ours = |pairs: [(&str, &str); 2]| pairs.map(|(t, v)| (t.to_owned(), v.to_owned())).into();
+    let none = |_: &str| false;
     let right: HashMap<String, String> = ours([("ENC:1", "one"), ("ENC:2", "two")]);
-    assert_eq!(compare(&plain, &sealed, &right, &[]), Ok(2));
+    assert_eq!(compare(&plain, &sealed, &right, none), Ok(2));
 
     let misread = ours([("ENC:1", "one"), ("ENC:2", "\"two\"")]);
-    assert!(compare(&plain, &sealed, &misread, &[]).is_err());
+    assert!(compare(&plain, &sealed, &misread, none).is_err());
     let swapped = [leaf("a", "ENC:2"), leaf("b", "ENC:1")];
-    assert!(compare(&plain, &swapped, &right, &[]).is_err());
+    assert!(compare(&plain, &swapped, &right, none).is_err());
     let renamed = [leaf("a", "ENC:1"), leaf("c", "ENC:2")];
-    assert!(compare(&plain, &renamed, &right, &[]).is_err());
+    assert!(compare(&plain, &renamed, &right, none).is_err());
     let in_part = [leaf("a", "ENC:1"), leaf("b", "two")];
-    assert!(compare(&plain, &in_part, &right, &[]).is_err());
-    assert_eq!(compare(&plain, &in_part, &right, &["two"]), Ok(1));
-    assert!(compare(&plain, &sealed[..1], &right, &[]).is_err());
+    assert!(compare(&plain, &in_part, &right, none).is_err());
+    assert_eq!(compare(&plain, &in_part, &right, |value| value == "two"), Ok(1));
+    assert!(compare(&plain, &sealed[..1], &right, none).is_err());
 }

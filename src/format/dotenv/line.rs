@@ -223,13 +223,13 @@ pub(super) fn value(text: &[u8], at: usize, line: Line) -> Result<Span, &'static
         let end = note(on_line, start, start == at).unwrap_or(line.end);
         return if end == start { Ok(Span::new(at, at)) } else { rest(end) };
     }
-    // To some a backslash in front of any quote keeps it from closing, if another one can.
+    // To some a backslash in front of any quote keeps it from closing, if another one can: one that
+    // any value below may be spelled with. So that is refused whether there is one now or not.
     let escaped = |close: usize| text[close - 1] == b'\\' && close > start + 1;
-    let another = |from: usize| line.goes_on && memchr::memchr(*first, &text[from..]).is_some();
     match closing_quote(on_line, start) {
         Some(close) if escaped(close) || !is_clean(on_line, close + 1) => {
             let open = loosely_closed(on_line, start).is_none();
-            if open && another(line.end) {
+            if open && line.goes_on {
                 return Err("a backslash before a closing quote");
             }
             if open && is_clean(on_line, close + 1) {
@@ -243,9 +243,7 @@ pub(super) fn value(text: &[u8], at: usize, line: Line) -> Result<Span, &'static
         None if !line.goes_on => rest(line.end),
         None => match closing_quote(text, start) {
             None => Err("a quote that does not close"),
-            Some(close) if escaped(close) && another(close + 1) => {
-                Err("a backslash before a closing quote")
-            }
+            Some(close) if escaped(close) => Err("a backslash before a closing quote"),
             Some(close) if is_clean(text, close + 1) => quoted(close),
             Some(_) => Err("text behind a closing quote"),
         },
@@ -431,9 +429,13 @@ mod tests {
             ("A:b\n", 1),
             // Joined with the next line by some.
             ("A=x\\\nB=1", 1),
+            // Closed to some; to others the next quote of its kind does that, or none.
             ("A='x\\'\nB='y'", 1),
             ("A=\"x\\\\\"\nB=\"y\"", 1),
             ("A='x\ny\\'\nB='z'", 1),
+            ("A=1\nDIR='C:\\x\\' # c\nB=1", 2),
+            ("A=1\nDIR=\"C:\\\\\"", 2),
+            ("A='x\ny\\'\nB=z", 1),
         ];
         for (text, line) in samples {
             assert_eq!(scan(text.as_bytes()).unwrap_err().line, line, "{text}");
@@ -444,14 +446,14 @@ mod tests {
     #[test]
     fn what_only_some_loaders_take_is_taken_too() {
         let text = "A: x y # z\nB:\nC: \n1D=2\nTERM\nexport LANG_1 # c\nE=x #y\nF='x\\' # y'\n\
-                    G=x\\\\\nDIR='C:\\x\\' # c\nH=x\\";
+                    G=x\\\\\nDIR='C:\\x\\ ' # c\nH=x\\";
         let wanted = [
             ("A", "x y", 0),
             ("1D", "2", 0),
             ("E", "x #y", 0),
             ("F", "'x\\' # y'", 0),
             ("G", "x\\\\", 0),
-            ("DIR", "'C:\\x\\'", 0),
+            ("DIR", "'C:\\x\\ '", 0),
             ("H", "x\\", 0),
         ];
         let wanted: Vec<_> = wanted.map(|(path, source, n)| (path.to_owned(), source, n)).into();
