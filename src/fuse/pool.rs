@@ -155,7 +155,8 @@ mod tests {
     fn one_thread_is_enough_for_what_comes_one_after_the_other() {
         let pool = Pool::new(1).unwrap();
         for _ in 0..1000 {
-            while pool.queue.waiting.lock().idle == 0 {
+            let is_free = |waiting: &Waiting| waiting.idle == 1 && waiting.work.is_empty();
+            while !is_free(&pool.queue.waiting.lock()) {
                 std::thread::yield_now();
             }
             pool.run(|| ());
