@@ -14,6 +14,9 @@ use crate::support::{Fixture, text};
 /// Small enough to be read whole, large enough that freed blocks are not soon used again.
 const IMAGE: u64 = 64 << 20;
 
+/// Where it is copied over and over.
+const SMALL_IMAGE: u64 = 16 << 20;
+
 /// How much of the image is looked at in one piece.
 const WINDOW: usize = 1 << 20;
 
@@ -22,6 +25,7 @@ pub struct Disk {
     /// The fixture.
     pub fixture: Fixture,
     image: PathBuf,
+    size: u64,
     /// Where the image is, if not in the fixture.
     _memory: Option<TempDir>,
 }
@@ -31,21 +35,21 @@ impl Disk {
     pub fn new() -> Self {
         let fixture = Fixture::new();
         let image = fixture.dir().join("disk.img");
-        Self::with(fixture, image, None)
+        Self::with(fixture, image, IMAGE, None)
     }
 
     /// The same with the image in memory: what it holds is what was written to it, but faster.
     pub fn in_memory() -> Self {
         let memory = TempDir::new_in("/dev/shm").expect("a directory in memory");
         let image = memory.path().join("disk.img");
-        Self::with(Fixture::new(), image, Some(memory))
+        Self::with(Fixture::new(), image, SMALL_IMAGE, Some(memory))
     }
 
-    fn with(fixture: Fixture, image: PathBuf, memory: Option<TempDir>) -> Self {
+    fn with(fixture: Fixture, image: PathBuf, size: u64, memory: Option<TempDir>) -> Self {
         crate::apart();
-        let mut disk = Self { fixture, image, _memory: memory };
+        let mut disk = Self { fixture, image, size, _memory: memory };
         let image = File::create(&disk.image).expect("an image");
-        image.set_len(IMAGE).expect("its size");
+        image.set_len(size).expect("its size");
         run("mkfs.ext4", [OsStr::new("-qF"), disk.image.as_os_str()]);
         fs::create_dir(disk.point()).expect("its mount point");
         disk.attach();
@@ -83,7 +87,7 @@ impl Disk {
         loop {
             let before = self.writes();
             let copied = fs::copy(&self.image, &other.image).expect("a copy");
-            assert_eq!(copied, IMAGE);
+            assert_eq!(copied, self.size);
             // A copy of two moments is none.
             if before.1 == 0 && self.writes() == before {
                 return;
@@ -128,7 +132,7 @@ impl Disk {
             found.extend(wanted.find_iter(&window).map(|hit| canaries[hit.pattern()].to_owned()));
             window.drain(..window.len().saturating_sub(overlap));
         }
-        assert_eq!(seen, IMAGE, "all of the image was looked at");
+        assert_eq!(seen, self.size, "all of the image was looked at");
         found.sort();
         found.dedup();
         found
