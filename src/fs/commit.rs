@@ -75,7 +75,7 @@ impl Filesystem {
             let commit = Commit {
                 content: &sealed.stored,
                 expected: Some(&buffer.base.stored),
-                attributes_of: None,
+                moved_from: None,
                 on_conflict: OnConflict::Keep,
                 durable,
                 mtime: match buffer.time_is_set {

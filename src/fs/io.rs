@@ -99,6 +99,7 @@ impl Filesystem {
         } else {
             self.openable(&node, &state)?;
         }
+        self.cache.used(ino);
         Ok(self.count_open(&mut state, mode))
     }
 

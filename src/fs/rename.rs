@@ -76,7 +76,8 @@ impl Filesystem {
         let target = to.node.as_ref().filter(|target| target.kind == FileKind::File);
         let (mut state, mut replaced) = lock_both(node, target);
         let readable = match self.refresh(node, &mut state, Pace::Patient) {
-            Err(Error::Store(error)) => {
+            // Else what is sealed for the one name would stand under the other.
+            Err(Error::Store(error)) if self.seals_alike(&from.path, &to.path) => {
                 log::debug!("{}: renamed as it is, for it cannot be read: {error}", from.path);
                 false
             }
@@ -151,7 +152,7 @@ impl Filesystem {
         }
     }
 
-    /// Writes `sealed` under the new name, with the attributes of the old one, then removes that.
+    /// Writes `sealed` under the new name, with the attributes of the old one, which goes.
     fn write_under(
         &self,
         from: &End<'_>,
@@ -176,7 +177,7 @@ impl Filesystem {
         let commit = Commit {
             content: &sealed.stored,
             expected,
-            attributes_of: Some((&from.dir, from.name)),
+            moved_from: Some((&from.dir, from.name)),
             // A link, or a file too large to be held: no content of it is known.
             on_conflict: match expected.is_none() && to.node.is_some() {
                 true => OnConflict::Replace,
@@ -189,18 +190,27 @@ impl Filesystem {
         if replaced.is_none() {
             self.nodes.announce(node, &to.parent, to.name);
         }
-        let committed = to.dir.commit(to.name, &commit).inspect_err(|_| {
-            if replaced.is_none() {
-                self.nodes.unlink(to.parent.ino, to.name);
+        let (metadata, conflict) = match to.dir.commit(to.name, &commit) {
+            Ok(committed) => (committed.metadata, committed.conflict),
+            // The names have changed, only not for certain on the disk, where the content is under
+            // either: no rename promises more, and one that fails has changed nothing.
+            Err(error) if error.took_place() => {
+                log::warn!("{}: renamed, but not yet on the disk: {error}", to.path);
+                (self.stat(&to.dir, to.name)?, None)
             }
-        })?;
-        if let Some(kept) = committed.conflict {
+            Err(error) => {
+                if replaced.is_none() {
+                    self.nodes.unlink(to.parent.ino, to.name);
+                }
+                return Err(error.into());
+            }
+        };
+        if let Some(kept) = conflict {
             self.troubles.conflict(&to.path, &kept);
         }
-        from.dir.unlink(from.name)?;
         self.remember(&from.path, &state.content);
         self.nodes.rename(node, (from.parent.ino, from.name), (&to.parent, to.name));
-        self.nodes.moved_to(node, committed.metadata.ino);
+        self.nodes.moved_to(node, metadata.ino);
         self.troubles.renamed(&from.path, &to.path);
         self.enter_in_ledger(&to.path, &sealed.ledger);
         let Content::Clean(loaded) = std::mem::take(&mut state.content) else {
@@ -210,11 +220,11 @@ impl Filesystem {
             stored: sealed.stored.into(),
             form: sealed.form,
             stock: Arc::new(sealed.stock),
-            stamp: committed.metadata.stamp(),
+            stamp: metadata.stamp(),
         };
         let trust = Trust { young: true, rules: rules.version };
         state.content = Content::Clean(Loaded { view: loaded.view, base, trust });
-        state.last_metadata = Some(committed.metadata);
+        state.last_metadata = Some(metadata);
         state.kernel_knows = None;
         self.tell(|kernel| kernel.attributes(node.ino));
         Ok(())
