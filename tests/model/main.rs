@@ -1,0 +1,44 @@
+//! The mount against a model: whatever is done to it at random, it answers as a plain directory
+//! (or a plain file in memory) does, and no secret is left in the store.
+//!
+//! `CONFSEAL_ROUNDS=N` plays N times as many cases, from other seeds, and all 20,000 operations for
+//! each format.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod documents;
+mod expect;
+mod helper;
+mod look;
+mod play;
+mod step;
+mod world;
+
+use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
+
+/// How many rounds are asked for: one, from seeds that stay, unless told.
+fn rounds() -> u64 {
+    std::env::var("CONFSEAL_ROUNDS")
+        .map_or(1, |rounds| rounds.parse().expect("CONFSEAL_ROUNDS is a number"))
+}
+
+#[test]
+fn random_operations_on_the_mount_give_what_they_give_on_a_plain_directory() {
+    let first: u64 = std::env::var("CONFSEAL_SEED").map_or(0, |s| s.parse().unwrap());
+    for seed in first..first + rounds() {
+        let config = Config {
+            cases: 24,
+            rng_seed: RngSeed::Fixed(seed),
+            failure_persistence: None,
+            max_shrink_iters: 400,
+            ..Config::default()
+        };
+        let mut runner = TestRunner::new(config);
+        let played =
+            runner.run(&step::cases(60), |case| play::play(&case).map_err(TestCaseError::fail));
+        if let Err(error) = played {
+            panic!("seed {seed}: {error}");
+        }
+    }
+}
