@@ -82,8 +82,15 @@ impl Filesystem {
                 self.tell(|kernel| kernel.attributes_now(ino));
             }
         }
-        if mode.write && mode.truncate {
+        if mode.truncate {
+            if !mode.write && pace == Pace::Quick {
+                return Err(Error::WouldBlock);
+            }
             self.empty(&node, &mut state, pace)?;
+            if !mode.write && state.writers == 0 {
+                // Linux empties a file that is opened for reading, too: no close will follow.
+                self.commit(&node, &mut state, false)?;
+            }
         } else {
             self.openable(&node, &state)?;
         }

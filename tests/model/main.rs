@@ -15,7 +15,7 @@ mod play;
 mod step;
 mod world;
 
-use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
+use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
 
 /// How many rounds are asked for: one, from seeds that stay, unless told.
 fn rounds() -> u64 {
@@ -37,8 +37,9 @@ fn random_operations_on_the_mount_give_what_they_give_on_a_plain_directory() {
         let mut runner = TestRunner::new(config);
         let played =
             runner.run(&step::cases(60), |case| play::play(&case).map_err(TestCaseError::fail));
-        if let Err(error) = played {
-            panic!("seed {seed}: {error}");
+        match played {
+            Err(TestError::Fail(reason, case)) => panic!("seed {seed}: {reason}\n{case:?}"),
+            other => other.expect("no case is given up"),
         }
     }
 }

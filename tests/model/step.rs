@@ -1,5 +1,7 @@
 //! What a program may do to a directory, drawn at random: one operation, its place and arguments.
 
+use std::fmt;
+
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -32,7 +34,7 @@ const DEEP: &str = "d/e";
 pub(crate) const RESERVED: &str = ".confseal-tmp.x";
 
 /// A sequence, and the names it is about.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Case {
     /// Which names, as numbers into both lists.
     pub names: Vec<usize>,
@@ -41,7 +43,7 @@ pub(crate) struct Case {
 }
 
 /// A name in the tree: a number that [`Case::path`] makes a path of.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 pub(crate) struct At(pub u8);
 
 /// What a write brings.
@@ -246,14 +248,32 @@ pub(crate) enum Step {
     LookInto,
 }
 
+/// As Rust: what fails can be kept as a test.
+impl fmt::Debug for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "names: vec!{:?},", self.names)?;
+        for (number, step) in self.steps.iter().enumerate() {
+            writeln!(f, "    Step::{step:?}, // {number}")?;
+        }
+        let paths = (0..15).map(At).map(|at| format!("{} {}", at.0, self.path(at)));
+        write!(f, "where: {}", paths.collect::<Vec<_>>().join(", "))
+    }
+}
+
+impl fmt::Debug for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "At({})", self.0)
+    }
+}
+
 impl Case {
     /// The path of a place: files in the tree's root, in a directory, deeper; those two
     /// directories; a name that is never taken at first; a reserved one.
     pub(crate) fn path(&self, At(at): At) -> String {
         let name = |n: usize| self.name(n).0;
         match at as usize {
-            n @ 0..5 => name(n).to_owned(),
-            n @ 5..8 => format!("{DIR}/{}", name(n - 4)),
+            n @ 0..=4 => name(n).to_owned(),
+            n @ 5..=7 => format!("{DIR}/{}", name(n - 4)),
             8 => format!("{DEEP}/{}", name(0)),
             9 => format!("{DEEP}/{}", name(6)),
             10 => DIR.to_owned(),
@@ -283,8 +303,8 @@ impl Case {
 
     fn format_at(&self, At(at): At) -> usize {
         let n = match at as usize {
-            n @ 0..5 => n,
-            n @ 5..8 => n - 4,
+            n @ 0..=4 => n,
+            n @ 5..=7 => n - 4,
             9 => 6,
             _ => 0,
         };
