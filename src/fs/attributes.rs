@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::file::{Content, FileState, Told};
+use super::file::{Buffer, Content, FileState, Told};
 use super::node::Node;
 use super::{Error, Filesystem, Ino, Pace, ROOT, Result, is_control};
 use crate::store::{Dir, FileKind, Metadata, SetTime, Time, XattrFlags};
@@ -121,7 +121,7 @@ impl Filesystem {
             attr.blocks = size.div_ceil(512);
         }
         match (&state.content, state.shown_mtime) {
-            (Content::Dirty(buffer), _) => attr.mtime = buffer.written,
+            (Content::Dirty(buffer), _) => show_written(&mut attr, buffer),
             (_, Some((stored, shown))) if stored == metadata.mtime => attr.mtime = shown,
             _ => {}
         }
@@ -249,6 +249,14 @@ fn from_store(node: &Node, metadata: &Metadata) -> Attr {
     }
 }
 
+/// A write moves both times when it happens, not when it is committed.
+fn show_written(attr: &mut Attr, buffer: &Buffer) {
+    attr.mtime = buffer.written;
+    if !buffer.time_is_set {
+        attr.ctime = attr.ctime.max(buffer.written);
+    }
+}
+
 /// A file that has no name any more keeps its attributes in memory.
 fn set_unlinked(state: &mut FileState, set: &SetAttr) {
     let Some(last) = &mut state.last_metadata else { return };
@@ -277,7 +285,7 @@ fn unlinked(node: &Node, state: &FileState) -> Result<Attr> {
         attr.blocks = size.div_ceil(512);
     }
     if let Content::Dirty(buffer) = &state.content {
-        attr.mtime = buffer.written;
+        show_written(&mut attr, buffer);
     }
     if let Content::Stream(stream) = &state.content {
         attr.size = stream.file.metadata()?.len();

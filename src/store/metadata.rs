@@ -4,7 +4,6 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
-use std::time::SystemTime;
 
 use rustix::fs::{FileType, Timespec};
 use rustix::io::Errno;
@@ -74,12 +73,11 @@ pub struct Time {
 }
 
 impl Time {
-    /// The time of day.
+    /// The time of day, by the clock from which the kernel takes the times of files: by a finer one
+    /// a write would seem later than the commit that follows it.
     pub fn now() -> Self {
-        match SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) {
-            Ok(since) => Self { sec: since.as_secs() as i64, nsec: since.subsec_nanos() },
-            Err(_) => Self::default(), // a clock before 1970 orders nothing
-        }
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+        Self { sec: now.tv_sec, nsec: now.tv_nsec as u32 }
     }
 
     /// This time, `seconds` later.
