@@ -151,7 +151,8 @@ impl Filesystem {
             return Ok(Entry { attr: unlinked(&node, &state)?, ttl: self.ttl(ROOT) });
         }
         let (dir, name) = self.attribute_place(&node, &state)?;
-        if set.uid.is_some() || set.gid.is_some() {
+        // That nothing is to change is what is left of `chown(-1, -1)`, which moves ctime.
+        if set.uid.is_some() || set.gid.is_some() || set == SetAttr::default() {
             dir.set_owner(&name, set.uid, set.gid)?;
         }
         if let Some(mode) = set.mode {

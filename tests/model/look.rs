@@ -98,7 +98,7 @@ impl Look {
         }
         for (who, (_, here)) in &here.0 {
             let Some((_, there)) = there.0.get(who) else { continue };
-            if there.mtime.0 < LONG_AGO && here.mtime != there.mtime {
+            if there.mtime.0 < LONG_AGO && here.mtime != there.mtime && !here.is_dir {
                 found.push(format!(
                     "{who:?}: modified {:?}, but {:?} there",
                     here.mtime, there.mtime
