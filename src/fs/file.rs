@@ -148,6 +148,15 @@ impl FileState {
         matches!(self.content, Content::Dirty(_))
     }
 
+    /// One of its names is gone, which moves ctime. What is known of it is all that remains to say
+    /// of it if that was the last.
+    pub(super) fn lost_a_name(&mut self) {
+        if let Some(last) = &mut self.last_metadata {
+            last.nlink = last.nlink.saturating_sub(1);
+            last.ctime = Time::now();
+        }
+    }
+
     /// Turns a clean view into a buffer that can be written; `false` when there is none to turn.
     pub(super) fn make_dirty(&mut self, now: Time) -> bool {
         let loaded = match std::mem::take(&mut self.content) {

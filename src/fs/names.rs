@@ -184,9 +184,7 @@ impl Filesystem {
         dir.unlink(name)?;
         self.nodes.unlink(parent.ino, name);
         self.troubles.cleared(&path);
-        if let Some(last) = &mut state.last_metadata {
-            last.nlink = last.nlink.saturating_sub(1);
-        }
+        state.lost_a_name();
         if !node.is_linked() {
             self.dirty.lock().remove(&node.ino);
         }

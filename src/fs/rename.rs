@@ -49,8 +49,17 @@ impl Filesystem {
                 if node.kind == FileKind::Dir && !self.tree_seals_alike(&from.path, &to.path)? {
                     return Err(Error::WouldReseal);
                 }
-                let _target = to.node.as_ref().map(|target| target.state.lock());
-                self.move_name(&from, &to, &node, flags)
+                let mut target = to.node.as_ref().map(|target| (target, target.state.lock()));
+                if let Some((target, state)) = &mut target
+                    && target.kind == FileKind::File
+                {
+                    self.about_to_be_replaced(&to.path, target, state)?;
+                }
+                self.move_name(&from, &to, &node, flags)?;
+                if let Some((_, state)) = &mut target {
+                    state.lost_a_name();
+                }
+                Ok(())
             }
         }
     }
@@ -81,11 +90,39 @@ impl Filesystem {
         };
         self.commit(node, &mut state, false)?;
         if let (Some(target), Some(replaced)) = (target, &mut replaced) {
-            // Its view must be in memory for those who have it open; its tokens for the newcomer.
-            let _ = self.refresh(target, replaced, Pace::Patient);
-            self.keep_if_broken(&to.path, replaced)?;
-            self.remember(&to.path, &replaced.content);
+            self.about_to_be_replaced(&to.path, target, replaced)?;
         }
+        self.rename_as_sealed(from, to, node, &mut state, &replaced, (readable, flags))?;
+        if let Some(replaced) = &mut replaced {
+            replaced.lost_a_name();
+        }
+        Ok(())
+    }
+
+    /// Gets ready for the end of `target`, which stands at `path`.
+    fn about_to_be_replaced(
+        &self,
+        path: &RelPath,
+        target: &Arc<Node>,
+        state: &mut FileState,
+    ) -> Result<()> {
+        // Its view must be in memory for those who have it open; its tokens for the newcomer.
+        let _ = self.refresh(target, state, Pace::Patient);
+        self.keep_if_broken(path, state)?;
+        self.remember(path, &state.content);
+        Ok(())
+    }
+
+    /// The rename itself, in the way that the content needs.
+    fn rename_as_sealed(
+        &self,
+        from: &End<'_>,
+        to: &End<'_>,
+        node: &Arc<Node>,
+        state: &mut FileState,
+        replaced: &Option<parking_lot::MutexGuard<'_, FileState>>,
+        (readable, flags): (bool, RenameFlags),
+    ) -> Result<()> {
         if matches!(state.content, Content::Stream(_)) && self.is_ruled(&to.path) {
             // Its secrets would have to be sealed there.
             return Err(Error::TooLarge);
@@ -94,12 +131,12 @@ impl Filesystem {
             // A file that cannot be opened, or is too large to be sealed, moves as it is.
             return self.move_name(from, to, node, flags);
         };
-        let sealed = self.seal_for(&from.path, &loaded.base, &loaded.view, &to.path, &replaced);
+        let sealed = self.seal_for(&from.path, &loaded.base, &loaded.view, &to.path, replaced);
         if *sealed.stored == *loaded.base.stored {
             self.remember(&from.path, &state.content);
             return self.move_name(from, to, node, flags);
         }
-        self.write_under(from, to, node, &mut state, &replaced, sealed)
+        self.write_under(from, to, node, state, replaced, sealed)
     }
 
     /// How the view of `from` is stored under the name `to`.
