@@ -90,7 +90,7 @@ impl Filesystem {
         let metadata = match node.first_link() {
             Some(_) => self.locate(node)?.metadata,
             None if node.kind == FileKind::Dir => self.dir(node)?.metadata()?,
-            None => return Err(Error::Stale),
+            None => return unlinked(node, &*self.state(node, pace)?),
         };
         Ok(from_store(node, &metadata))
     }
@@ -146,7 +146,7 @@ impl Filesystem {
         }
         // Under the state lock: a commit would carry the old attributes over.
         let mut state = node.state.lock();
-        if node.kind == FileKind::File && !node.is_linked() {
+        if node.kind != FileKind::Dir && !node.is_linked() {
             set_unlinked(&mut state, &set);
             return Ok(Entry { attr: unlinked(&node, &state)?, ttl: self.ttl(ROOT) });
         }
@@ -176,7 +176,7 @@ impl Filesystem {
     /// A directory and a name in it by which the store's object below `node` is reached; good as
     /// long as the node's state is held.
     fn attribute_place(&self, node: &Node, _held: &FileState) -> Result<(Dir, OsString)> {
-        if node.ino == ROOT {
+        if node.kind == FileKind::Dir && (node.ino == ROOT || !node.is_linked()) {
             return Ok((self.dir(node)?, ".".into()));
         }
         let at = self.locate(node)?;

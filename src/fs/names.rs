@@ -180,6 +180,9 @@ impl Filesystem {
             // that makes the file anew finds its tokens again.
             let _ = self.refresh(&node, &mut state, Pace::Patient);
             self.remember(&path, &state.content);
+        } else {
+            // A pipe may be open, too.
+            state.last_metadata = Some(self.stat(&dir, name)?);
         }
         dir.unlink(name)?;
         self.nodes.unlink(parent.ino, name);

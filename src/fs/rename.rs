@@ -50,10 +50,8 @@ impl Filesystem {
                     return Err(Error::WouldReseal);
                 }
                 let mut target = to.node.as_ref().map(|target| (target, target.state.lock()));
-                if let Some((target, state)) = &mut target
-                    && target.kind == FileKind::File
-                {
-                    self.about_to_be_replaced(&to.path, target, state)?;
+                if let Some((target, state)) = &mut target {
+                    self.about_to_be_replaced(&to, target, state)?;
                 }
                 self.move_name(&from, &to, &node, flags)?;
                 if let Some((_, state)) = &mut target {
@@ -79,7 +77,7 @@ impl Filesystem {
         node: &Arc<Node>,
         flags: RenameFlags,
     ) -> Result<()> {
-        let target = to.node.as_ref().filter(|target| target.kind == FileKind::File);
+        let target = to.node.as_ref().filter(|target| target.kind != FileKind::Dir);
         let (mut state, mut replaced) = lock_both(node, target);
         let readable = match self.refresh(node, &mut state, Pace::Patient) {
             Err(Error::Store(error)) => {
@@ -90,7 +88,7 @@ impl Filesystem {
         };
         self.commit(node, &mut state, false)?;
         if let (Some(target), Some(replaced)) = (target, &mut replaced) {
-            self.about_to_be_replaced(&to.path, target, replaced)?;
+            self.about_to_be_replaced(to, target, replaced)?;
         }
         self.rename_as_sealed(from, to, node, &mut state, &replaced, (readable, flags))?;
         if let Some(replaced) = &mut replaced {
@@ -99,17 +97,21 @@ impl Filesystem {
         Ok(())
     }
 
-    /// Gets ready for the end of `target`, which stands at `path`.
+    /// Gets ready for the end of `target`, which stands at `to`.
     fn about_to_be_replaced(
         &self,
-        path: &RelPath,
+        to: &End<'_>,
         target: &Arc<Node>,
         state: &mut FileState,
     ) -> Result<()> {
+        if target.kind != FileKind::File {
+            state.last_metadata = Some(self.stat(&to.dir, to.name)?);
+            return Ok(());
+        }
         // Its view must be in memory for those who have it open; its tokens for the newcomer.
         let _ = self.refresh(target, state, Pace::Patient);
-        self.keep_if_broken(path, state)?;
-        self.remember(path, &state.content);
+        self.keep_if_broken(&to.path, state)?;
+        self.remember(&to.path, &state.content);
         Ok(())
     }
 
