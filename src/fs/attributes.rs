@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::file::{Buffer, Content, FileState, Told};
+use super::file::{Content, FileState, Told};
 use super::node::Node;
 use super::{Error, Filesystem, Ino, Pace, ROOT, Result, is_control};
 use crate::store::{Dir, FileKind, Metadata, SetTime, Time, XattrFlags};
@@ -120,11 +120,7 @@ impl Filesystem {
             attr.size = size;
             attr.blocks = size.div_ceil(512);
         }
-        match (&state.content, state.shown_mtime) {
-            (Content::Dirty(buffer), _) => show_written(&mut attr, buffer),
-            (_, Some((stored, shown))) if stored == metadata.mtime => attr.mtime = shown,
-            _ => {}
-        }
+        show_times(&mut attr, state);
         Ok(attr)
     }
 
@@ -250,11 +246,18 @@ fn from_store(node: &Node, metadata: &Metadata) -> Attr {
     }
 }
 
-/// A write moves both times when it happens, not when it is committed.
-fn show_written(attr: &mut Attr, buffer: &Buffer) {
-    attr.mtime = buffer.written;
-    if !buffer.time_is_set {
-        attr.ctime = attr.ctime.max(buffer.written);
+/// Puts the view's times in the place of the store's.
+fn show_times(attr: &mut Attr, state: &FileState) {
+    match (&state.content, state.shown_mtime) {
+        (Content::Dirty(buffer), _) => {
+            attr.mtime = buffer.written;
+            // A write moves both when it happens, not when it is committed.
+            if !buffer.time_is_set {
+                attr.ctime = attr.ctime.max(buffer.written);
+            }
+        }
+        (_, Some((stored, shown))) if stored == attr.mtime => attr.mtime = shown,
+        _ => {}
     }
 }
 
@@ -285,9 +288,7 @@ fn unlinked(node: &Node, state: &FileState) -> Result<Attr> {
         attr.size = size;
         attr.blocks = size.div_ceil(512);
     }
-    if let Content::Dirty(buffer) = &state.content {
-        show_written(&mut attr, buffer);
-    }
+    show_times(&mut attr, state);
     if let Content::Stream(stream) = &state.content {
         attr.size = stream.file.metadata()?.len();
     }
