@@ -12,6 +12,7 @@ mod expect;
 mod helper;
 mod look;
 mod play;
+mod random_file;
 mod step;
 mod world;
 
@@ -40,6 +41,21 @@ fn random_operations_on_the_mount_give_what_they_give_on_a_plain_directory() {
         match played {
             Err(TestError::Fail(reason, case)) => panic!("seed {seed}: {reason}\n{case:?}"),
             other => other.expect("no case is given up"),
+        }
+    }
+}
+
+#[test]
+fn twenty_thousand_random_operations_on_one_file_leave_what_they_leave_in_memory() {
+    const OPERATIONS: usize = 20_000;
+    let formats = documents::FORMATS.len();
+    match std::env::var_os("CONFSEAL_ROUNDS") {
+        // In all, over all formats.
+        None => (0..formats).for_each(|at| random_file::play(at, 0, OPERATIONS / formats)),
+        Some(_) => {
+            for seed in 0..rounds() {
+                (0..formats).for_each(|at| random_file::play(at, seed, OPERATIONS));
+            }
         }
     }
 }

@@ -207,7 +207,8 @@ impl Play {
         }
         let file = self.file();
         let (mut read, mut write) = (from as u64, offset as u64);
-        let copied = rustix::fs::copy_file_range(file, Some(&mut read), file, Some(&mut write), len);
+        let copied =
+            rustix::fs::copy_file_range(file, Some(&mut read), file, Some(&mut write), len);
         let copied = copied.map_err(|error| error.to_string())?;
         let bytes = self.model[from..from + copied].to_vec();
         self.put(offset, &bytes);
