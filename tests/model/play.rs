@@ -158,3 +158,31 @@ fn every_document_is_sealed_field_by_field() {
     }
     fixture.umount();
 }
+
+/// From each format to each other, in whatever way the other reads it.
+#[test]
+fn no_rename_across_formats_lays_a_secret_open() {
+    use crate::documents::FORMATS;
+    let mut fixture = Fixture::new();
+    fixture.put(".confseal/policy.toml", POLICY).mount_quietly();
+    let mut views = Vec::new();
+    for (from, (old, ..)) in FORMATS.iter().enumerate() {
+        for (to, (new, ..)) in FORMATS.iter().enumerate().filter(|(to, _)| *to != from) {
+            let dir = fixture.mnt().join(format!("{from}-{to}"));
+            fs::create_dir(&dir).expect("a directory");
+            fs::write(dir.join(old), document(from, 9)).expect("a document");
+            fs::rename(dir.join(old), dir.join(new)).expect("it is sealed anew");
+            views.push((dir.join(new), document(from, 9)));
+        }
+    }
+    for (path, view) in views {
+        assert_eq!(fs::read_to_string(&path).expect("a file"), view, "{}", path.display());
+    }
+    fixture.umount();
+    let mut files = Vec::new();
+    collect(&fixture.store(), &mut files);
+    let shown = files.iter().filter(|file| !marks(&fs::read(file).expect("a file")).is_empty());
+    let shown: Vec<_> =
+        shown.map(|file| file.strip_prefix(fixture.store()).expect("below")).collect();
+    assert!(shown.is_empty(), "{} files: {shown:?}", shown.len());
+}
