@@ -159,7 +159,8 @@ impl Filesystem {
         let others = self.other_stocks(to, target.unwrap_or(base));
         stocks.extend(others.iter());
         stocks.push(&base.stock);
-        sealing.seal(to, view, &stocks, self.existing_after_rename(from, base, to, target))
+        let existing = self.existing_after_rename(from, base, to, target);
+        sealing.seal_renamed(to, view, &stocks, existing, &base.stock)
     }
 
     /// A file that no rule names stays plain under a new name that no rule names either, if it was
