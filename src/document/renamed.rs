@@ -4,7 +4,7 @@ use super::outgoing::Secrets;
 use super::reopened::value_of;
 use super::{Existing, Form, Sealed, Sealing, Stock, WholeBecause};
 use crate::path::RelPath;
-use crate::policy::{Class, Secret};
+use crate::policy::Class;
 
 impl Sealing {
     /// Seals `view`, which was sealed as `was` under another name, as the content of `file`.
@@ -32,15 +32,10 @@ impl Sealing {
             return false;
         }
         let rules = self.policy.fields(file, &self.ledger);
-        let old_rules = self.policy.fields(&was.file, &self.ledger);
-        let newcomer = self.policy.fields_of_newcomer(&was.file, &self.ledger);
         let mut secrets = Secrets::default();
         for item in &was.items {
             let value = value_of(&item.inner).unwrap_or_default();
-            // It was sealed for the files that a new one might have been meant to replace.
-            let for_others = old_rules.judge(&item.path, &value).secret == Secret::No
-                && newcomer.judge(&item.path, &value).reason.is_rule();
-            if for_others || rules.judge(&item.path, &value).reason.is_public_rule() {
+            if rules.judge(&item.path, &value).reason.is_public_rule() {
                 continue;
             }
             secrets.add(&value, &item.inner.bytes);
@@ -103,12 +98,5 @@ mod tests {
         assert_eq!(renamed(public, ("a.toml", "b.toml"), view).form, Form::Plain);
         let none = "[[file]]\npath = \"b.txt\"\nseal = \"none\"\n";
         assert_eq!(renamed(none, ("a.toml", "b.txt"), view).form, Form::Plain);
-    }
-
-    #[test]
-    fn what_was_sealed_for_the_rules_of_other_files_alone_is_let_go() {
-        let rule = "[[file]]\npath = \"conf.d/*.toml\"\nsecret = [\"host\"]\n";
-        let view = "host = \"db.example.org\"\n";
-        assert_eq!(renamed(rule, ("new.toml", "app.toml"), view).form, Form::Plain);
     }
 }
