@@ -9,6 +9,7 @@ mod support;
 
 mod documents;
 mod expect;
+mod found;
 mod helper;
 mod look;
 mod play;
@@ -16,17 +17,24 @@ mod random_file;
 mod step;
 mod world;
 
+use std::cell::Cell;
+
+use play::{Tally, play};
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
 
-/// How many rounds are asked for: one, from seeds that stay, unless told.
+/// How many rounds are asked for: one, unless told.
 fn rounds() -> u64 {
-    std::env::var("CONFSEAL_ROUNDS")
-        .map_or(1, |rounds| rounds.parse().expect("CONFSEAL_ROUNDS is a number"))
+    number("CONFSEAL_ROUNDS").unwrap_or(1)
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let value = std::env::var(variable).ok()?;
+    Some(value.parse().unwrap_or_else(|_| panic!("{variable} is a number, and not {value}")))
 }
 
 #[test]
 fn random_operations_on_the_mount_give_what_they_give_on_a_plain_directory() {
-    let first: u64 = std::env::var("CONFSEAL_SEED").map_or(0, |s| s.parse().unwrap());
+    let first = number("CONFSEAL_SEED").unwrap_or(0);
     for seed in first..first + rounds() {
         let config = Config {
             cases: 24,
@@ -35,13 +43,17 @@ fn random_operations_on_the_mount_give_what_they_give_on_a_plain_directory() {
             max_shrink_iters: 400,
             ..Config::default()
         };
-        let mut runner = TestRunner::new(config);
-        let played =
-            runner.run(&step::cases(60), |case| play::play(&case).map_err(TestCaseError::fail));
+        let tally = Tally::default();
+        let played = TestRunner::new(config)
+            .run(&step::cases(60), |case| play(&case, &tally).map_err(TestCaseError::fail));
         match played {
             Err(TestError::Fail(reason, case)) => panic!("seed {seed}: {reason}\n{case:?}"),
             other => other.expect("no case is given up"),
         }
+        let [taken, done, refused] = [tally.taken, tally.done, tally.refused].map(Cell::into_inner);
+        let counts = format!("of {taken} steps {done} took place, {refused} were refused");
+        assert!(done > taken / 3 && refused > 0, "seed {seed}: {counts}");
+        println!("seed {seed}: {counts}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! Plays a case in a mount and in a plain directory beside it, and says where they differ.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,8 +17,17 @@ use crate::world::World;
 /// The places that hold a document from the beginning, and the seeds of their marks.
 const FIRST: [(At, u32); 4] = [(At(0), 1), (At(1), 2), (At(5), 3), (At(8), 4)];
 
+/// What the steps came to: a case of nothing but refusals would prove little.
+#[derive(Default)]
+pub(crate) struct Tally {
+    pub taken: Cell<u32>,
+    pub done: Cell<u32>,
+    /// As a documented deviation.
+    pub refused: Cell<u32>,
+}
+
 /// Plays `case`; the error says what was different, and where.
-pub(crate) fn play(case: &Case) -> Result<(), String> {
+pub(crate) fn play(case: &Case, tally: &Tally) -> Result<(), String> {
     let mut fixture = Fixture::new();
     let plain = fixture.dir().join("plain");
     fixture.put(".confseal/policy.toml", POLICY);
@@ -34,7 +44,7 @@ pub(crate) fn play(case: &Case) -> Result<(), String> {
     let mut before = (Look::at(&here, true), Look::at(&there, true));
     compare("at the beginning", Look::differences(&before.0, &before.1))?;
     for (number, step) in case.steps.iter().enumerate() {
-        take(&fixture, case, step, &mut here, &mut there)
+        take(&fixture, case, step, (&mut here, &mut there), tally)
             .map_err(|different| format!("step {number}, {step:?}: {different}"))?;
         if let Step::Look | Step::LookInto = step {
             let into = matches!(step, Step::LookInto);
@@ -65,20 +75,26 @@ fn take(
     fixture: &Fixture,
     case: &Case,
     step: &Step,
-    here: &mut World,
-    there: &mut World,
+    (here, there): (&mut World, &mut World),
+    tally: &Tally,
 ) -> Result<(), String> {
+    let count = |counter: &Cell<u32>| counter.set(counter.get() + 1);
     let expected = rules(fixture).expected(case, step, &there.root);
     next_tick();
     let answer = here.take(case, step);
+    count(&tally.taken);
     match expected {
         Expected::Refused(errno) | Expected::Perhaps(errno) if answer == Err(errno) => {
+            count(&tally.refused);
             return Ok(());
         }
         Expected::Refused(errno) if answer.is_ok() => return Err(format!("should be {errno:?}")),
         _ => {}
     }
     let other = there.take(case, step);
+    if answer.is_ok() {
+        count(&tally.done);
+    }
     if answer == other {
         return Ok(());
     }
