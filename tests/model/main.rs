@@ -37,7 +37,7 @@ fn random_operations_on_the_mount_give_what_they_give_on_a_plain_directory() {
     let first = number("CONFSEAL_SEED").unwrap_or(0);
     for seed in first..first + rounds() {
         let config = Config {
-            cases: 24,
+            cases: 20,
             rng_seed: RngSeed::Fixed(seed),
             failure_persistence: None,
             max_shrink_iters: 400,

@@ -15,7 +15,8 @@ use crate::support::{Fixture, collect};
 use crate::world::World;
 
 /// The places that hold a document from the beginning, and the seeds of their marks.
-const FIRST: [(At, u32); 4] = [(At(0), 1), (At(1), 2), (At(5), 3), (At(8), 4)];
+const FIRST: [(At, u32); 6] =
+    [(At(0), 1), (At(1), 2), (At(5), 3), (At(8), 4), (At(2), 5), (At(6), 6)];
 
 /// What the steps came to: a case of nothing but refusals would prove little.
 #[derive(Default)]
