@@ -91,7 +91,7 @@ impl Play {
         let letters = b"abc =:\"'\n#[]{}<>;%\\";
         match self.below(2) {
             0 => (0..len).map(|n| letters[(usize::from(first) + n * 7) % letters.len()]).collect(),
-            _ => (0..len).map(|n| first.wrapping_add((n * 31 >> 2) as u8)).collect(),
+            _ => (0..len).map(|n| first.wrapping_add(((n * 31) >> 2) as u8)).collect(),
         }
     }
 
