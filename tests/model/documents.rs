@@ -140,8 +140,9 @@ fn mark(seed: u32, number: u32) -> String {
     format!("{MARK}{:016x}", x ^ (x >> 31))
 }
 
-/// Every mark in `bytes`, in order, with its offset.
+/// Every whole mark in `bytes`, in order, with its offset.
 pub(crate) fn marks(bytes: &[u8]) -> Vec<(usize, &[u8])> {
     let starts = memchr::memmem::find_iter(bytes, MARK.as_bytes());
-    starts.filter_map(|at| Some((at, bytes.get(at..at + MARK.len() + 16)?))).collect()
+    let found = starts.filter_map(|at| Some((at, bytes.get(at..at + MARK.len() + 16)?)));
+    found.filter(|(_, mark)| mark[MARK.len()..].iter().all(u8::is_ascii_hexdigit)).collect()
 }

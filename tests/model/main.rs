@@ -57,17 +57,37 @@ fn random_operations_on_the_mount_give_what_they_give_on_a_plain_directory() {
     }
 }
 
-#[test]
-fn twenty_thousand_random_operations_on_one_file_leave_what_they_leave_in_memory() {
+/// 20,000 random operations on one file, in all over all formats; with `CONFSEAL_ROUNDS`, 20,000 for
+/// each format and round.
+mod twenty_thousand_random_operations_on_one_file_leave_what_they_leave_in_memory {
+    use super::{documents, number, random_file};
+
     const OPERATIONS: usize = 20_000;
-    let formats = documents::FORMATS.len();
-    match std::env::var_os("CONFSEAL_ROUNDS") {
-        // In all, over all formats.
-        None => (0..formats).for_each(|at| random_file::play(at, 0, OPERATIONS / formats)),
-        Some(_) => {
-            for seed in 0..rounds() {
-                (0..formats).for_each(|at| random_file::play(at, seed, OPERATIONS));
+
+    fn play(at: usize) {
+        match number("CONFSEAL_ROUNDS") {
+            None => random_file::play(at, 0, OPERATIONS / documents::FORMATS.len()),
+            Some(rounds) => {
+                let first = number("CONFSEAL_SEED").unwrap_or(0);
+                (first..first + rounds).for_each(|seed| random_file::play(at, seed, OPERATIONS));
             }
         }
+    }
+
+    /// A test for each, by its place in [`documents::FORMATS`].
+    macro_rules! formats {
+        ($($name:ident $at:literal,)*) => {$(
+            #[test]
+            fn $name() {
+                assert_eq!(documents::FORMATS[$at].1.name(), stringify!($name));
+                play($at);
+            }
+        )*};
+    }
+
+    formats! {
+        toml 0, json 1, yaml 2, xml 3, ini 4, dotenv 5, properties 6, hcl 7, git 8, systemd 9, mysql 10,
+        php 11, grafana 12, configparser 13, redis 14, sshd 15, postgresql 16, nginx 17, directives 18,
+        regex 19,
     }
 }

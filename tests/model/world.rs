@@ -176,7 +176,12 @@ impl World {
     /// hole is not found where there is data.
     fn seek(&self, slot: u8, whence: u8, offset: u64) -> Outcome {
         let fd = self.slot(slot)?;
-        let size = rustix::fs::fstat(fd)?.st_size as u64;
+        let stat = rustix::fs::fstat(fd)?;
+        if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+            // Its positions are cookies.
+            return Ok(Answer::Done);
+        }
+        let size = stat.st_size as u64;
         let (pos, loose) = match whence {
             0 => (SeekFrom::Start(offset), false),
             1 => (SeekFrom::Current(offset as i64 - 200), false),
