@@ -178,7 +178,7 @@ impl Filesystem {
     /// A directory and a name in it by which the store's object below `node` is reached; good as
     /// long as the node's state is held.
     fn attribute_place(&self, node: &Node, _held: &FileState) -> Result<(Dir, OsString)> {
-        if node.ino == ROOT {
+        if node.kind == FileKind::Dir && (node.ino == ROOT || !node.is_linked()) {
             return Ok((self.dir(node)?, ".".into()));
         }
         let at = self.locate(node)?;

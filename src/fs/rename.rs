@@ -49,11 +49,15 @@ impl Filesystem {
                 if node.kind == FileKind::Dir && !self.tree_seals_alike(&from.path, &to.path)? {
                     return Err(Error::WouldReseal);
                 }
-                let mut target = to.node.as_ref().map(|target| target.state.lock());
-                if let Some(target) = &mut target {
-                    target.last_metadata = Some(self.stat(&to.dir, to.name)?);
+                let mut target = to.node.as_ref().map(|target| (target, target.state.lock()));
+                if let Some((target, state)) = &mut target {
+                    self.about_to_be_replaced(&to, target, state)?;
                 }
-                self.move_name(&from, &to, &node, flags)
+                self.move_name(&from, &to, &node, flags)?;
+                if let Some((_, state)) = &mut target {
+                    state.lost_a_name();
+                }
+                Ok(())
             }
         }
     }
@@ -73,7 +77,7 @@ impl Filesystem {
         node: &Arc<Node>,
         flags: RenameFlags,
     ) -> Result<()> {
-        let target = to.node.as_ref().filter(|target| target.kind == FileKind::File);
+        let target = to.node.as_ref().filter(|target| target.kind != FileKind::Dir);
         let (mut state, mut replaced) = lock_both(node, target);
         let readable = match self.refresh(node, &mut state, Pace::Patient) {
             // Else what is sealed for the one name would stand under the other.
@@ -85,12 +89,44 @@ impl Filesystem {
         };
         self.commit(node, &mut state, false)?;
         if let (Some(target), Some(replaced)) = (target, &mut replaced) {
-            // Its view must be in memory for those who have it open; its tokens for the newcomer.
-            let _ = self.refresh(target, replaced, Pace::Patient);
-            self.keep_if_broken(&to.path, replaced)?;
-            self.remember(&to.path, &replaced.content);
-            replaced.hold_on(&to.dir, to.name);
+            self.about_to_be_replaced(to, target, replaced)?;
         }
+        self.rename_as_sealed(from, to, node, &mut state, &replaced, (readable, flags))?;
+        if let Some(replaced) = &mut replaced {
+            replaced.lost_a_name();
+        }
+        Ok(())
+    }
+
+    /// Gets ready for the end of `target`, which stands at `to`.
+    fn about_to_be_replaced(
+        &self,
+        to: &End<'_>,
+        target: &Arc<Node>,
+        state: &mut FileState,
+    ) -> Result<()> {
+        if target.kind != FileKind::File {
+            state.last_metadata = Some(self.stat(&to.dir, to.name)?);
+            return Ok(());
+        }
+        // Its view must be in memory for those who have it open; its tokens for the newcomer.
+        let _ = self.refresh(target, state, Pace::Patient);
+        self.keep_if_broken(&to.path, state)?;
+        self.remember(&to.path, &state.content);
+        state.hold_on(&to.dir, to.name);
+        Ok(())
+    }
+
+    /// The rename itself, in the way that the content needs.
+    fn rename_as_sealed(
+        &self,
+        from: &End<'_>,
+        to: &End<'_>,
+        node: &Arc<Node>,
+        state: &mut FileState,
+        replaced: &Option<parking_lot::MutexGuard<'_, FileState>>,
+        (readable, flags): (bool, RenameFlags),
+    ) -> Result<()> {
         if matches!(state.content, Content::Stream(_)) && self.is_ruled(&to.path) {
             // Its secrets would have to be sealed there.
             return Err(Error::TooLarge);
@@ -99,12 +135,12 @@ impl Filesystem {
             // A file that cannot be opened, or is too large to be sealed, moves as it is.
             return self.move_name(from, to, node, flags);
         };
-        let sealed = self.seal_for(&from.path, &loaded.base, &loaded.view, &to.path, &replaced);
+        let sealed = self.seal_for(&from.path, &loaded.base, &loaded.view, &to.path, replaced);
         if *sealed.stored == *loaded.base.stored {
             self.remember(&from.path, &state.content);
             return self.move_name(from, to, node, flags);
         }
-        self.write_under(from, to, node, &mut state, &replaced, sealed)
+        self.write_under(from, to, node, state, replaced, sealed)
     }
 
     /// How the view of `from` is stored under the name `to`.
@@ -125,7 +161,8 @@ impl Filesystem {
         let others = self.other_stocks(to, target.unwrap_or(base));
         stocks.extend(others.iter());
         stocks.push(&base.stock);
-        sealing.seal(to, view, &stocks, self.existing_after_rename(from, base, to, target))
+        let existing = self.existing_after_rename(from, base, to, target);
+        sealing.seal_renamed(to, view, &stocks, existing, &base.stock)
     }
 
     /// A file that no rule names stays plain under a new name that no rule names either, if it was
