@@ -19,6 +19,7 @@ mod outside;
 mod parts;
 mod plan;
 mod rebind;
+mod renamed;
 mod reopened;
 mod replace;
 mod rewrap;

@@ -458,3 +458,27 @@ impl fuser::Filesystem for Wire {
         self.patient(reply, move |fs| fs.allocate(ino(node), offset, len, mode));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operation_that_panics_fails_with_eio_and_others_go_on() {
+        let failed = guarded::<()>(|| panic!("a fault, for the test"));
+        let Err(Error::Store(error)) = failed else { panic!("{failed:?}") };
+        assert_eq!(error.raw_os_error(), Some(libc::EIO));
+        assert!(matches!(guarded(|| Ok(7)), Ok(7)));
+    }
+
+    /// Nothing that the operation held stays locked.
+    #[test]
+    fn a_lock_held_by_an_operation_that_panics_is_free_again() {
+        let lock = parking_lot::Mutex::new(());
+        let failed = guarded::<()>(|| {
+            let _held = lock.lock();
+            panic!("a fault, for the test")
+        });
+        assert!(failed.is_err() && lock.try_lock().is_some());
+    }
+}

@@ -26,6 +26,8 @@ pub mod fs;
 pub mod fuse;
 pub mod instance;
 pub mod keyring;
+#[cfg(test)]
+mod linear;
 pub mod path;
 pub mod pins;
 pub mod policy;

@@ -55,6 +55,7 @@ pub use rustix::fs::{StatVfs, XattrFlags};
 pub use step::{CommitError, Step};
 pub use walk::{Walk, is_version_control};
 pub use watch::{Event, Kind as EventKind, Watcher};
+pub use xattr::Place;
 
 /// The directory at the store's root that holds confseal's own files.
 pub const CONTROL_DIR: &str = ".confseal";

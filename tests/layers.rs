@@ -23,13 +23,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("pins", &[]),
     ("instance", &[]),
     ("systemd", &[]),
+    ("linear", &[]),
     ("path", &[]),
     ("span", &[]),
     ("secret", &[]),
     ("sys", &[]),
 ];
 
-const SERVES_ALL: &[&str] = &["path", "span", "secret", "sys"];
+/// `linear` is there for tests alone.
+const SERVES_ALL: &[&str] = &["path", "span", "secret", "sys", "linear"];
 
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(dir).expect("the source directory") {

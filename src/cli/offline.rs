@@ -258,7 +258,7 @@ impl Found<'_> {
             let commit = Commit {
                 content: &new,
                 expected: Some(&stored),
-                attributes_of: None,
+                moved_from: None,
                 on_conflict: OnConflict::GiveWay,
                 durable: true,
                 mtime,

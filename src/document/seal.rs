@@ -67,6 +67,9 @@ pub enum WholeBecause {
     /// A secret stands in a place of the text that cannot be sealed by itself.
     #[error("a secret stands outside its field too")]
     Leak,
+    /// What was sealed under its old name would stand in the clear under the new one.
+    #[error("a value that was sealed under the old name is none under the new one")]
+    Renamed,
     /// A credential stands where no codec has a value.
     #[error("{0}")]
     Outside(Outside),
@@ -282,7 +285,7 @@ impl Sealing {
         self.sealer.seal_avoiding(place, inner, self.binding, self.policy.bucket(), takes)
     }
 
-    fn seal_whole(
+    pub(super) fn seal_whole(
         &self,
         file: &RelPath,
         view: &[u8],

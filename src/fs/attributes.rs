@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::file::{Content, FileState, Told};
 use super::node::Node;
 use super::{Error, Filesystem, Ino, Pace, ROOT, Result, is_control};
-use crate::store::{Dir, FileKind, Metadata, SetTime, Time, XattrFlags};
+use crate::store::{Dir, FileKind, Metadata, Place, SetTime, Time, XattrFlags};
 
 /// What `stat` shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,12 +87,18 @@ impl Filesystem {
             let mut state = self.state(node, pace)?;
             return self.file_attr(node, &mut state, pace);
         }
-        let metadata = match node.first_link() {
-            Some(_) => self.locate(node)?.metadata,
-            None if node.kind == FileKind::Dir => self.dir(node)?.metadata()?,
-            None => return Err(Error::Stale),
-        };
-        Ok(from_store(node, &metadata))
+        if !node.is_linked() {
+            return unlinked(node, &*self.state(node, pace)?);
+        }
+        Ok(from_store(node, &self.locate_any(node)?))
+    }
+
+    /// The store's attributes of what is no regular file and has a name, or is the root.
+    fn locate_any(&self, node: &Node) -> Result<Metadata> {
+        match node.ino {
+            ROOT => Ok(self.dir(node)?.metadata()?),
+            _ => Ok(self.locate(node)?.metadata),
+        }
     }
 
     /// The attributes of a regular file.
@@ -118,13 +124,9 @@ impl Filesystem {
         let mut attr = from_store(node, &metadata);
         if let Some(size) = state.view_size() {
             attr.size = size;
-            attr.blocks = size.div_ceil(512);
+            attr.blocks = blocks(size, attr.blksize);
         }
-        match (&state.content, state.shown_mtime) {
-            (Content::Dirty(buffer), _) => attr.mtime = buffer.written,
-            (_, Some((stored, shown))) if stored == metadata.mtime => attr.mtime = shown,
-            _ => {}
-        }
+        show_times(&mut attr, state);
         Ok(attr)
     }
 
@@ -146,12 +148,13 @@ impl Filesystem {
         }
         // Under the state lock: a commit would carry the old attributes over.
         let mut state = node.state.lock();
-        if node.kind == FileKind::File && !node.is_linked() {
+        if !node.is_linked() {
             set_unlinked(&mut state, &set);
             return Ok(Entry { attr: unlinked(&node, &state)?, ttl: self.ttl(ROOT) });
         }
         let (dir, name) = self.attribute_place(&node, &state)?;
-        if set.uid.is_some() || set.gid.is_some() {
+        // That nothing is to change is what is left of `chown(-1, -1)`, which moves ctime.
+        if set.uid.is_some() || set.gid.is_some() || set == SetAttr::default() {
             dir.set_owner(&name, set.uid, set.gid)?;
         }
         if let Some(mode) = set.mode {
@@ -175,7 +178,7 @@ impl Filesystem {
     /// A directory and a name in it by which the store's object below `node` is reached; good as
     /// long as the node's state is held.
     fn attribute_place(&self, node: &Node, _held: &FileState) -> Result<(Dir, OsString)> {
-        if node.ino == ROOT {
+        if node.kind == FileKind::Dir && (node.ino == ROOT || !node.is_linked()) {
             return Ok((self.dir(node)?, ".".into()));
         }
         let at = self.locate(node)?;
@@ -185,12 +188,10 @@ impl Filesystem {
     /// The value of an extended attribute.
     pub fn getxattr(&self, ino: Ino, attribute: &OsStr) -> Result<Vec<u8>> {
         let node = self.xattr_node(ino)?;
-        let state = node.state.lock();
-        if !node.is_linked() {
-            return Err(Error::NoAttribute);
+        match self.xattr_place(&node, &node.state.lock())? {
+            Some(place) => Ok(place.get_xattr(attribute)?),
+            None => Err(Error::NoAttribute),
         }
-        let (dir, name) = self.attribute_place(&node, &state)?;
-        Ok(dir.get_xattr(&name, attribute)?)
     }
 
     /// The names of all extended attributes, each ended by a NUL.
@@ -199,35 +200,40 @@ impl Filesystem {
             return Ok(Vec::new());
         }
         let node = self.node(ino)?;
-        let state = node.state.lock();
-        if !node.is_linked() {
-            return Ok(Vec::new());
+        match self.xattr_place(&node, &node.state.lock())? {
+            Some(place) => Ok(place.list_xattr()?),
+            None => Ok(Vec::new()),
         }
-        let (dir, name) = self.attribute_place(&node, &state)?;
-        Ok(dir.list_xattr(&name)?)
     }
 
     /// Sets an extended attribute; `flags` are those of `setxattr(2)`.
     pub fn setxattr(&self, ino: Ino, attribute: &OsStr, value: &[u8], flags: i32) -> Result<()> {
         let node = self.xattr_node(ino)?;
-        let state = node.state.lock();
-        let (dir, name) = self.attribute_place(&node, &state)?;
         let flags = XattrFlags::from_bits(flags as u32).ok_or(Error::Invalid)?;
-        Ok(dir.set_xattr(&name, attribute, value, flags)?)
+        let place = self.xattr_place(&node, &node.state.lock())?.ok_or(Error::Unsupported)?;
+        Ok(place.set_xattr(attribute, value, flags)?)
     }
 
     /// Removes an extended attribute.
     pub fn removexattr(&self, ino: Ino, attribute: &OsStr) -> Result<()> {
         let node = self.xattr_node(ino)?;
-        let state = node.state.lock();
-        let (dir, name) = self.attribute_place(&node, &state)?;
-        Ok(dir.remove_xattr(&name, attribute)?)
+        let place = self.xattr_place(&node, &node.state.lock())?.ok_or(Error::NoAttribute)?;
+        Ok(place.remove_xattr(attribute)?)
     }
 }
 
 impl Filesystem {
     fn xattr_node(&self, ino: Ino) -> Result<Arc<Node>> {
         if is_control(ino) { Err(Error::NoAttribute) } else { self.node(ino) }
+    }
+
+    /// Where the extended attributes of `node` are; `None` when they went with its last name.
+    fn xattr_place(&self, node: &Node, held: &FileState) -> Result<Option<Arc<Place>>> {
+        if !node.is_linked() {
+            return Ok(held.remains.clone());
+        }
+        let (dir, name) = self.attribute_place(node, held)?;
+        Ok(Some(Arc::new(dir.place(&name)?)))
     }
 }
 
@@ -249,7 +255,23 @@ fn from_store(node: &Node, metadata: &Metadata) -> Attr {
     }
 }
 
-/// A file that has no name any more keeps its attributes in memory.
+/// Puts the view's times in the place of the store's.
+fn show_times(attr: &mut Attr, state: &FileState) {
+    attr.ctime = state.shown_ctime(attr.ctime);
+    match (&state.content, state.shown_mtime) {
+        (Content::Dirty(buffer), _) => attr.mtime = buffer.written,
+        (_, Some((stored, shown))) if stored == attr.mtime => attr.mtime = shown,
+        _ => {}
+    }
+}
+
+/// Units of 512 bytes that a view of `size` bytes would take on a disk with such blocks.
+fn blocks(size: u64, blksize: u32) -> u64 {
+    let block = u64::from(blksize).max(512);
+    size.div_ceil(block) * (block / 512)
+}
+
+/// What has no name any more keeps its attributes in memory.
 fn set_unlinked(state: &mut FileState, set: &SetAttr) {
     let Some(last) = &mut state.last_metadata else { return };
     let time = |time: SetTime| match time {
@@ -267,18 +289,16 @@ fn set_unlinked(state: &mut FileState, set: &SetAttr) {
     }
 }
 
-/// A file that has no name any more but is still open: what is left to say of it.
+/// What has no name any more but is still open: what is left to say of it.
 fn unlinked(node: &Node, state: &FileState) -> Result<Attr> {
     let last = state.last_metadata.as_ref().ok_or(Error::Stale)?;
     let mut attr = from_store(node, last);
     attr.nlink = 0;
     if let Some(size) = state.view_size() {
         attr.size = size;
-        attr.blocks = size.div_ceil(512);
+        attr.blocks = blocks(size, attr.blksize);
     }
-    if let Content::Dirty(buffer) = &state.content {
-        attr.mtime = buffer.written;
-    }
+    show_times(&mut attr, state);
     if let Content::Stream(stream) = &state.content {
         attr.size = stream.file.metadata()?.len();
     }

@@ -8,6 +8,9 @@ use parking_lot::Mutex;
 use super::file::{Content, FileState};
 use super::node::{Ino, Node};
 
+/// Fewer views than this are not looked through.
+const MANY: usize = 1024;
+
 pub(super) struct ViewCache {
     limit: usize,
     /// Held for moments; other nodes' states are only tried, never waited for.
@@ -19,6 +22,8 @@ struct Held {
     views: HashMap<Ino, View>,
     bytes: usize,
     clock: u64,
+    /// At how many views those of nodes that are gone are looked for.
+    crowded: usize,
 }
 
 struct View {
@@ -32,6 +37,16 @@ impl ViewCache {
         Self { limit, held: Mutex::default() }
     }
 
+    /// The view of `ino` was opened: it goes later than those that were not.
+    pub(super) fn used(&self, ino: Ino) {
+        let mut held = self.held.lock();
+        held.clock += 1;
+        let now = held.clock;
+        if let Some(view) = held.views.get_mut(&ino) {
+            view.used = now;
+        }
+    }
+
     /// The content of `node` was read or committed; lets others go if it is too much.
     pub(super) fn loaded(&self, node: &Arc<Node>, state: &FileState) {
         let bytes = match &state.content {
@@ -43,6 +58,9 @@ impl ViewCache {
         let view = View { node: Arc::downgrade(node), bytes, used: held.clock };
         let before = held.views.insert(node.ino, view).map_or(0, |view| view.bytes);
         held.bytes = held.bytes + bytes - before;
+        if held.views.len() > held.crowded {
+            held.forget_gone();
+        }
         if held.bytes <= self.limit {
             return;
         }
@@ -59,6 +77,15 @@ impl ViewCache {
                 held.bytes -= held.views.remove(&ino).map_or(0, |view| view.bytes);
             }
         }
+    }
+}
+
+impl Held {
+    /// Views of nodes that the kernel has forgotten went with them.
+    fn forget_gone(&mut self) {
+        self.views.retain(|_, view| view.node.strong_count() > 0);
+        self.bytes = self.views.values().map(|view| view.bytes).sum();
+        self.crowded = (2 * self.views.len()).max(MANY);
     }
 }
 

@@ -25,6 +25,12 @@ impl Filesystem {
             self.dirty.lock().remove(&node.ino);
             return Ok(());
         };
+        if state.is_dirty()
+            && let Ok(now) = dir.stat(&name)
+        {
+            // The commit moves the store's ctime, which says nothing to programs.
+            state.changed = state.shown_ctime(now.ctime);
+        }
         let Content::Dirty(buffer) = &mut state.content else {
             match &state.content {
                 _ if !durable => return Ok(()),
@@ -69,7 +75,7 @@ impl Filesystem {
             let commit = Commit {
                 content: &sealed.stored,
                 expected: Some(&buffer.base.stored),
-                attributes_of: None,
+                moved_from: None,
                 on_conflict: OnConflict::Keep,
                 durable,
                 mtime: match buffer.time_is_set {
@@ -104,6 +110,7 @@ impl Filesystem {
         self.enter_in_ledger(&file, &sealed.ledger);
         self.nodes.moved_to(node, metadata.ino);
         state.shown_mtime = Some((metadata.mtime, buffer.written));
+        state.committed = Some(metadata.ctime);
         let view = std::mem::take(&mut buffer.bytes);
         let base = Base {
             stored: sealed.stored.into(),

@@ -91,7 +91,9 @@ impl Filesystem {
 
     /// Brings a directory's names to the disk.
     pub fn sync_directory(&self, ino: Ino) -> Result<()> {
-        Ok(self.dir(&*self.node(ino)?)?.sync()?)
+        let node = self.node(ino)?;
+        // A removed one has nothing that could last.
+        if node.is_linked() { Ok(self.dir(&node)?.sync()?) } else { Ok(()) }
     }
 
     /// The file system that holds the store.

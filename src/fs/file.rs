@@ -1,5 +1,6 @@
 //! The content of one regular file: as it stands in the store, and as programs see it.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::time::Instant;
 
 use crate::document::{Form, OpenError, Stock};
 use crate::secret::SecretBytes;
-use crate::store::{Metadata, Stamp, Time};
+use crate::store::{Dir, Metadata, Place, Stamp, Time};
 
 /// What is known of a file's content. Guarded by the node's `state` lock.
 #[derive(Default)]
@@ -29,6 +30,14 @@ pub(super) struct FileState {
     pub durable: bool,
     /// The store's attributes as last seen; what remains of a file that was removed while open.
     pub last_metadata: Option<Metadata>,
+    /// The store's object of a file that was removed while open: its extended attributes are read
+    /// and changed there.
+    pub remains: Option<Arc<Place>>,
+    /// When the view was last changed through the mount: that is its ctime until the commit, and
+    /// as long as the store's is the one that the commit left.
+    pub changed: Time,
+    /// The store's ctime after the last commit.
+    pub committed: Option<Time>,
     /// What the kernel was last told of the file; `None` when it knows nothing, or was told to
     /// forget it.
     pub kernel_knows: Option<Told>,
@@ -143,13 +152,36 @@ impl FileState {
         }
     }
 
+    /// The ctime that programs see where the store's is `stored`.
+    pub(super) fn shown_ctime(&self, stored: Time) -> Time {
+        if self.committed == Some(stored) { self.changed } else { stored.max(self.changed) }
+    }
+
+    /// Keeps the object under `name` in `dir`, which is about to lose that name.
+    pub(super) fn hold_on(&mut self, dir: &Dir, name: &OsStr) {
+        // Only an open file can be asked for anything afterwards.
+        if self.opens > 0 {
+            self.remains = dir.place(name).map(Arc::new).ok();
+        }
+    }
+
     /// Whether there is something to commit.
     pub(super) fn is_dirty(&self) -> bool {
         matches!(self.content, Content::Dirty(_))
     }
 
+    /// One of its names is gone, which moves ctime. What is known of it is all that remains to say
+    /// of it if that was the last.
+    pub(super) fn lost_a_name(&mut self) {
+        if let Some(last) = &mut self.last_metadata {
+            last.nlink = last.nlink.saturating_sub(1);
+            last.ctime = Time::now();
+        }
+    }
+
     /// Turns a clean view into a buffer that can be written; `false` when there is none to turn.
     pub(super) fn make_dirty(&mut self, now: Time) -> bool {
+        self.changed = now;
         let loaded = match std::mem::take(&mut self.content) {
             Content::Clean(loaded) => loaded,
             other => {
@@ -172,6 +204,7 @@ impl FileState {
 
     /// Empties the file. A base that cannot be opened is remembered as such.
     pub(super) fn empty(&mut self, now: Time) -> bool {
+        self.changed = now;
         let (base, broken) = match std::mem::take(&mut self.content) {
             Content::Clean(loaded) => (loaded.base, false),
             Content::Broken(broken) => (broken.base, true),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::MutexGuard;
+use rustix::fs::{FallocateFlags, fallocate};
 
 use super::file::{Content, FileState, Told};
 use super::node::Node;
@@ -14,6 +15,9 @@ use crate::document::holds_secret;
 use crate::policy::Class;
 use crate::secret::SecretBytes;
 use crate::store::{FileKind, Time};
+
+/// The bits of a mode that give a program its owner's or group's rights.
+const SET_ID: u32 = libc::S_ISUID | libc::S_ISGID;
 
 /// How a file is opened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,11 +86,20 @@ impl Filesystem {
                 self.tell(|kernel| kernel.attributes_now(ino));
             }
         }
-        if mode.write && mode.truncate {
+        if mode.truncate {
+            if !mode.write && pace == Pace::Quick {
+                return Err(Error::WouldBlock);
+            }
+            self.drop_set_id(caller, &node, &state, pace)?;
             self.empty(&node, &mut state, pace)?;
+            if !mode.write && state.writers == 0 {
+                // Linux empties a file that is opened for reading, too: no close will follow.
+                self.commit(&node, &mut state, false)?;
+            }
         } else {
             self.openable(&node, &state)?;
         }
+        self.cache.used(ino);
         Ok(self.count_open(&mut state, mode))
     }
 
@@ -97,6 +110,29 @@ impl Filesystem {
         let keep_cache = state.cached_version == state.version;
         state.cached_version = state.version;
         OpenReply { handle: 0, direct: false, keep_cache, no_flush: !mode.write }
+    }
+
+    /// A file that somebody empties who has no rights of its owner loses the power to give them.
+    /// The kernel sees to that before a write and a truncate; a truncating open is left to us.
+    fn drop_set_id(
+        &self,
+        caller: Caller,
+        node: &Node,
+        state: &FileState,
+        pace: Pace,
+    ) -> Result<()> {
+        let given = state.last_metadata.map_or(0, |last| last.mode & SET_ID);
+        if given == 0 || caller.uid == 0 || !node.is_linked() {
+            return Ok(());
+        }
+        if pace == Pace::Quick {
+            return Err(Error::WouldBlock);
+        }
+        let at = self.locate(node)?;
+        let mode = at.metadata.mode;
+        // Without execution by the group, set-group-ID is a mark for locking.
+        let group = if mode & libc::S_IXGRP != 0 { libc::S_ISGID } else { 0 };
+        Ok(at.dir.set_mode(&at.name, mode & !(libc::S_ISUID | group))?)
     }
 
     fn empty(&self, node: &Arc<Node>, state: &mut FileState, pace: Pace) -> Result<()> {
@@ -272,33 +308,31 @@ impl Filesystem {
     }
 
     /// `fallocate`: grows the file, or makes a range of it read as zeros. No space is set aside:
-    /// a sealed file is written anew by each commit.
+    /// a sealed file is written anew by each commit. A plain file too large to be held is the
+    /// store's own affair.
     pub fn allocate(&self, ino: Ino, offset: u64, len: u64, mode: i32) -> Result<()> {
         let node = self.file_node(ino)?;
         let end = offset.checked_add(len).ok_or(Error::TooLarge)?;
+        let mut state = node.state.lock();
+        if node.is_linked() {
+            self.refresh(&node, &mut state, Pace::Patient)?;
+        }
+        self.openable(&node, &state)?;
         let keep_size = mode & libc::FALLOC_FL_KEEP_SIZE != 0;
+        let outgrown = end > self.options.max_view && !keep_size;
+        if outgrown && !matches!(state.content, Content::Stream(_)) {
+            self.outgrow(&node, &mut state)?;
+        }
+        if let Content::Stream(stream) = &mut state.content {
+            let flags = FallocateFlags::from_bits(mode as u32).ok_or(Error::Unsupported)?;
+            return Ok(stream.change(|file| Ok(fallocate(file, flags, offset, len)?))?);
+        }
         let zero = match mode & !libc::FALLOC_FL_KEEP_SIZE {
             0 => false,
             libc::FALLOC_FL_PUNCH_HOLE if keep_size => true,
             libc::FALLOC_FL_ZERO_RANGE => true,
             _ => return Err(Error::Unsupported),
         };
-        let mut state = node.state.lock();
-        if node.is_linked() {
-            self.refresh(&node, &mut state, Pace::Patient)?;
-        }
-        self.openable(&node, &state)?;
-        if let Content::Stream(stream) = &mut state.content {
-            let grown = !zero && !keep_size && end > stream.file.metadata()?.len();
-            return match zero {
-                true => Err(Error::Unsupported),
-                false if grown => Ok(stream.change(|file| file.set_len(end))?),
-                false => Ok(()),
-            };
-        }
-        if end > self.options.max_view && !keep_size {
-            return Err(Error::TooLarge);
-        }
         let now = Time::now();
         if !state.make_dirty(now) {
             return Err(Error::Stale);

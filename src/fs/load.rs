@@ -188,6 +188,16 @@ impl Filesystem {
         matches!(class, Class::Fields(_) | Class::Whole)
     }
 
+    /// Whether nothing of `file` would be sealed for its name, whatever it holds: by a rule, or
+    /// because it is plain so far and no rule names it.
+    fn stays_plain(&self, file: &RelPath, base: &Base) -> bool {
+        match self.rules().sealing.policy.classify(file).class {
+            Class::Plain => true,
+            Class::Unknown => self.existing(file, base) == Existing::Plain,
+            Class::Fields(_) | Class::Whole => false,
+        }
+    }
+
     /// A plain file too large to hold goes through to the store.
     fn load_stream(&self, state: &mut FileState, dir: &Dir, name: &OsStr) -> Result<Metadata> {
         let stream = open_stream(dir, name)?;
@@ -211,9 +221,7 @@ impl Filesystem {
         let at = self.locate(node)?;
         let file = at.parent.path().ok_or(Error::Stale)?.join(&at.name);
         match &state.content {
-            Content::Clean(loaded)
-                if self.existing(&file, &loaded.base) == Existing::Plain
-                    && !self.is_ruled(&file) => {}
+            Content::Clean(loaded) if self.stays_plain(&file, &loaded.base) => {}
             _ => return Err(Error::TooLarge),
         }
         let stream = open_stream(&at.dir, &at.name)?;

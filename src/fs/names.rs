@@ -180,13 +180,15 @@ impl Filesystem {
             // that makes the file anew finds its tokens again.
             let _ = self.refresh(&node, &mut state, Pace::Patient);
             self.remember(&path, &state.content);
+            state.hold_on(&dir, name);
+        } else {
+            // A pipe may be open, too.
+            state.last_metadata = Some(self.stat(&dir, name)?);
         }
         dir.unlink(name)?;
         self.nodes.unlink(parent.ino, name);
         self.troubles.cleared(&path);
-        if let Some(last) = &mut state.last_metadata {
-            last.nlink = last.nlink.saturating_sub(1);
-        }
+        state.lost_a_name();
         if !node.is_linked() {
             self.dirty.lock().remove(&node.ino);
         }
@@ -199,8 +201,15 @@ impl Filesystem {
         if is_version_control(name) {
             return Err(Error::VersionControl);
         }
-        self.dir(&parent)?.rmdir(name)?;
+        let dir = self.dir(&parent)?;
+        let Some(node) = self.child(&parent, &dir, name, Pace::Patient)? else {
+            return Ok(dir.rmdir(name)?);
+        };
+        let mut state = node.state.lock();
+        let last = self.stat(&dir, name)?;
+        dir.rmdir(name)?;
         self.nodes.unlink(parent.ino, name);
+        state.last_metadata = Some(last);
         Ok(())
     }
 

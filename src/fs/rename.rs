@@ -49,8 +49,15 @@ impl Filesystem {
                 if node.kind == FileKind::Dir && !self.tree_seals_alike(&from.path, &to.path)? {
                     return Err(Error::WouldReseal);
                 }
-                let _target = to.node.as_ref().map(|target| target.state.lock());
-                self.move_name(&from, &to, &node, flags)
+                let mut target = to.node.as_ref().map(|target| (target, target.state.lock()));
+                if let Some((target, state)) = &mut target {
+                    self.about_to_be_replaced(&to, target, state)?;
+                }
+                self.move_name(&from, &to, &node, flags)?;
+                if let Some((_, state)) = &mut target {
+                    state.lost_a_name();
+                }
+                Ok(())
             }
         }
     }
@@ -70,10 +77,11 @@ impl Filesystem {
         node: &Arc<Node>,
         flags: RenameFlags,
     ) -> Result<()> {
-        let target = to.node.as_ref().filter(|target| target.kind == FileKind::File);
+        let target = to.node.as_ref().filter(|target| target.kind != FileKind::Dir);
         let (mut state, mut replaced) = lock_both(node, target);
         let readable = match self.refresh(node, &mut state, Pace::Patient) {
-            Err(Error::Store(error)) => {
+            // Else what is sealed for the one name would stand under the other.
+            Err(Error::Store(error)) if self.seals_alike(&from.path, &to.path) => {
                 log::debug!("{}: renamed as it is, for it cannot be read: {error}", from.path);
                 false
             }
@@ -81,11 +89,44 @@ impl Filesystem {
         };
         self.commit(node, &mut state, false)?;
         if let (Some(target), Some(replaced)) = (target, &mut replaced) {
-            // Its view must be in memory for those who have it open; its tokens for the newcomer.
-            let _ = self.refresh(target, replaced, Pace::Patient);
-            self.keep_if_broken(&to.path, replaced)?;
-            self.remember(&to.path, &replaced.content);
+            self.about_to_be_replaced(to, target, replaced)?;
         }
+        self.rename_as_sealed(from, to, node, &mut state, &replaced, (readable, flags))?;
+        if let Some(replaced) = &mut replaced {
+            replaced.lost_a_name();
+        }
+        Ok(())
+    }
+
+    /// Gets ready for the end of `target`, which stands at `to`.
+    fn about_to_be_replaced(
+        &self,
+        to: &End<'_>,
+        target: &Arc<Node>,
+        state: &mut FileState,
+    ) -> Result<()> {
+        if target.kind != FileKind::File {
+            state.last_metadata = Some(self.stat(&to.dir, to.name)?);
+            return Ok(());
+        }
+        // Its view must be in memory for those who have it open; its tokens for the newcomer.
+        let _ = self.refresh(target, state, Pace::Patient);
+        self.keep_if_broken(&to.path, state)?;
+        self.remember(&to.path, &state.content);
+        state.hold_on(&to.dir, to.name);
+        Ok(())
+    }
+
+    /// The rename itself, in the way that the content needs.
+    fn rename_as_sealed(
+        &self,
+        from: &End<'_>,
+        to: &End<'_>,
+        node: &Arc<Node>,
+        state: &mut FileState,
+        replaced: &Option<parking_lot::MutexGuard<'_, FileState>>,
+        (readable, flags): (bool, RenameFlags),
+    ) -> Result<()> {
         if matches!(state.content, Content::Stream(_)) && self.is_ruled(&to.path) {
             // Its secrets would have to be sealed there.
             return Err(Error::TooLarge);
@@ -94,12 +135,12 @@ impl Filesystem {
             // A file that cannot be opened, or is too large to be sealed, moves as it is.
             return self.move_name(from, to, node, flags);
         };
-        let sealed = self.seal_for(&from.path, &loaded.base, &loaded.view, &to.path, &replaced);
+        let sealed = self.seal_for(&from.path, &loaded.base, &loaded.view, &to.path, replaced);
         if *sealed.stored == *loaded.base.stored {
             self.remember(&from.path, &state.content);
             return self.move_name(from, to, node, flags);
         }
-        self.write_under(from, to, node, &mut state, &replaced, sealed)
+        self.write_under(from, to, node, state, replaced, sealed)
     }
 
     /// How the view of `from` is stored under the name `to`.
@@ -120,7 +161,8 @@ impl Filesystem {
         let others = self.other_stocks(to, target.unwrap_or(base));
         stocks.extend(others.iter());
         stocks.push(&base.stock);
-        sealing.seal(to, view, &stocks, self.existing_after_rename(from, base, to, target))
+        let existing = self.existing_after_rename(from, base, to, target);
+        sealing.seal_renamed(to, view, &stocks, existing, &base.stock)
     }
 
     /// A file that no rule names stays plain under a new name that no rule names either, if it was
@@ -147,7 +189,7 @@ impl Filesystem {
         }
     }
 
-    /// Writes `sealed` under the new name, with the attributes of the old one, then removes that.
+    /// Writes `sealed` under the new name, with the attributes of the old one, which goes.
     fn write_under(
         &self,
         from: &End<'_>,
@@ -172,7 +214,7 @@ impl Filesystem {
         let commit = Commit {
             content: &sealed.stored,
             expected,
-            attributes_of: Some((&from.dir, from.name)),
+            moved_from: Some((&from.dir, from.name)),
             // A link, or a file too large to be held: no content of it is known.
             on_conflict: match expected.is_none() && to.node.is_some() {
                 true => OnConflict::Replace,
@@ -185,18 +227,27 @@ impl Filesystem {
         if replaced.is_none() {
             self.nodes.announce(node, &to.parent, to.name);
         }
-        let committed = to.dir.commit(to.name, &commit).inspect_err(|_| {
-            if replaced.is_none() {
-                self.nodes.unlink(to.parent.ino, to.name);
+        let (metadata, conflict) = match to.dir.commit(to.name, &commit) {
+            Ok(committed) => (committed.metadata, committed.conflict),
+            // The names have changed, only not for certain on the disk, where the content is under
+            // either: no rename promises more, and one that fails has changed nothing.
+            Err(error) if error.took_place() => {
+                log::warn!("{}: renamed, but not yet on the disk: {error}", to.path);
+                (self.stat(&to.dir, to.name)?, None)
             }
-        })?;
-        if let Some(kept) = committed.conflict {
+            Err(error) => {
+                if replaced.is_none() {
+                    self.nodes.unlink(to.parent.ino, to.name);
+                }
+                return Err(error.into());
+            }
+        };
+        if let Some(kept) = conflict {
             self.troubles.conflict(&to.path, &kept);
         }
-        from.dir.unlink(from.name)?;
         self.remember(&from.path, &state.content);
         self.nodes.rename(node, (from.parent.ino, from.name), (&to.parent, to.name));
-        self.nodes.moved_to(node, committed.metadata.ino);
+        self.nodes.moved_to(node, metadata.ino);
         self.troubles.renamed(&from.path, &to.path);
         self.enter_in_ledger(&to.path, &sealed.ledger);
         let Content::Clean(loaded) = std::mem::take(&mut state.content) else {
@@ -206,11 +257,11 @@ impl Filesystem {
             stored: sealed.stored.into(),
             form: sealed.form,
             stock: Arc::new(sealed.stock),
-            stamp: committed.metadata.stamp(),
+            stamp: metadata.stamp(),
         };
         let trust = Trust { young: true, rules: rules.version };
         state.content = Content::Clean(Loaded { view: loaded.view, base, trust });
-        state.last_metadata = Some(committed.metadata);
+        state.last_metadata = Some(metadata);
         state.kernel_knows = None;
         self.tell(|kernel| kernel.attributes(node.ino));
         Ok(())

@@ -205,7 +205,7 @@ impl Filesystem {
         let commit = Commit {
             content: &new,
             expected: Some(&stored),
-            attributes_of: None,
+            moved_from: None,
             on_conflict: OnConflict::GiveWay,
             durable: false,
             mtime: MtimeRule::JustLater,

@@ -46,18 +46,20 @@ pub(super) fn rename_flags(flags: fuser::RenameFlags) -> Option<RenameFlags> {
 pub(super) fn new_time(time: TimeOrNow) -> NewTime {
     match time {
         TimeOrNow::Now => NewTime::Now,
-        TimeOrNow::SpecificTime(time) => NewTime::At(from_system_time(time)),
+        TimeOrNow::SpecificTime(time) => NewTime::At(sent_time(time)),
     }
 }
 
-fn from_system_time(time: SystemTime) -> Time {
+/// The time that the kernel sent. fuser 0.18 has the fraction of a second before 1970 count
+/// backwards as well, which is undone here.
+fn sent_time(time: SystemTime) -> Time {
     match time.duration_since(UNIX_EPOCH) {
         Ok(since) => Time { sec: since.as_secs() as i64, nsec: since.subsec_nanos() },
         Err(before) => {
             let before = before.duration();
-            let borrow = i64::from(before.subsec_nanos() > 0);
-            let nsec = (1_000_000_000 - before.subsec_nanos()) % 1_000_000_000;
-            Time { sec: -(before.as_secs() as i64) - borrow, nsec }
+            // The lowest second of all is its own negative.
+            let sec = (before.as_secs() as i64).wrapping_neg();
+            Time { sec, nsec: before.subsec_nanos() }
         }
     }
 }
@@ -106,13 +108,16 @@ mod tests {
 
     #[test]
     fn times_before_1970_keep_their_fraction() {
-        for time in [
-            Time { sec: 0, nsec: 1 },
-            Time { sec: -1, nsec: 999_999_999 },
-            Time { sec: -5, nsec: 0 },
-            Time { sec: 1_700_000_000, nsec: 5 },
-        ] {
-            assert_eq!(from_system_time(system_time(time)), time);
+        let sent = |sec: i64, nsec| match sec < 0 {
+            // As fuser makes it of the kernel's two numbers.
+            true => UNIX_EPOCH - Duration::new(sec.unsigned_abs(), nsec),
+            false => UNIX_EPOCH + Duration::new(sec as u64, nsec),
+        };
+        for (sec, nsec) in [(0, 1), (-1, 999_999_999), (-5, 0), (1_700_000_000, 5), (i64::MIN, 0)] {
+            let time = sent_time(sent(sec, nsec));
+            assert_eq!(time, Time { sec, nsec });
+            let half = UNIX_EPOCH - Duration::from_millis(500);
+            assert_eq!(system_time(Time { sec: -1, nsec: 500_000_000 }), half);
         }
     }
 }

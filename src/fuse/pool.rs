@@ -1,33 +1,69 @@
 //! Threads for what has to wait.
+//!
+//! What must stay true: work that blocks for good (a store that is frozen, or gone) holds up no
+//! other. So no thread is waited for: when all are at work, there will be one more.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 type Work = Box<dyn FnOnce() + Send>;
 
-/// A fixed number of threads that take work in the order it comes.
+/// The most threads there will be. Each stands for a program that waits: what comes when all are
+/// blocked waits with them.
+const MOST: usize = 512;
+
+/// How long a thread beyond those that stay goes without work before it ends.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// Threads that take work in the order it comes: a fixed number, and as many more as are needed.
 pub(super) struct Pool {
-    work: Sender<Work>,
+    queue: Arc<Queue>,
+}
+
+/// One piece of work wakes one thread: a wake-up costs as much as many an operation.
+#[derive(Default)]
+struct Queue {
+    /// Held for moments.
+    waiting: Mutex<Waiting>,
+    bell: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    work: VecDeque<Work>,
+    /// How many threads there are.
+    threads: usize,
+    /// How many of them wait for work.
+    idle: usize,
+    is_over: bool,
 }
 
 impl Pool {
     pub(super) fn new(threads: usize) -> io::Result<Self> {
-        let (work, queue) = channel::<Work>();
-        let queue = Arc::new(Mutex::new(queue));
-        for n in 0..threads.max(1) {
-            let queue = queue.clone();
-            std::thread::Builder::new().name(format!("store-{n}")).spawn(move || serve(&queue))?;
+        let queue = Arc::new(Queue::default());
+        for _ in 0..threads.max(1) {
+            queue.waiting.lock().threads += 1;
+            start(&queue, None)?;
         }
-        Ok(Self { work })
+        Ok(Self { queue })
     }
 
-    /// Runs `work` as soon as a thread is free.
+    /// Runs `work` as soon as a thread is free; at once, short of [`MOST`] that are not.
     pub(super) fn run(&self, work: impl FnOnce() + Send + 'static) {
-        // Fails only when no thread is left; a reply that is dropped answers EIO.
-        let _ = self.work.send(Box::new(work));
+        let mut waiting = self.queue.waiting.lock();
+        waiting.work.push_back(Box::new(work));
+        let is_short = waiting.work.len() > waiting.idle && waiting.threads < MOST;
+        waiting.threads += usize::from(is_short);
+        drop(waiting);
+        if is_short && let Err(error) = start(&self.queue, Some(IDLE)) {
+            self.queue.waiting.lock().threads -= 1;
+            log::warn!("no further thread: {error}");
+        }
+        self.queue.bell.notify_one();
     }
 
     /// Runs `work` on a thread of its own, which no other work waits for.
@@ -36,14 +72,105 @@ impl Pool {
     }
 }
 
-/// Takes work until the pool is dropped.
-fn serve(queue: &Mutex<Receiver<Work>>) {
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.queue.waiting.lock().is_over = true;
+        self.queue.bell.notify_all();
+    }
+}
+
+/// Starts a thread that has been counted already.
+fn start(queue: &Arc<Queue>, patience: Option<Duration>) -> io::Result<()> {
+    let queue = queue.clone();
+    let thread = std::thread::Builder::new().name("store".into());
+    thread.spawn(move || serve(&queue, patience)).map(drop)
+}
+
+/// Takes work until the pool is dropped and nothing is left, or none came for as long as `patience`.
+fn serve(queue: &Queue, patience: Option<Duration>) {
     loop {
+        let mut waiting = queue.waiting.lock();
+        let work = loop {
+            if let Some(work) = waiting.work.pop_front() {
+                break work;
+            }
+            if waiting.is_over {
+                return;
+            }
+            waiting.idle += 1;
+            let gave_up = match patience {
+                Some(patience) => queue.bell.wait_for(&mut waiting, patience).timed_out(),
+                None => {
+                    queue.bell.wait(&mut waiting);
+                    false
+                }
+            };
+            waiting.idle -= 1;
+            if gave_up && waiting.work.is_empty() {
+                waiting.threads -= 1;
+                return;
+            }
+        };
         // Taken under the lock, run without it.
-        let work = queue.lock().recv();
-        match work {
-            Ok(work) => work(),
-            Err(_) => return,
+        drop(waiting);
+        work();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn all_work_is_done_also_after_the_pool_is_gone() {
+        let pool = Pool::new(3).unwrap();
+        let (done, results) = channel();
+        for n in 0..100 {
+            let done = done.clone();
+            pool.run(move || done.send(n).unwrap());
         }
+        drop((pool, done));
+        let mut results: Vec<i32> = results.iter().collect();
+        results.sort_unstable();
+        assert_eq!(results, (0..100).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn however_much_is_blocked_there_is_a_thread_for_what_comes() {
+        let pool = Pool::new(2).unwrap();
+        let (done, result) = channel();
+        let mut blocked = Vec::new();
+        for _ in 0..100 {
+            let (wake, woken) = channel::<()>();
+            blocked.push(wake);
+            pool.run(move || assert!(woken.recv().is_err()));
+        }
+        pool.run(move || done.send(7).unwrap());
+        assert_eq!(result.recv().unwrap(), 7);
+        assert!(pool.queue.waiting.lock().threads > 100);
+    }
+
+    #[test]
+    fn one_thread_is_enough_for_what_comes_one_after_the_other() {
+        let pool = Pool::new(1).unwrap();
+        for _ in 0..1000 {
+            let is_free = |waiting: &Waiting| waiting.idle == 1 && waiting.work.is_empty();
+            while !is_free(&pool.queue.waiting.lock()) {
+                std::thread::yield_now();
+            }
+            pool.run(|| ());
+        }
+        assert_eq!(pool.queue.waiting.lock().threads, 1);
+    }
+
+    #[test]
+    fn work_that_waits_for_other_work_does_not_stop_it() {
+        let pool = Pool::new(2).unwrap();
+        let (wake, woken) = channel();
+        let (done, result) = channel();
+        pool.run(move || done.send(woken.recv().unwrap()).unwrap());
+        pool.run(move || wake.send(7).unwrap());
+        assert_eq!(result.recv().unwrap(), 7);
     }
 }

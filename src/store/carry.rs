@@ -95,15 +95,15 @@ mod tests {
         fresh.put("to", "");
         let root = fresh.store.root();
         let none = XattrFlags::empty();
-        root.set_xattr(os("from"), os("user.a"), b"1", none).unwrap();
-        root.set_xattr(os("to"), os("user.a"), b"2", none).unwrap();
-        root.set_xattr(os("to"), os("user.b"), b"3", none).unwrap();
+        root.place(os("from")).unwrap().set_xattr(os("user.a"), b"1", none).unwrap();
+        root.place(os("to")).unwrap().set_xattr(os("user.a"), b"2", none).unwrap();
+        root.place(os("to")).unwrap().set_xattr(os("user.b"), b"3", none).unwrap();
         root.set_mode(os("from"), 0o2750).unwrap();
         let open = |name| root.open_file(os(name), super::super::Access::ReadWrite).unwrap();
         let (from, to) = (open("from"), open("to"));
         assert!(carry(&from, &to).unwrap());
-        assert_eq!(root.list_xattr(os("to")).unwrap(), b"user.a\0");
-        assert_eq!(root.get_xattr(os("to"), os("user.a")).unwrap(), b"1");
+        assert_eq!(root.place(os("to")).unwrap().list_xattr().unwrap(), b"user.a\0");
+        assert_eq!(root.place(os("to")).unwrap().get_xattr(os("user.a")).unwrap(), b"1");
         assert_eq!(root.stat(os("to")).unwrap().mode, 0o2750);
         // Nothing is left to do, so nothing is touched.
         let before = root.stat(os("to")).unwrap();

@@ -326,7 +326,10 @@ mod tests {
         };
         let acl = [2u32.to_le_bytes().to_vec(), entry(1, 7), entry(4, 5), entry(0x20, 0)].concat();
         let flags = rustix::fs::XattrFlags::empty();
-        root.set_xattr(os("."), os("system.posix_acl_default"), &acl, flags).unwrap();
+        root.place(os("."))
+            .unwrap()
+            .set_xattr(os("system.posix_acl_default"), &acl, flags)
+            .unwrap();
         assert!(root.has_default_acl().unwrap());
         let (_, file) = root.create_file(os("file"), 0o666, None).unwrap();
         assert_eq!(file.mode, 0o640);

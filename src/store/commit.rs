@@ -19,11 +19,11 @@ use rustix::io::Errno;
 use super::carry::carry;
 use super::change::RenameFlags;
 use super::dir::{Access, Dir, snapshot};
-use super::metadata::{Metadata, Time, set_mtime};
+use super::metadata::{Metadata, Time, set_mtime, set_times};
 use super::step::{At, CommitError, Step, passed};
 use super::temporary::{Draft, TempName, is_unsupported, place_new};
 use super::{in_place, read_all};
-use crate::sys::file::start_writeout;
+use crate::sys::file::write_out;
 
 /// How often a target that comes and goes is tried.
 const ATTEMPTS: u32 = 8;
@@ -35,9 +35,10 @@ pub struct Commit<'a> {
     /// What the target holds, as last read; anything else found there is a conflict. `None`: the
     /// target must not exist (EEXIST), unless [`OnConflict::Replace`] says that it may.
     pub expected: Option<&'a [u8]>,
-    /// The file whose owner, mode and attributes the new one gets: the target's own when `None`.
-    /// With it the commit is a rename: a further name of the target keeps the old content.
-    pub attributes_of: Option<(&'a Dir, &'a OsStr)>,
+    /// The file that comes to this name, for a rename: its owner, mode and attributes come along,
+    /// its own name goes, and a further name of the target keeps the old content. `None`: the
+    /// target's attributes stay.
+    pub moved_from: Option<(&'a Dir, &'a OsStr)>,
     /// What becomes of an unexpected version.
     pub on_conflict: OnConflict,
     /// Whether the commit is to survive a power failure from the moment it returns.
@@ -103,7 +104,7 @@ impl Dir {
         match replace.run()? {
             Some(committed) => Ok(committed),
             // In place the target would keep its own attributes: a copy has to do.
-            None if commit.attributes_of.is_some() => Err(Errno::XDEV.into()).at(Step::Carry),
+            None if commit.moved_from.is_some() => Err(Errno::XDEV.into()).at(Step::Carry),
             None => in_place::rewrite(self, name, commit),
         }
     }
@@ -171,7 +172,7 @@ impl Replace<'_> {
     ) -> Result<Committed, CommitError> {
         draft.file.write_all_at(self.commit.content, 0).at(Step::Write)?;
         passed(Step::Write);
-        if !self.dress(draft, pattern, before.mtime)? {
+        if !self.dress(draft, pattern, before)? {
             return Err(Errno::XDEV.into()).at(Step::Carry);
         }
         passed(Step::Carry);
@@ -188,22 +189,60 @@ impl Replace<'_> {
         }
         .at(Step::Exchange)?;
         passed(Step::Exchange);
+        if let Err(error) = self.leave_old_name() {
+            if self.commit.on_conflict != OnConflict::Replace {
+                self.take_back(draft);
+            }
+            return Err(error);
+        }
+        let metadata = self.settle(draft)?;
+        Ok(Committed { metadata, conflict: None })
+    }
+
+    /// Removes the name that the content had before. Should that fail, the commit is undone: no
+    /// rename leaves two names.
+    fn leave_old_name(&self) -> Result<(), CommitError> {
+        if let Some((dir, name)) = self.commit.moved_from {
+            dir.unlink(name).at(Step::Leave)?;
+            passed(Step::Leave);
+        }
+        Ok(())
+    }
+
+    /// Removes the target that was just made, unless its name stands for another file by now.
+    fn take_back(&self, draft: &Draft) {
+        let is_ours = || {
+            let ours = Metadata::of(&draft.file)?.ino;
+            Ok::<_, io::Error>(self.dir.stat(self.name)?.ino == ours)
+        };
+        let taken =
+            is_ours().and_then(|ours| if ours { self.dir.unlink(self.name) } else { Ok(()) });
+        if let Err(error) = taken {
+            log::warn!("{} stays: {error}", self.dir.place_of(self.name));
+        }
+    }
+
+    /// The names are as they are to be; when durable, on disk too.
+    fn settle(&self, draft: &Draft) -> Result<Metadata, CommitError> {
         let metadata = Metadata::of(&draft.file).at(Step::SyncDirectory)?;
         if self.commit.durable {
             self.dir.sync().at(Step::SyncDirectory)?;
+            if let Some((left, _)) = self.commit.moved_from {
+                left.sync().at(Step::SyncDirectory)?;
+            }
         }
-        Ok(Committed { metadata, conflict: None })
+        Ok(metadata)
     }
 
     /// The file whose attributes are taken, unless it is the target.
     fn pattern(&self) -> Result<Option<File>, CommitError> {
         let open = |(dir, name): (&Dir, &OsStr)| dir.open_file(name, Access::Read);
-        self.commit.attributes_of.map(open).transpose().at(Step::Open)
+        self.commit.moved_from.map(open).transpose().at(Step::Open)
     }
 
     /// Whether the target has further names that have to show the new content too.
     fn keeps_names_apart(&self, target: &Metadata) -> bool {
-        target.nlink > 1 && self.commit.attributes_of.is_none()
+        target.nlink > 1 && self.commit.moved_from.is_none()
     }
 
     fn with_draft(
@@ -214,7 +253,7 @@ impl Replace<'_> {
     ) -> Result<Option<Committed>, CommitError> {
         draft.file.write_all_at(self.commit.content, 0).at(Step::Write)?;
         passed(Step::Write);
-        if !self.dress(draft, target, before.mtime)? {
+        if !self.dress(draft, target, before)? {
             return Ok(None);
         }
         passed(Step::Carry);
@@ -225,40 +264,50 @@ impl Replace<'_> {
 
         let conflict = match self.exchange(draft)? {
             None => return Ok(None),
-            Some(Displaced::Nothing) => None,
-            Some(Displaced::Replaced { conflict }) => conflict,
+            Some(Displaced::Nothing) => {
+                self.leave_old_name().inspect_err(|_| self.take_back(draft))?;
+                None
+            }
+            Some(Displaced::Replaced { conflict }) => {
+                self.leave_old_name()?;
+                conflict
+            }
             Some(Displaced::Swapped) => {
                 passed(Step::Exchange);
                 let examined = self.examine(draft, before);
-                if !matches!(examined, Ok(Some(_))) {
+                let left = match &examined {
+                    Ok(Some(_)) => self.leave_old_name(),
+                    _ => Ok(()),
+                };
+                if left.is_err() || !matches!(examined, Ok(Some(_))) {
                     self.put_back(draft);
                 }
+                left?;
                 let Some(conflict) = examined? else { return Ok(None) };
                 self.unlink_displaced(draft);
                 conflict
             }
         };
         passed(Step::Unlink);
-        let metadata = Metadata::of(&draft.file).at(Step::SyncDirectory)?;
-        if self.commit.durable {
-            self.dir.sync().at(Step::SyncDirectory)?;
-        }
+        let metadata = self.settle(draft)?;
         Ok(Some(Committed { metadata, conflict }))
     }
 
-    /// Gives the draft all that the target has but its content.
-    fn dress(&self, draft: &Draft, target: &File, old: Time) -> Result<bool, CommitError> {
+    /// Gives the draft all that the target has but its content. Writing is no reading: the access
+    /// time stays.
+    fn dress(&self, draft: &Draft, target: &File, old: &Metadata) -> Result<bool, CommitError> {
         let carried = carry(target, &draft.file).at(Step::Carry)?;
         if carried {
-            set_mtime(&draft.file, self.commit.mtime.after(old)).at(Step::Carry)?;
+            let mtime = self.commit.mtime.after(old.mtime);
+            set_times(&draft.file, Some(old.atime), mtime).at(Step::Carry)?;
         }
         Ok(carried)
     }
 
-    /// The data has to be ahead of the name: a filesystem with delayed allocation would
-    /// otherwise have a moment in which the name stands for an empty file on disk.
+    /// The data has to be ahead of the name: otherwise there is a moment in which the name stands
+    /// for an empty file on disk, or for zeros.
     fn write_out(&self, file: &File) -> io::Result<()> {
-        if self.commit.durable { file.sync_all() } else { start_writeout(file) }
+        if self.commit.durable { file.sync_all() } else { write_out(file) }
     }
 
     /// Brings the draft to the target's name.
@@ -303,10 +352,8 @@ impl Replace<'_> {
             other => other.at(Step::Compare)?,
         };
         let metadata = Metadata::of(&target).at(Step::Compare)?;
-        let own = self.commit.attributes_of.is_none();
-        if self.keeps_names_apart(&metadata)
-            || (own && !self.dress(draft, &target, metadata.mtime)?)
-        {
+        let own = self.commit.moved_from.is_none();
+        if self.keeps_names_apart(&metadata) || (own && !self.dress(draft, &target, &metadata)?) {
             return Ok(None);
         }
         let conflict = self.keep_unexpected(&target)?;
@@ -330,7 +377,7 @@ impl Replace<'_> {
         let displaced = self.dir.open_file(temporary, Access::Read).at(Step::Compare)?;
         let metadata = Metadata::of(&displaced).at(Step::Compare)?;
         // A further name was made meanwhile: it would stay behind with the old content.
-        let own = self.commit.attributes_of.is_none();
+        let own = self.commit.moved_from.is_none();
         if self.keeps_names_apart(&metadata)
             || (own && !carry(&displaced, &draft.file).at(Step::Carry)?)
         {

@@ -128,10 +128,11 @@ fn begin_journal(
 /// Removes a journal that is done with, for good: one that came back after a power failure
 /// would undo whatever was written to the target since.
 fn retire(journal: Draft) -> io::Result<()> {
-    journal.file.set_len(0)?; // an empty leftover says nothing, should the name survive
+    // Either is enough: an empty leftover says nothing, should the name survive.
+    let emptied = journal.file.set_len(0);
     let home = journal.dir().clone();
-    journal.discard();
-    home.sync()
+    let removed = journal.discard();
+    if removed { home.sync() } else { emptied.and_then(|()| home.sync()) }
 }
 
 /// Removes journals that a crash left for the same target. The one just made replaces them; a

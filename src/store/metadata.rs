@@ -4,7 +4,6 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
-use std::time::SystemTime;
 
 use rustix::fs::{FileType, Timespec};
 use rustix::io::Errno;
@@ -74,12 +73,11 @@ pub struct Time {
 }
 
 impl Time {
-    /// The time of day.
+    /// The time of day, by the clock from which the kernel takes the times of files: by a finer one
+    /// a write would seem later than the commit that follows it.
     pub fn now() -> Self {
-        match SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) {
-            Ok(since) => Self { sec: since.as_secs() as i64, nsec: since.subsec_nanos() },
-            Err(_) => Self::default(), // a clock before 1970 orders nothing
-        }
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+        Self { sec: now.tv_sec, nsec: now.tv_nsec as u32 }
     }
 
     /// This time, `seconds` later.
@@ -199,8 +197,14 @@ impl Stamp {
 
 /// Sets the modification time of an open file; its access time stays.
 pub(super) fn set_mtime(file: &File, mtime: Time) -> io::Result<()> {
+    set_times(file, None, mtime)
+}
+
+/// Sets the times of an open file; the access time only where it is given.
+pub(super) fn set_times(file: &File, atime: Option<Time>, mtime: Time) -> io::Result<()> {
+    let omit = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT };
     let times = rustix::fs::Timestamps {
-        last_access: Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT },
+        last_access: atime.map_or(omit, Time::timespec),
         last_modification: mtime.timespec(),
     };
     Ok(rustix::fs::futimens(file, &times)?)

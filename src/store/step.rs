@@ -18,7 +18,7 @@ pub enum Step {
     /// Owner, mode, attributes and modification time are set. Leaves nothing. (Or a whole
     /// temporary.)
     Carry,
-    /// The data is on its way to disk, or there when durable. Leaves nothing.
+    /// The data is on disk, for good when durable. Leaves nothing.
     WriteOut,
     /// It has a name. Leaves a temporary with the new content; the target is old.
     Name,
@@ -29,6 +29,8 @@ pub enum Step {
     Compare,
     /// A displaced version that was not expected is in `kept/`. Leaves a second copy of it.
     Keep,
+    /// A rename: the old name is gone. Leaves what was displaced.
+    Leave,
     /// The temporary is gone. Leaves nothing.
     Unlink,
     /// The names are on disk, when durable. Leaves nothing.

@@ -181,15 +181,17 @@ impl Draft {
         self.claim.as_ref().map(|claim| &*claim.name)
     }
 
-    /// Removes its name, unless that stands for another file by now.
-    pub(super) fn discard(self) {
-        let Some(name) = self.name() else { return };
+    /// Removes its name, unless that stands for another file by now; whether it has none left.
+    pub(super) fn discard(self) -> bool {
+        let Some(name) = self.name() else { return true };
         let is_ours = || Some(self.dir.stat(name).ok()?.ino == Metadata::of(&self.file).ok()?.ino);
         if is_ours() == Some(true)
             && let Err(error) = self.dir.unlink(name)
         {
             log::warn!("cannot remove {}: {error}", self.dir.place_of(name));
+            return false;
         }
+        true
     }
 
     fn link(&self, name: &OsStr) -> io::Result<()> {
@@ -282,7 +284,7 @@ mod tests {
                 draft.give_name().unwrap();
                 assert_eq!(draft.name.copy, copy);
             }
-            drafts.into_iter().for_each(Draft::discard);
+            drafts.into_iter().for_each(|draft| assert!(draft.discard()));
             assert_eq!(fresh.content(&name.to_string()), b"left by a crash");
         }
     }

@@ -282,7 +282,7 @@ mod tests {
         let commit = Commit {
             content: b"new",
             expected: Some(b"old"),
-            attributes_of: None,
+            moved_from: None,
             on_conflict: crate::store::OnConflict::Keep,
             durable: false,
             mtime: MtimeRule::NotBefore(crate::store::Time::now()),

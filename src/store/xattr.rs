@@ -6,7 +6,8 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 
 use rustix::fs::XattrFlags;
 use rustix::io::Errno;
@@ -16,38 +17,40 @@ use super::dir::{Dir, own_descriptor};
 /// The kernel's limit on one value, and on the list of names (`XATTR_SIZE_MAX`).
 const LARGEST: usize = 65536;
 
-impl Dir {
-    /// The value of attribute `attr` of the entry `name`; `.` is the directory itself, a symlink
-    /// the link itself. ENODATA when it has none of that name.
-    pub fn get_xattr(&self, name: &OsStr, attr: &OsStr) -> io::Result<Vec<u8>> {
-        let place = self.locate(name)?;
-        let path = own_descriptor(place.as_fd());
-        read_sized(|buffer| rustix::fs::getxattr(&path, attr, buffer))
+/// A thing in the store, whether it still has a name or not: where its attributes are.
+#[derive(Debug)]
+pub struct Place(OwnedFd);
+
+impl Place {
+    /// The value of attribute `attr`. ENODATA when there is none of that name.
+    pub fn get_xattr(&self, attr: &OsStr) -> io::Result<Vec<u8>> {
+        read_sized(|buffer| rustix::fs::getxattr(self.path(), attr, buffer))
     }
 
     /// Sets an attribute; `flags` may demand that it is new or that it is not.
-    pub fn set_xattr(
-        &self,
-        name: &OsStr,
-        attr: &OsStr,
-        value: &[u8],
-        flags: XattrFlags,
-    ) -> io::Result<()> {
-        let place = self.locate(name)?;
-        Ok(rustix::fs::setxattr(own_descriptor(place.as_fd()), attr, value, flags)?)
+    pub fn set_xattr(&self, attr: &OsStr, value: &[u8], flags: XattrFlags) -> io::Result<()> {
+        Ok(rustix::fs::setxattr(self.path(), attr, value, flags)?)
     }
 
     /// The names of all attributes, each followed by a NUL.
-    pub fn list_xattr(&self, name: &OsStr) -> io::Result<Vec<u8>> {
-        let place = self.locate(name)?;
-        let path = own_descriptor(place.as_fd());
-        read_sized(|buffer| rustix::fs::listxattr(&path, buffer))
+    pub fn list_xattr(&self) -> io::Result<Vec<u8>> {
+        read_sized(|buffer| rustix::fs::listxattr(self.path(), buffer))
     }
 
     /// Removes an attribute.
-    pub fn remove_xattr(&self, name: &OsStr, attr: &OsStr) -> io::Result<()> {
-        let place = self.locate(name)?;
-        Ok(rustix::fs::removexattr(own_descriptor(place.as_fd()), attr)?)
+    pub fn remove_xattr(&self, attr: &OsStr) -> io::Result<()> {
+        Ok(rustix::fs::removexattr(self.path(), attr)?)
+    }
+
+    fn path(&self) -> PathBuf {
+        own_descriptor(self.0.as_fd())
+    }
+}
+
+impl Dir {
+    /// The thing under `name`: `.` is the directory itself, a symlink the link itself.
+    pub fn place(&self, name: &OsStr) -> io::Result<Place> {
+        Ok(Place(self.locate(name)?))
     }
 
     /// Whether new entries inherit an ACL here; then the umask does not count for them.
@@ -89,18 +92,18 @@ mod tests {
         let root = fresh.store.root();
         let long = vec![b'v'; 2000];
         for name in ["app.toml", "."] {
-            let name = os(name);
+            let place = root.place(os(name)).unwrap();
             let attr = os("user.note");
-            assert_eq!(errno(root.get_xattr(name, attr)), Some(libc::ENODATA));
-            root.set_xattr(name, attr, &long, XattrFlags::CREATE).unwrap();
-            assert_eq!(root.get_xattr(name, attr).unwrap(), long);
-            assert_eq!(root.list_xattr(name).unwrap(), b"user.note\0");
-            let again = root.set_xattr(name, attr, b"", XattrFlags::CREATE);
+            assert_eq!(errno(place.get_xattr(attr)), Some(libc::ENODATA));
+            place.set_xattr(attr, &long, XattrFlags::CREATE).unwrap();
+            assert_eq!(place.get_xattr(attr).unwrap(), long);
+            assert_eq!(place.list_xattr().unwrap(), b"user.note\0");
+            let again = place.set_xattr(attr, b"", XattrFlags::CREATE);
             assert_eq!(errno(again), Some(libc::EEXIST));
-            root.set_xattr(name, attr, b"", XattrFlags::REPLACE).unwrap();
-            assert_eq!(root.get_xattr(name, attr).unwrap(), b"");
-            root.remove_xattr(name, attr).unwrap();
-            assert_eq!(root.list_xattr(name).unwrap(), b"");
+            place.set_xattr(attr, b"", XattrFlags::REPLACE).unwrap();
+            assert_eq!(place.get_xattr(attr).unwrap(), b"");
+            place.remove_xattr(attr).unwrap();
+            assert_eq!(place.list_xattr().unwrap(), b"");
         }
     }
 
@@ -109,12 +112,25 @@ mod tests {
         let fresh = Fresh::new();
         fresh.put("app.toml", "a");
         let root = fresh.store.root();
-        root.set_xattr(os("app.toml"), os("user.note"), b"x", XattrFlags::empty()).unwrap();
+        let file = root.place(os("app.toml")).unwrap();
+        file.set_xattr(os("user.note"), b"x", XattrFlags::empty()).unwrap();
         root.symlink(os("link"), b"app.toml", None).unwrap();
-        assert_eq!(root.list_xattr(os("link")).unwrap(), b"");
+        let link = root.place(os("link")).unwrap();
+        assert_eq!(link.list_xattr().unwrap(), b"");
         // Links carry no user attributes: refused, not set on what the link points to.
-        let set = root.set_xattr(os("link"), os("user.other"), b"x", XattrFlags::empty());
+        let set = link.set_xattr(os("user.other"), b"x", XattrFlags::empty());
         assert_eq!(errno(set), Some(libc::EPERM));
-        assert_eq!(root.list_xattr(os("app.toml")).unwrap(), b"user.note\0");
+        assert_eq!(file.list_xattr().unwrap(), b"user.note\0");
+    }
+
+    #[test]
+    fn attributes_outlive_the_name() {
+        let fresh = Fresh::new();
+        fresh.put("app.toml", "a");
+        let root = fresh.store.root();
+        let place = root.place(os("app.toml")).unwrap();
+        root.unlink(os("app.toml")).unwrap();
+        place.set_xattr(os("user.note"), b"x", XattrFlags::empty()).unwrap();
+        assert_eq!(place.get_xattr(os("user.note")).unwrap(), b"x");
     }
 }

@@ -20,16 +20,20 @@ pub fn most_open() -> usize {
     getrlimit(Resource::Nofile).current.map_or(PLENTY, |most| most.min(PLENTY)) as usize
 }
 
-/// Starts writing all dirty pages of `file` to disk and does not wait for them
-/// (`sync_file_range(2)`, `SYNC_FILE_RANGE_WRITE`).
+/// Writes all dirty pages of `file` to disk and waits for them (`sync_file_range(2)` with all of
+/// its flags); unlike fsync it neither commits a journal nor flushes the disk's own cache.
 ///
-/// It makes a filesystem with delayed allocation choose the blocks now, so that a rename that
-/// follows cannot reach the disk before the data it names. A filesystem that has no such call
-/// (ENOSYS, EOPNOTSUPP, EINVAL, ESPIPE) counts as done; EIO, ENOSPC and EDQUOT are reported.
-pub fn start_writeout(file: &File) -> io::Result<()> {
+/// What is done to names after it cannot reach the disk before the data: not even on a filesystem
+/// that chooses blocks late, or that marks them as unwritten until the data is there (ext4, xfs).
+/// To start the writing is not enough for those: a journal that is committed meanwhile has the
+/// file's size, and zeros for its data. A filesystem that has no such call (ENOSYS, EOPNOTSUPP,
+/// EINVAL, ESPIPE) counts as done; EIO, ENOSPC and EDQUOT are reported.
+pub fn write_out(file: &File) -> io::Result<()> {
+    const ALL: libc::c_uint = libc::SYNC_FILE_RANGE_WAIT_BEFORE
+        | libc::SYNC_FILE_RANGE_WRITE
+        | libc::SYNC_FILE_RANGE_WAIT_AFTER;
     // SAFETY: the call takes numbers only; the descriptor is open as long as `file` is borrowed.
-    let answer =
-        unsafe { libc::sync_file_range(file.as_raw_fd(), 0, 0, libc::SYNC_FILE_RANGE_WRITE) };
+    let answer = unsafe { libc::sync_file_range(file.as_raw_fd(), 0, 0, ALL) };
     if answer == 0 {
         return Ok(());
     }
@@ -45,9 +49,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn writeout_starts_on_a_file_and_is_no_error_where_there_is_none() {
-        start_writeout(&tempfile::tempfile().unwrap()).unwrap();
-        start_writeout(&File::open("/dev/null").unwrap()).unwrap();
+    fn a_file_is_written_out_and_that_is_no_error_where_there_is_no_disk() {
+        write_out(&tempfile::tempfile().unwrap()).unwrap();
+        write_out(&File::open("/dev/null").unwrap()).unwrap();
     }
 
     #[test]
@@ -55,7 +59,7 @@ mod tests {
         // An O_PATH descriptor has no data to write: EBADF, not one of the harmless answers.
         let path =
             rustix::fs::open("/", rustix::fs::OFlags::PATH, rustix::fs::Mode::empty()).unwrap();
-        let error = start_writeout(&File::from(path)).unwrap_err();
+        let error = write_out(&File::from(path)).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::EBADF));
     }
 }

@@ -7,10 +7,17 @@ mod support;
 mod canary;
 mod demo;
 mod disk;
+mod each_fault;
+mod each_kill;
 mod holders;
 mod hygiene;
 mod kill;
+mod memory;
+mod points;
+mod power;
+mod refusals;
 mod rotation;
+mod saves;
 mod signals;
 mod start;
 mod user;
@@ -20,6 +27,12 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+/// Whether the whole product of points and faults is to be tried, for `CONFSEAL_TEST_ALL=1`: that
+/// takes a minute. Else each point, with a choice of what happens there that is the same each time.
+fn tries_all() -> bool {
+    std::env::var_os("CONFSEAL_TEST_ALL").is_some()
+}
 
 /// Gives this test's thread, and the programs it starts, a mount namespace of their own: whatever
 /// happens, its mounts end with it, and no other test's daemon sees them.

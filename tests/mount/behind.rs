@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::time::{Duration, Instant};
 
-use crate::alike::names;
+use crate::calls::names;
 use crate::support::Fixture;
 
 /// How soon a change has to be seen; it takes some milliseconds.

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 
 use serde_json::Value;
 
-use crate::alike::{errno, mounted, names, shell};
+use crate::calls::{errno, mounted, names, shell};
 use crate::support::{FIRST, Fixture, SECOND, sh};
 
 const APP: &str = "password = \"hunter2-hunter2\"\nport = 1\n";

@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::alike::errno;
+use crate::calls::errno;
 use crate::support::{Fixture, sh};
 
 /// The key that Liberty would take as a text.

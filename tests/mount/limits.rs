@@ -4,27 +4,11 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 
-use crate::alike::{errno, mounted, names, shell};
+use crate::calls::{errno, mounted, names, shell};
 use crate::support::{Fixture, sh};
 
 /// Above `max_view`, 64 MiB.
 const LARGE: u64 = 70 << 20;
-
-#[test]
-fn version_control_is_not_entered() {
-    let mut fixture = Fixture::new();
-    fixture.put(".git/HEAD", "ref: refs/heads/main\n").put("sub/.hg/x", "x").mount();
-    let mnt = fixture.mnt();
-    for dir in [".git", "sub/.hg"] {
-        assert_eq!(errno(fs::read_dir(mnt.join(dir))), Err(libc::EACCES));
-        assert!(fs::metadata(mnt.join(dir)).unwrap().is_dir());
-    }
-    assert_eq!(errno(File::open(mnt.join(".git/HEAD"))), Err(libc::EACCES));
-    assert_eq!(errno(File::create(mnt.join(".git/new"))), Err(libc::EACCES));
-    assert_eq!(errno(fs::create_dir(mnt.join(".svn"))), Err(libc::EACCES));
-    assert_eq!(errno(fs::rename(mnt.join(".git"), mnt.join("x"))), Err(libc::EACCES));
-    assert_eq!(names(&mnt), [".git", "sub"]);
-}
 
 #[test]
 fn a_large_plain_file_goes_through_to_the_store() {

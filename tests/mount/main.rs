@@ -3,16 +3,16 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../support/calls.rs"]
+mod calls;
+
 mod accepting;
-mod alike;
 mod basics;
 mod behind;
-mod content;
 mod control;
 mod foreign;
 mod hot;
 mod limits;
-mod operations;
 mod programs;
 mod review;
 mod saving;

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::alike::names;
+use crate::calls::names;
 use crate::support::{Fixture, sh};
 
 const APP: &str = "# shop\n[database]\npassword = \"CANARY-one-two\" # prod\nport = 5432\n\

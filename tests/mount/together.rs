@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::alike::mounted;
+use crate::calls::mounted;
 use crate::support::Fixture;
 
 const FILES: u64 = 5;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::alike::{errno, names};
+use crate::calls::{errno, names};
 use crate::support::{Fixture, SECOND, sh};
 
 const APP: &str = "password = \"hunter2-hunter2\"\ntoken = \"tokens-of-my-own\"\nport = 1\n";

@@ -3,7 +3,7 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
@@ -30,6 +30,7 @@ pub struct Fixture {
     log_level: &'static str,
     variables: Vec<(String, String)>,
     open_files: Option<u32>,
+    starter: Vec<OsString>,
 }
 
 impl Fixture {
@@ -45,6 +46,7 @@ impl Fixture {
             log_level: "debug",
             variables: Vec::new(),
             open_files: None,
+            starter: Vec::new(),
         };
         for name in ["store", "mnt"] {
             fs::create_dir(fixture.dir.path().join(name)).expect("a directory");
@@ -90,6 +92,13 @@ impl Fixture {
     /// Limits how many files the daemons started from here on may have open.
     pub fn open_files(&mut self, most: u32) -> &mut Self {
         self.open_files = Some(most);
+        self
+    }
+
+    /// Has the daemons from here on started by another program, which is given these arguments,
+    /// then theirs, and becomes the daemon.
+    pub fn started_by(&mut self, starter: Vec<OsString>) -> &mut Self {
+        self.starter = starter;
         self
     }
 
@@ -168,16 +177,23 @@ impl Fixture {
     /// Mounts with further arguments, in the foreground as a child of the test, whose log goes to
     /// `daemon.log`. Returns when the mount stands.
     pub fn mount_with(&mut self, store: &Path, at: Option<&Path>, more: &[&str]) -> &mut Self {
+        self.start_mount(store, at, more);
+        let point = at.unwrap_or(store);
+        self.wait_for("the mount", || point.join(".confseal/control").exists());
+        self
+    }
+
+    /// The same without waiting for the mount.
+    pub fn start_mount(&mut self, store: &Path, at: Option<&Path>, more: &[&str]) {
         assert!(self.daemon.is_none(), "one mount at a time");
         let log = fs::OpenOptions::new().create(true).append(true).open(self.log_path());
-        let mut command = match self.open_files {
-            None => Command::new(CONFSEAL),
-            Some(most) => {
-                let mut limited = Command::new("prlimit");
-                limited.arg(format!("--nofile={most}:{most}")).arg(CONFSEAL);
-                limited
-            }
-        };
+        let mut starter = self.starter.clone();
+        if let Some(most) = self.open_files {
+            starter.extend(["prlimit".into(), format!("--nofile={most}:{most}").into()]);
+        }
+        starter.push(CONFSEAL.into());
+        let mut command = Command::new(&starter[0]);
+        command.args(&starter[1..]);
         command.args(["mount", "-f"]).arg(store).args(at);
         if !more.contains(&"--key") && !more.contains(&"--instance") {
             command.args(["--key", &self.source("master")]);
@@ -190,9 +206,12 @@ impl Fixture {
             .stdout(Stdio::null())
             .stderr(log.expect("a log"));
         self.daemon = Some(command.spawn().expect("confseal mount"));
-        let point = at.unwrap_or(store);
-        self.wait_for("the mount", || point.join(".confseal/control").exists());
-        self
+    }
+
+    /// Whether the daemon has ended.
+    pub fn has_ended(&mut self) -> bool {
+        let daemon = self.daemon.as_mut().expect("a daemon");
+        daemon.try_wait().expect("the daemon's state").is_some()
     }
 
     /// Waits until `there` says so; panics with the daemon's log when it ends first or takes too

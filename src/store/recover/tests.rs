@@ -197,7 +197,7 @@ fn a_new_save_before_the_recovery_wins_over_the_journal() {
     let commit = super::super::Commit {
         content: b"the app's next save",
         expected: Some(b"torn"),
-        attributes_of: None,
+        moved_from: None,
         on_conflict: crate::store::OnConflict::Keep,
         durable: false,
         mtime: super::super::MtimeRule::NotBefore(crate::store::Time::now()),

@@ -1,6 +1,7 @@
-//! The same story in the mount and in a plain directory: what comes out has to be the same.
+//! What comes of the calls that a program makes.
 
-use std::fmt::Debug;
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -12,15 +13,6 @@ pub fn mounted() -> Fixture {
     let mut fixture = Fixture::new();
     fixture.mount();
     fixture
-}
-
-/// Runs `story` in the mount and in a plain directory of the same disk.
-pub fn alike<T: PartialEq + Debug>(fixture: &Fixture, story: impl Fn(&Path) -> T) {
-    let plain = tempfile::Builder::new().prefix("plain-").tempdir_in(fixture.dir());
-    let plain = plain.expect("a plain directory");
-    let expected = story(plain.path());
-    let seen = story(&fixture.mnt());
-    assert_eq!(seen, expected, "in the mount (left) and in a plain directory (right)");
 }
 
 /// What came of a call: success, or the errno.
