@@ -8,6 +8,7 @@
 //!   node table, then a node's `links`. Store I/O is done under a node's `state` at most, never
 //!   under a lock that other nodes need.
 
+mod announce;
 mod attributes;
 mod cache;
 mod census;
@@ -48,6 +49,7 @@ pub use rules::{Acceptance, Reload, Reloaded};
 pub use trouble::Trouble;
 
 use crate::document::Sealing;
+use crate::path::RelPath;
 use crate::pins::Pins;
 use crate::store::{Dir, Metadata, Store};
 pub use crate::store::{FileKind, RenameFlags, Time};
@@ -162,6 +164,7 @@ pub struct Filesystem {
     census: census::Census,
     requests: Requests,
     watch: watch::Watch,
+    announcements: announce::Announcements,
     invalidate: OnceLock<Box<dyn Invalidate>>,
     started: Instant,
 }
@@ -198,6 +201,7 @@ impl Filesystem {
             census: census::Census::default(),
             requests: Requests::default(),
             watch: watch::Watch::default(),
+            announcements: announce::Announcements::default(),
             invalidate: OnceLock::new(),
             started: Instant::now(),
         })

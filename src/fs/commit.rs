@@ -87,7 +87,7 @@ impl Filesystem {
             let committed = match dir.commit(&name, &commit) {
                 Err(error) if error.step == Step::Open && error.is_not_found() => {
                     // Removed in the store: as if it had been removed here.
-                    self.nodes.lose(parent.ino, &name);
+                    self.lost_behind(node, &parent, &name);
                     // It may have another name, under which the content is still there.
                     return self.commit(node, state, durable);
                 }
@@ -124,6 +124,8 @@ impl Filesystem {
         state.durable = durable;
         state.last_metadata = Some(metadata);
         state.kernel_knows = None;
+        // The close that brought this here says it.
+        state.unannounced = false;
         match &sealed.whole {
             Some(because) if because.is_amiss() => self.troubles.sealed_whole(&file, because),
             _ => self.troubles.cleared(&file),

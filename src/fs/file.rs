@@ -38,6 +38,8 @@ pub(super) struct FileState {
     pub changed: Time,
     /// The store's ctime after the last commit.
     pub committed: Option<Time>,
+    /// The view changed behind the mount, and the programs that watch the file have not been told.
+    pub unannounced: bool,
     /// What the kernel was last told of the file; `None` when it knows nothing, or was told to
     /// forget it.
     pub kernel_knows: Option<Told>,

@@ -25,7 +25,7 @@ impl Filesystem {
                     return Ok(Located { dir, parent, name, metadata });
                 }
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
-                Ok(_) | Err(_) => self.nodes.lose_link(node, parent.ino, &name),
+                Ok(_) | Err(_) => self.lost_behind(node, &parent, &name),
             }
         }
     }
@@ -58,11 +58,14 @@ impl Filesystem {
         if pace == Pace::Quick {
             return Err(Error::WouldBlock);
         }
+        state.note_unseen_change(&at.metadata);
+        let was_let_go = matches!(state.content, Content::Unloaded);
         state.last_metadata = Some(at.metadata);
         let file = at.parent.path().ok_or(Error::Stale)?.join(&at.name);
         let version = state.version;
         let metadata = self.load(node, state, &at.dir, &at.name, &file)?;
         state.last_metadata = Some(metadata);
+        state.unannounced |= state.version != version && !was_let_go;
         if state.version != version && state.kernel_knows.take().is_some() {
             self.tell(|kernel| {
                 // The size at once: an open that comes before the queue is served would read only

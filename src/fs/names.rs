@@ -274,6 +274,7 @@ impl Filesystem {
         name: &OsStr,
         made: &Metadata,
     ) -> Result<Arc<Node>> {
+        self.announcements.made(parent.ino, name);
         match self.nodes.adopt(parent, name, made.ino, made.kind, Identity::Newborn) {
             Some(node) => Ok(node),
             // Somebody else was known there, and was removed behind the mount.
@@ -329,7 +330,7 @@ impl Filesystem {
             let found = self.stat_if_there(dir, name)?;
             let still = self.nodes.child(parent.ino, name).is_some_and(|now| now.ino == known.ino);
             if still && !found.is_some_and(|found| known.is(found.ino, found.kind)) {
-                self.nodes.lose(parent.ino, name);
+                self.lost_behind(&known, parent, name);
             }
         }
     }

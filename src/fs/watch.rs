@@ -48,6 +48,7 @@ impl Filesystem {
         self.watch(&self.nodes.root());
         while !stop() {
             match watcher.wait(Some(Duration::from_secs(1))) {
+                Ok(events) if events.is_empty() => self.announcements.rest(),
                 Ok(events) => events.iter().for_each(|event| self.changed(event)),
                 Err(error) => {
                     log::error!("the store is no longer watched: {error}");
@@ -97,7 +98,7 @@ impl Filesystem {
         let Some(node) = self.nodes.child(parent.ino, name) else {
             // Unknown to the kernel too: but the directory's times have changed.
             self.tell(|kernel| kernel.attributes(parent.ino));
-            return;
+            return self.announce(event.kind, &parent, name);
         };
         match self.look_again(&node) {
             Ok(Seen::Same) => {}
@@ -108,6 +109,7 @@ impl Filesystem {
                 kernel.attributes(parent.ino);
             }),
         }
+        self.announce(event.kind, &parent, name);
     }
 
     fn look_again(&self, node: &Arc<Node>) -> Result<Seen, Error> {

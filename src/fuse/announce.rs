@@ -201,7 +201,8 @@ mod tests {
         let stat = |mode: u32| {
             let path = place.path().join(format!("{mode:o}"));
             let kind = FileType::from_raw_mode(mode);
-            rustix::fs::mknodat(rustix::fs::CWD, &path, kind, Mode::from_raw_mode(mode), 0).unwrap();
+            rustix::fs::mknodat(rustix::fs::CWD, &path, kind, Mode::from_raw_mode(mode), 0)
+                .unwrap();
             rustix::fs::stat(&path).unwrap()
         };
         assert!(may_be_opened(&stat(libc::S_IFREG | 0o640)));

@@ -223,10 +223,7 @@ impl Attachment {
     /// through.
     ///
     /// ENOENT when the mount is gone or covered. EOPNOTSUPP where an ordinary user mounted.
-    pub fn look_in<T: Send>(
-        &self,
-        act: impl FnOnce(BorrowedFd<'_>) -> T + Send,
-    ) -> io::Result<T> {
+    pub fn look_in<T: Send>(&self, act: impl FnOnce(BorrowedFd<'_>) -> T + Send) -> io::Result<T> {
         self.host.look_in(self.mount, act)
     }
 

@@ -26,8 +26,10 @@ const BUFFER: usize = 16 * 1024;
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// An entry's content was written, or a writer closed it.
+    /// An entry's content was written.
     Changed,
+    /// An entry was closed by somebody who could write it.
+    Closed,
     /// An entry's metadata changed; without a name, the directory's own.
     Attributes,
     /// An entry was made.
@@ -175,7 +177,9 @@ impl Watcher {
             let name = event.name.map(ToOwned::to_owned);
             let unnamed = event.name.is_some_and(is_of_unnamed_file);
             let seen = kinds(event.mask)
-                .filter(|kind| !(unnamed && matches!(kind, Kind::Changed | Kind::Attributes)))
+                .filter(|kind| {
+                    !(unnamed && matches!(kind, Kind::Changed | Kind::Closed | Kind::Attributes))
+                })
                 .map(|kind| Event { tag, name: name.clone(), kind });
             // A program that writes in small pieces makes one event of each.
             events.extend(seen.filter(|event| events.last() != Some(event)).collect::<Vec<_>>());
@@ -206,7 +210,8 @@ fn is_of_unnamed_file(name: &OsStr) -> bool {
 
 fn kinds(mask: EventMask) -> impl Iterator<Item = Kind> {
     let table = [
-        (EventMask::MODIFY | EventMask::CLOSE_WRITE, Kind::Changed),
+        (EventMask::MODIFY, Kind::Changed),
+        (EventMask::CLOSE_WRITE, Kind::Closed),
         (EventMask::ATTRIB, Kind::Attributes),
         (EventMask::CREATE, Kind::Created),
         (EventMask::DELETE, Kind::Removed),
@@ -253,7 +258,8 @@ mod tests {
         let one = |tag, name: &str, kind| (tag, name.to_owned(), kind);
 
         fresh.put("a", "x");
-        assert_eq!(events(&watcher), [one(1, "a", Kind::Created), one(1, "a", Kind::Changed)]);
+        let written = [Kind::Created, Kind::Changed, Kind::Closed].map(|kind| one(1, "a", kind));
+        assert_eq!(events(&watcher), written);
         root.rename(os("a"), &sub, os("b"), super::super::RenameFlags::Plain).unwrap();
         assert_eq!(events(&watcher), [one(1, "a", Kind::MovedFrom), one(2, "b", Kind::MovedTo)]);
         sub.set_mode(os("b"), 0o600).unwrap();

@@ -7,6 +7,7 @@ mod support;
 mod calls;
 
 mod accepting;
+mod announced;
 mod basics;
 mod behind;
 mod control;

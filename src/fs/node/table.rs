@@ -162,14 +162,7 @@ impl NodeTable {
         self.tables.write().release_name(parent, name);
     }
 
-    /// The same, done behind the mount.
-    pub(in crate::fs) fn lose(&self, parent: Ino, name: &OsStr) {
-        if let Some(node) = self.child(parent, name) {
-            self.lose_link(&node, parent, name);
-        }
-    }
-
-    /// `node` does not stand under `name` any more, whoever else may.
+    /// `node` does not stand under `name` any more, whoever else may: done behind the mount.
     pub(in crate::fs) fn lose_link(&self, node: &Node, parent: Ino, name: &OsStr) {
         let mut tables = self.tables.write();
         let links = node.links.lock();
