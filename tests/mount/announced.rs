@@ -39,8 +39,11 @@ struct Ear {
 impl Ear {
     fn at(root: &Path, watched: &[&str]) -> Self {
         let inotify = Inotify::init().unwrap();
-        let watch = |name: &&str| (inotify.watches().add(root.join(name), all()).unwrap(), *name);
-        let names = watched.iter().map(watch).map(|(at, name)| (at, name.to_owned())).collect();
+        let watch = |name: &&str| {
+            let watch = inotify.watches().add(root.join(name), all()).unwrap();
+            (watch, (*name).to_owned())
+        };
+        let names = watched.iter().map(watch).collect();
         Self { inotify, names, heard: Vec::new() }
     }
 
