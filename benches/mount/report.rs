@@ -1,0 +1,97 @@
+//! Samples of several sides, taken in turns; what is printed of them, and whether it is enough.
+
+use std::time::Duration;
+
+/// One row: for each round the time that each side took, in seconds, in the order of `sides`.
+pub struct Row {
+    pub name: String,
+    pub rounds: Vec<Vec<f64>>,
+}
+
+/// What a row is to reach.
+#[derive(Clone, Copy)]
+pub enum Goal {
+    /// At most so many times the plain directory.
+    TimesPlain(f64),
+    /// At most so many times the plain directory, and so many seconds.
+    TimesPlainAnd(f64, f64),
+    /// At most so many times the best of the others; below one: so much faster.
+    TimesBest(f64),
+}
+
+/// Where the plain directory and confseal stand among the sides.
+const PLAIN: usize = 0;
+const OURS: usize = 1;
+
+pub fn heading(sides: &[&str]) {
+    print!("{:<34}", "median, microseconds");
+    for side in sides {
+        print!("{side:>11}");
+    }
+    println!("{:>9}{:>9}  goals", "x ext4", "x best");
+}
+
+impl Row {
+    /// Prints the row; says whether it reached all that was wanted.
+    pub fn print(&self, goals: &[Goal]) -> bool {
+        let count = self.rounds.first().map_or(0, Vec::len);
+        print!("{:<34}", self.name);
+        for side in 0..count {
+            let times = self.rounds.iter().map(|round| round[side]).collect();
+            print!("{:>11.2}", median(times) * 1e6);
+        }
+        let ratio = |of: fn(&[f64]) -> f64| match count > OURS + 1 {
+            true => format!("{:.2}", median(self.rounds.iter().map(|round| of(round)).collect())),
+            false => "-".to_owned(),
+        };
+        let plain = self.rounds.iter().map(|round| round[OURS] / round[PLAIN]).collect();
+        print!("{:>9.2}{:>9} ", median(plain), ratio(|round| round[OURS] / best(round)));
+        let mut all_met = true;
+        for goal in goals {
+            let used = self.rounds.iter().filter_map(|round| goal.used(round)).collect::<Vec<_>>();
+            if used.is_empty() {
+                print!(" {} ?", goal.text());
+                continue;
+            }
+            let is_met = median(used) <= 1.0;
+            all_met &= is_met;
+            print!(" {} {};", goal.text(), if is_met { "met" } else { "MISSED" });
+        }
+        println!();
+        all_met
+    }
+}
+
+impl Goal {
+    /// How much of what is allowed a round used; `None` where the others are missing.
+    fn used(self, round: &[f64]) -> Option<f64> {
+        let allowed = match self {
+            Goal::TimesPlain(times) => round[PLAIN] * times,
+            Goal::TimesPlainAnd(times, seconds) => round[PLAIN] * times + seconds,
+            Goal::TimesBest(times) => Some(best(round) * times).filter(|best| best.is_finite())?,
+        };
+        Some(round[OURS] / allowed)
+    }
+
+    fn text(self) -> String {
+        match self {
+            Goal::TimesPlain(times) => format!("{times} x ext4"),
+            Goal::TimesPlainAnd(times, more) => format!("{times} x ext4 + {:.0} us", more * 1e6),
+            Goal::TimesBest(times) => format!("{times} x best"),
+        }
+    }
+}
+
+/// The fastest of the others; infinite when there is none.
+fn best(round: &[f64]) -> f64 {
+    round[OURS + 1..].iter().copied().fold(f64::INFINITY, f64::min)
+}
+
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+pub fn micros(duration: Duration) -> String {
+    format!("{:.2} us", duration.as_secs_f64() * 1e6)
+}
