@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::file::{Content, FileState, Told};
+use super::file::{Content, FileState};
 use super::node::Node;
 use super::{Error, Filesystem, Ino, Pace, ROOT, Result, is_control};
 use crate::store::{Dir, FileKind, Metadata, SetTime, Time, XattrFlags};
@@ -106,6 +106,9 @@ impl Filesystem {
             return unlinked(node, state);
         }
         let at = self.locate(node)?;
+        if let Some(attr) = self.remembered_attr(node, state, &at.metadata) {
+            return Ok(attr);
+        }
         let metadata = match self.refresh_at(node, state, &at, pace) {
             // It cannot be read, but it has attributes.
             Err(Error::Store(error)) => {
@@ -114,11 +117,10 @@ impl Filesystem {
             }
             other => other?,
         };
-        state.kernel_knows = Some(Told::of(&metadata));
+        state.tell(&metadata);
         let mut attr = from_store(node, &metadata);
         if let Some(size) = state.view_size() {
-            attr.size = size;
-            attr.blocks = size.div_ceil(512);
+            attr.set_size(size);
         }
         match (&state.content, state.shown_mtime) {
             (Content::Dirty(buffer), _) => attr.mtime = buffer.written,
@@ -231,7 +233,15 @@ impl Filesystem {
     }
 }
 
-fn from_store(node: &Node, metadata: &Metadata) -> Attr {
+impl Attr {
+    /// Takes on the size of a view.
+    pub(super) fn set_size(&mut self, size: u64) {
+        self.size = size;
+        self.blocks = size.div_ceil(512);
+    }
+}
+
+pub(super) fn from_store(node: &Node, metadata: &Metadata) -> Attr {
     Attr {
         ino: node.ino,
         kind: metadata.kind,

@@ -32,6 +32,10 @@ pub(super) struct FileState {
     /// What the kernel was last told of the file; `None` when it knows nothing, or was told to
     /// forget it.
     pub kernel_knows: Option<Told>,
+    /// Whether a write came since: after one the kernel asks for size and times by itself.
+    pub written_since: bool,
+    /// The length of the view that the kernel was told while the content was not held.
+    pub told_len: Option<u64>,
 }
 
 /// What of the store's attributes the kernel may hold on to.
@@ -51,6 +55,11 @@ impl Told {
             nlink: metadata.nlink,
             owner: (metadata.uid, metadata.gid),
         }
+    }
+
+    /// What it holds on to when it has no size and no times any more.
+    pub(super) fn with_stamp(self, stamp: Stamp) -> Self {
+        Self { stamp, ..self }
     }
 }
 
@@ -132,6 +141,12 @@ pub(super) struct Buffer {
 }
 
 impl FileState {
+    /// Notes that the kernel gets all that `metadata` says.
+    pub(super) fn tell(&mut self, metadata: &Metadata) {
+        self.kernel_knows = Some(Told::of(metadata));
+        self.written_since = false;
+    }
+
     /// The size that programs see; `None` when it has to be asked of the store.
     pub(super) fn view_size(&self) -> Option<u64> {
         match &self.content {

@@ -199,7 +199,8 @@ impl Filesystem {
         if is_version_control(name) {
             return Err(Error::VersionControl);
         }
-        self.dir(&parent)?.rmdir(name)?;
+        let dir = self.dir(&parent)?;
+        self.once_empty(&parent, name, || dir.rmdir(name))?;
         self.nodes.unlink(parent.ino, name);
         Ok(())
     }

@@ -118,7 +118,7 @@ impl Filesystem {
         };
         let mut stocks: Vec<_> = target.iter().map(|base| &*base.stock).collect();
         let others = self.other_stocks(to, target.unwrap_or(base));
-        stocks.extend(others.iter());
+        stocks.extend(others.iter().map(|stock| &**stock));
         stocks.push(&base.stock);
         sealing.seal(to, view, &stocks, self.existing_after_rename(from, base, to, target))
     }
@@ -224,7 +224,8 @@ impl Filesystem {
         node: &Arc<Node>,
         flags: RenameFlags,
     ) -> Result<()> {
-        from.dir.rename(from.name, &to.dir, to.name, flags)?;
+        let rename = || from.dir.rename(from.name, &to.dir, to.name, flags);
+        self.once_empty(&to.parent, to.name, rename)?;
         self.nodes.rename(node, (from.parent.ino, from.name), (&to.parent, to.name));
         self.troubles.renamed(&from.path, &to.path);
         if node.kind == FileKind::Dir {

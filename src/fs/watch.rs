@@ -9,10 +9,14 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 
-use super::file::Told;
+use super::file::{Content, Told};
 use super::node::Node;
 use super::{Error, Filesystem, Ino, Pace};
 use crate::store::{Event, EventKind, FileKind, Watcher};
+
+/// How long events are let gather after some were dealt with: a save makes several, and each
+/// wake-up would take the processor from whoever saves.
+const GATHER: Duration = Duration::from_millis(1);
 
 #[derive(Default)]
 pub(super) struct Watch {
@@ -48,7 +52,10 @@ impl Filesystem {
         self.watch(&self.nodes.root());
         while !stop() {
             match watcher.wait(Some(Duration::from_secs(1))) {
-                Ok(events) => events.iter().for_each(|event| self.changed(event)),
+                Ok(events) => {
+                    events.iter().for_each(|event| self.changed(event));
+                    std::thread::sleep(GATHER);
+                }
                 Err(error) => {
                     log::error!("the store is no longer watched: {error}");
                     self.watch.covered.write().clear();
@@ -99,7 +106,7 @@ impl Filesystem {
             self.tell(|kernel| kernel.attributes(parent.ino));
             return;
         };
-        match self.look_again(&node) {
+        match self.look_again(&node, event.kind) {
             Ok(Seen::Same) => {}
             Ok(Seen::Attributes) => self.tell(|kernel| kernel.attributes(node.ino)),
             Err(_) => self.tell(|kernel| {
@@ -110,15 +117,21 @@ impl Filesystem {
         }
     }
 
-    fn look_again(&self, node: &Arc<Node>) -> Result<Seen, Error> {
+    fn look_again(&self, node: &Arc<Node>, kind: EventKind) -> Result<Seen, Error> {
         if node.kind != FileKind::File {
             let metadata = self.locate(node)?.metadata;
             let before = node.state.lock().last_metadata.replace(metadata);
             return Ok(if before == Some(metadata) { Seen::Same } else { Seen::Attributes });
         }
         let mut state = node.state.lock();
-        // A change of the content is told when it is loaded.
-        let metadata = self.refresh(node, &mut state, Pace::Patient)?;
+        let is_let_go = matches!(state.content, Content::Unloaded) && state.opens == 0;
+        // A name that came or went changes no content: our own commits end here.
+        let is_name = !matches!(kind, EventKind::Changed | EventKind::Attributes);
+        let metadata = match self.locate(node)? {
+            at if is_let_go || (is_name && self.is_same_inode(&state, &at.metadata)) => at.metadata,
+            // A change of the content is told when it is loaded.
+            at => self.refresh_at(node, &mut state, &at, Pace::Patient)?,
+        };
         Ok(match state.kernel_knows {
             Some(known) if known != Told::of(&metadata) => {
                 // Under the lock: no open may take it for told before it is.
