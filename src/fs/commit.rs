@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::file::{Base, Content, FileState, Loaded, Trust};
+use super::file::{Base, Content, FileState, Loaded, SealedBeside, Trust};
 use super::node::Node;
 use super::{Filesystem, Result};
-use crate::document::{Existing, Stock};
+use crate::document::{Existing, Form, Stock};
 use crate::path::RelPath;
 use crate::store::{Access, Commit, MtimeRule, OnConflict, SetTime, Step};
 
@@ -105,8 +105,18 @@ impl Filesystem {
         self.nodes.moved_to(node, metadata.ino);
         state.shown_mtime = Some((metadata.mtime, buffer.written));
         let view = std::mem::take(&mut buffer.bytes);
+        let stored: Arc<[u8]> = sealed.stored.into();
+        state.sealed_beside = match (&others[..], sealed.form, &sealed.whole) {
+            ([stock], Form::Fields(_), None) if existing != Existing::Plain => Some(SealedBeside {
+                stored: stored.clone(),
+                stock: stock.clone(),
+                existing,
+                rules: rules.version,
+            }),
+            _ => None,
+        };
         let base = Base {
-            stored: sealed.stored.into(),
+            stored,
             form: sealed.form,
             stock: Arc::new(sealed.stock),
             stamp: metadata.stamp(),

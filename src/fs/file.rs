@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::document::{Form, OpenError, Stock};
+use crate::document::{Existing, Form, OpenError, Stock};
 use crate::secret::SecretBytes;
 use crate::store::{Metadata, Stamp, Time};
 
@@ -27,6 +27,8 @@ pub(super) struct FileState {
     /// The disk was asked to hold the stored content for good: a new copy of it, made by a rename,
     /// has to last as well.
     pub durable: bool,
+    /// How the stored content was made, where a rename over another file may go by it.
+    pub sealed_beside: Option<SealedBeside>,
     /// The store's attributes as last seen; what remains of a file that was removed while open.
     pub last_metadata: Option<Metadata>,
     /// What the kernel was last told of the file; `None` when it knows nothing, or was told to
@@ -36,6 +38,18 @@ pub(super) struct FileState {
     pub written_since: bool,
     /// The length of the view that the kernel was told while the content was not held.
     pub told_len: Option<u64>,
+}
+
+/// A new file's content that was sealed with the tokens of the file it is likely to replace.
+pub(super) struct SealedBeside {
+    /// The very copy in memory of what came of it.
+    pub stored: Arc<[u8]>,
+    /// The other file's tokens: all that there were.
+    pub stock: Arc<Stock>,
+    /// What its own name stood for.
+    pub existing: Existing,
+    /// The rules under which it was sealed.
+    pub rules: u64,
 }
 
 /// What of the store's attributes the kernel may hold on to.

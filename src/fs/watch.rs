@@ -53,7 +53,8 @@ impl Filesystem {
         while !stop() {
             match watcher.wait(Some(Duration::from_secs(1))) {
                 Ok(events) => {
-                    events.iter().for_each(|event| self.changed(event));
+                    let mut told = HashSet::new();
+                    events.iter().for_each(|event| self.changed(event, &mut told));
                     std::thread::sleep(GATHER);
                 }
                 Err(error) => {
@@ -89,7 +90,8 @@ impl Filesystem {
         self.watch.watcher.get().is_some() && !self.watch.knows(directory)
     }
 
-    fn changed(&self, event: &Event) {
+    /// Tells the kernel what came of `event`; of the directories in `told` it has been told.
+    fn changed(&self, event: &Event, told: &mut HashSet<Ino>) {
         let Some(name) = &event.name else {
             match event.kind {
                 EventKind::Overflow => self.doubt_everything(),
@@ -103,7 +105,9 @@ impl Filesystem {
         let Some(parent) = self.nodes.get(Ino(event.tag)) else { return };
         let Some(node) = self.nodes.child(parent.ino, name) else {
             // Unknown to the kernel too: but the directory's times have changed.
-            self.tell(|kernel| kernel.attributes(parent.ino));
+            if told.insert(parent.ino) {
+                self.tell(|kernel| kernel.attributes(parent.ino));
+            }
             return;
         };
         match self.look_again(&node, event.kind) {
