@@ -14,6 +14,8 @@ mod hot;
 mod limits;
 mod operations;
 mod programs;
+mod recovery;
+mod remembered;
 mod review;
 mod saving;
 mod together;
