@@ -40,7 +40,7 @@ fn main() {
     let (flags, words): (Vec<_>, Vec<_>) =
         std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
     let scale = match flags.iter().any(|flag| flag == "--bench") {
-        true => Scale { rounds: 15, divisor: 1 },
+        true => Scale { rounds: 45, divisor: 1 },
         false => Scale { rounds: 1, divisor: 100 },
     };
     let wanted = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(&**word));
@@ -121,17 +121,17 @@ fn files(
 
     let mut buffer = vec![0; 8192];
     let goals = [Goal::TimesPlain(12.0), Goal::TimesBest(0.25)];
-    act("open, read, close", 1000, &goals, &mut |path| {
+    act("open, read, close", 200, &goals, &mut |path| {
         let mut file = File::open(path).expect("open");
         black_box(file.read(&mut buffer).expect("read"));
     });
-    act("stat", 5000, &[Goal::TimesPlain(1.25)], &mut |path| {
+    act("stat", 1000, &[Goal::TimesPlain(1.25)], &mut |path| {
         black_box(fs::metadata(path).expect("stat"));
     });
     let open: Vec<_> = sides.all.iter().map(|side| side.root().join("app.toml")).collect();
     let open: Vec<_> =
         open.into_iter().map(|path| (File::open(&path).expect("open"), path)).collect();
-    act("pread on an open descriptor", 5000, &[Goal::TimesPlain(1.25)], &mut |path| {
+    act("pread on an open descriptor", 1000, &[Goal::TimesPlain(1.25)], &mut |path| {
         let (file, _) = open.iter().find(|(_, known)| known == path).expect("an open file");
         black_box(file.read_at(&mut buffer, 0).expect("pread"));
     });
@@ -145,14 +145,14 @@ fn files(
         version += 1;
         file(version)
     };
-    act("save in place", 50, &saves, &mut |path| fs::write(path, content()).expect("save"));
-    act("save in place, fsync", 20, &saves, &mut |path| write_synced(path, &content()));
-    act("save by rename", 50, &saves, &mut |path| {
+    act("save in place", 10, &saves, &mut |path| fs::write(path, content()).expect("save"));
+    act("save in place, fsync", 4, &saves, &mut |path| write_synced(path, &content()));
+    act("save by rename", 10, &saves, &mut |path| {
         let temporary = path.with_extension("toml.tmp");
         fs::write(&temporary, content()).expect("write");
         fs::rename(&temporary, path).expect("rename");
     });
-    act("save by rename, fsync", 20, &saves, &mut |path| {
+    act("save by rename, fsync", 4, &saves, &mut |path| {
         let temporary = path.with_extension("toml.tmp");
         write_synced(&temporary, &content());
         fs::rename(&temporary, path).expect("rename");
