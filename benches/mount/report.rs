@@ -40,19 +40,19 @@ impl Row {
             let times = self.rounds.iter().map(|round| round[side]).collect();
             print!("{:>11.2}", median(times) * 1e6);
         }
-        let ratio = |of: fn(&[f64]) -> f64| match count > OURS + 1 {
-            true => format!("{:.2}", median(self.rounds.iter().map(|round| of(round)).collect())),
-            false => "-".to_owned(),
+        let best = self.best();
+        let times = |other: usize| {
+            median(self.rounds.iter().map(|round| round[OURS] / round[other]).collect())
         };
-        let plain = self.rounds.iter().map(|round| round[OURS] / round[PLAIN]).collect();
-        print!("{:>9.2}{:>9} ", median(plain), ratio(|round| round[OURS] / best(round)));
+        let beside_best = best.map_or("-".to_owned(), |best| format!("{:.2}", times(best)));
+        print!("{:>9.2}{beside_best:>9} ", times(PLAIN));
         let mut all_met = true;
         for goal in goals {
-            let used = self.rounds.iter().filter_map(|round| goal.used(round)).collect::<Vec<_>>();
-            if used.is_empty() {
-                print!(" {} ?", goal.text());
+            let used = self.rounds.iter().map(|round| goal.used(round, best)).collect();
+            let Some(used) = used else {
+                print!(" {} ?;", goal.text());
                 continue;
-            }
+            };
             let is_met = median(used) <= 1.0;
             all_met &= is_met;
             print!(" {} {};", goal.text(), if is_met { "met" } else { "MISSED" });
@@ -60,15 +60,22 @@ impl Row {
         println!();
         all_met
     }
+
+    /// The fastest of the others over all rounds, if there is one.
+    fn best(&self) -> Option<usize> {
+        let count = self.rounds.first().map_or(0, Vec::len);
+        let all = |side: usize| median(self.rounds.iter().map(|round| round[side]).collect());
+        (OURS + 1..count).min_by(|one, other| all(*one).total_cmp(&all(*other)))
+    }
 }
 
 impl Goal {
     /// How much of what is allowed a round used; `None` where the others are missing.
-    fn used(self, round: &[f64]) -> Option<f64> {
+    fn used(self, round: &[f64], best: Option<usize>) -> Option<f64> {
         let allowed = match self {
             Goal::TimesPlain(times) => round[PLAIN] * times,
             Goal::TimesPlainAnd(times, seconds) => round[PLAIN] * times + seconds,
-            Goal::TimesBest(times) => Some(best(round) * times).filter(|best| best.is_finite())?,
+            Goal::TimesBest(times) => round[best?] * times,
         };
         Some(round[OURS] / allowed)
     }
@@ -80,11 +87,6 @@ impl Goal {
             Goal::TimesBest(times) => format!("{times} x best"),
         }
     }
-}
-
-/// The fastest of the others; infinite when there is none.
-fn best(round: &[f64]) -> f64 {
-    round[OURS + 1..].iter().copied().fold(f64::INFINITY, f64::min)
 }
 
 pub fn median(mut values: Vec<f64>) -> f64 {

@@ -51,12 +51,11 @@ fn opened(directory: &Path, act: impl FnOnce()) -> Vec<OsString> {
     inotify.watches().add(directory, WatchMask::OPEN).expect("a watch");
     act();
     let mut buffer = [0; 4096];
-    let events = match inotify.read_events(&mut buffer) {
+    match inotify.read_events(&mut buffer) {
         Ok(events) => events.filter_map(|event| Some(event.name?.to_owned())).collect(),
         Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Vec::new(),
         Err(error) => panic!("{error}"),
-    };
-    events
+    }
 }
 
 #[test]
