@@ -120,18 +120,18 @@ fn files(
     std::thread::sleep(AGE);
 
     let mut buffer = vec![0; 8192];
-    let goals = [Goal::TimesPlain(12.0), Goal::TimesBest(0.25)];
+    let goals = [Goal::Plain(12.0), Goal::Best(0.25)];
     act("open, read, close", 200, &goals, &mut |path| {
         let mut file = File::open(path).expect("open");
         black_box(file.read(&mut buffer).expect("read"));
     });
-    act("stat", 1000, &[Goal::TimesPlain(1.25)], &mut |path| {
+    act("stat", 1000, &[Goal::Plain(1.25)], &mut |path| {
         black_box(fs::metadata(path).expect("stat"));
     });
     let open: Vec<_> = sides.all.iter().map(|side| side.root().join("app.toml")).collect();
     let open: Vec<_> =
         open.into_iter().map(|path| (File::open(&path).expect("open"), path)).collect();
-    act("pread on an open descriptor", 1000, &[Goal::TimesPlain(1.25)], &mut |path| {
+    act("pread on an open descriptor", 1000, &[Goal::Plain(1.25)], &mut |path| {
         let (file, _) = open.iter().find(|(_, known)| known == path).expect("an open file");
         black_box(file.read_at(&mut buffer, 0).expect("pread"));
     });
@@ -139,7 +139,7 @@ fn files(
 
     let parses = 2.0 * parse();
     println!("{:<34}{:.2} us (by confseal's own scanner)", "two parses of the file", parses * 1e6);
-    let saves = [Goal::TimesPlainAnd(2.0, parses), Goal::TimesBest(1.0)];
+    let saves = [Goal::PlainAnd(2.0, parses), Goal::Best(1.0)];
     let mut version = 0;
     let mut content = move || {
         version += 1;
@@ -221,8 +221,8 @@ fn walks(
         cold.push(all().collect());
         warm.push(all().collect());
     }
-    judge(Row { name: "walk, cold, each file".into(), rounds: cold }, &[Goal::TimesBest(3.0)]);
-    judge(Row { name: "walk, warm, each file".into(), rounds: warm }, &[Goal::TimesPlain(1.5)]);
+    judge(Row { name: "walk, cold, each file".into(), rounds: cold }, &[Goal::Best(3.0)]);
+    judge(Row { name: "walk, warm, each file".into(), rounds: warm }, &[Goal::Plain(1.5)]);
 }
 
 /// Seconds that listing the tree and asking for each file's attributes takes.

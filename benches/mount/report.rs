@@ -12,11 +12,11 @@ pub struct Row {
 #[derive(Clone, Copy)]
 pub enum Goal {
     /// At most so many times the plain directory.
-    TimesPlain(f64),
+    Plain(f64),
     /// At most so many times the plain directory, and so many seconds.
-    TimesPlainAnd(f64, f64),
+    PlainAnd(f64, f64),
     /// At most so many times the best of the others; below one: so much faster.
-    TimesBest(f64),
+    Best(f64),
 }
 
 /// Where the plain directory and confseal stand among the sides.
@@ -73,18 +73,18 @@ impl Goal {
     /// How much of what is allowed a round used; `None` where the others are missing.
     fn used(self, round: &[f64], best: Option<usize>) -> Option<f64> {
         let allowed = match self {
-            Goal::TimesPlain(times) => round[PLAIN] * times,
-            Goal::TimesPlainAnd(times, seconds) => round[PLAIN] * times + seconds,
-            Goal::TimesBest(times) => round[best?] * times,
+            Goal::Plain(times) => round[PLAIN] * times,
+            Goal::PlainAnd(times, seconds) => round[PLAIN] * times + seconds,
+            Goal::Best(times) => round[best?] * times,
         };
         Some(round[OURS] / allowed)
     }
 
     fn text(self) -> String {
         match self {
-            Goal::TimesPlain(times) => format!("{times} x ext4"),
-            Goal::TimesPlainAnd(times, more) => format!("{times} x ext4 + {:.0} us", more * 1e6),
-            Goal::TimesBest(times) => format!("{times} x best"),
+            Goal::Plain(times) => format!("{times} x ext4"),
+            Goal::PlainAnd(times, more) => format!("{times} x ext4 + {:.0} us", more * 1e6),
+            Goal::Best(times) => format!("{times} x best"),
         }
     }
 }
