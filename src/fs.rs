@@ -21,6 +21,8 @@ mod load;
 mod names;
 mod node;
 mod recent;
+mod recovery;
+mod remembered;
 mod rename;
 mod requests;
 mod rewrap;
@@ -156,6 +158,10 @@ pub struct Filesystem {
     listings: directory::Listings,
     census: census::Census,
     requests: Requests,
+    recovered: recovery::Recovered,
+    remembered: remembered::Remembered,
+    /// Of the filesystem that the store stands on.
+    device: u64,
     watch: watch::Watch,
     invalidate: OnceLock<Box<dyn Invalidate>>,
     started: Instant,
@@ -192,6 +198,9 @@ impl Filesystem {
             listings: directory::Listings::default(),
             census: census::Census::default(),
             requests: Requests::default(),
+            recovered: recovery::Recovered::default(),
+            remembered: remembered::Remembered::default(),
+            device: metadata.dev,
             watch: watch::Watch::default(),
             invalidate: OnceLock::new(),
             started: Instant::now(),
