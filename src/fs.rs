@@ -22,6 +22,8 @@ mod load;
 mod names;
 mod node;
 mod recent;
+mod recovery;
+mod remembered;
 mod rename;
 mod requests;
 mod rewrap;
@@ -163,6 +165,10 @@ pub struct Filesystem {
     listings: directory::Listings,
     census: census::Census,
     requests: Requests,
+    recovered: recovery::Recovered,
+    remembered: remembered::Remembered,
+    /// Of the filesystem that the store stands on.
+    device: u64,
     watch: watch::Watch,
     announcements: announce::Announcements,
     invalidate: OnceLock<Box<dyn Invalidate>>,
@@ -200,6 +206,9 @@ impl Filesystem {
             listings: directory::Listings::default(),
             census: census::Census::default(),
             requests: Requests::default(),
+            recovered: recovery::Recovered::default(),
+            remembered: remembered::Remembered::default(),
+            device: metadata.dev,
             watch: watch::Watch::default(),
             announcements: announce::Announcements::default(),
             invalidate: OnceLock::new(),

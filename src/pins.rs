@@ -36,6 +36,9 @@ pub enum Pin {
     Ledger,
     /// The fingerprints of the store's master keys, a line each, the current one last.
     Fingerprints,
+    /// Lengths and times of views, so that a walk need not open every file. Says nothing that the
+    /// files do not; may be removed at any time.
+    Views,
     /// The store's path, for whoever looks into the directory.
     Store,
 }
@@ -46,6 +49,7 @@ impl Pin {
             Pin::Policy => "policy.toml",
             Pin::Ledger => "sealed",
             Pin::Fingerprints => "fingerprints",
+            Pin::Views => "views",
             Pin::Store => "store",
         }
     }
@@ -119,6 +123,12 @@ impl Pins {
 
     /// What is pinned; `None` if nothing is yet.
     pub fn read(&self, pin: Pin) -> Result<Option<String>> {
+        let text = self.read_bytes(pin)?.map(String::from_utf8).transpose();
+        text.map_err(|_| PinsError::Untrusted { path: self.path_of(pin), what: "it is no text" })
+    }
+
+    /// The same for one that is no text.
+    pub fn read_bytes(&self, pin: Pin) -> Result<Option<Vec<u8>>> {
         let path = self.path_of(pin);
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = match rustix::fs::openat(&self.dir, pin.name(), flags, Mode::empty()) {
@@ -127,16 +137,21 @@ impl Pins {
             Err(error) => return Err(PinsError::Io { path, error: error.into() }),
         };
         trusted(&file, &path)?;
-        let mut text = String::new();
-        match file.take(LARGEST).read_to_string(&mut text) {
-            Ok(_) => Ok(Some(text)),
+        let mut bytes = Vec::new();
+        match file.take(LARGEST).read_to_end(&mut bytes) {
+            Ok(_) => Ok(Some(bytes)),
             Err(error) => Err(PinsError::Io { path, error }),
         }
     }
 
     /// Pins `text` in place of what was pinned; on disk when this returns.
     pub fn write(&self, pin: Pin, text: &str) -> Result<()> {
-        self.replace(pin.name(), text.as_bytes())
+        self.write_bytes(pin, text.as_bytes())
+    }
+
+    /// The same for one that is no text.
+    pub fn write_bytes(&self, pin: Pin, bytes: &[u8]) -> Result<()> {
+        self.replace(pin.name(), bytes)
             .map_err(|error| PinsError::Io { path: self.path_of(pin), error })
     }
 

@@ -32,6 +32,9 @@ use crate::systemd;
 /// How long open descriptors are served after a SIGTERM took the mount away under them.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// How often it is written down what a walk would have to open every file for.
+const SAVE: Duration = Duration::from_secs(300);
+
 /// Threads for what has to wait for the store.
 const WORKERS: usize = 4;
 
@@ -160,7 +163,7 @@ impl Plan {
         let pins = pinned::keep(&store, &sealing)?;
         let first_use = pins.as_ref().filter(|_| is_new).map(|pins| pins.path().to_owned());
         open::remember_key(&store, &sealing)?;
-        recover(&store, &sealing);
+        mend(&store, &sealing);
 
         let covered = root && self.mountpoint == self.store;
         let store_at = self.expose(&host, covered);
@@ -184,6 +187,11 @@ impl Plan {
         start(&ended, "commit", {
             let fs = fs.clone();
             move |ended| commit_in_time(&fs, ended)
+        })
+        .map_err(system)?;
+        start(&ended, "recover", {
+            let fs = fs.clone();
+            move |ended| fs.recover(|| ended.load(Ordering::Relaxed))
         })
         .map_err(system)?;
         let withdraw = move || {
@@ -210,6 +218,7 @@ impl Plan {
         ended.store(true, Ordering::Relaxed);
         fs.stop_jobs();
         fs.commit_old(true);
+        fs.save_remembered();
         withdraw();
         drop(lock);
         log::info!("{} is unmounted", self.mountpoint.display());
@@ -327,18 +336,12 @@ fn resolve(path: PathBuf) -> Result<PathBuf> {
     }
 }
 
-/// Puts right what a daemon that was killed left behind.
-fn recover(store: &Store, sealing: &crate::document::Sealing) {
+/// Makes whole what a daemon that was killed left torn; its other leftovers can wait until the
+/// mount stands.
+fn mend(store: &Store, sealing: &crate::document::Sealing) {
     let seal_kept = |_: &crate::path::RelPath, bytes: &[u8]| Ok(sealing.seal_kept(bytes));
-    match store.recover(&seal_kept) {
-        Ok(found) => {
-            for name in &found.kept {
-                log::warn!("a version that a crash left is kept as {name}");
-            }
-            for (file, error) in &found.failed {
-                log::error!("{file}: what a crash left cannot be put right: {error}");
-            }
-        }
+    match store.mend(&seal_kept) {
+        Ok(found) => found.log(),
         Err(error) => log::error!("what a crash left cannot be looked for: {error}"),
     }
 }
@@ -356,10 +359,14 @@ fn start(
 /// Commits what waits too long, and tells systemd that we are alive.
 fn commit_in_time(fs: &Filesystem, ended: &AtomicBool) {
     let beat = systemd::watchdog();
-    let mut last_beat = Instant::now();
+    let (mut last_beat, mut last_save) = (Instant::now(), Instant::now());
     while !ended.load(Ordering::Relaxed) {
         std::thread::sleep(Duration::from_millis(500));
         fs.commit_old(false);
+        if last_save.elapsed() >= SAVE {
+            fs.save_remembered();
+            last_save = Instant::now();
+        }
         if beat.is_some_and(|beat| last_beat.elapsed() >= beat) {
             systemd::alive();
             last_beat = Instant::now();
@@ -397,6 +404,7 @@ fn answer_signals(signals: &Signals, fs: &Filesystem, attachment: &Attachment, l
                 }
                 std::thread::sleep(GRACE);
                 fs.commit_old(true);
+                fs.save_remembered();
                 log::warn!("files are still open after {} s: leaving them", GRACE.as_secs());
                 leave();
                 std::process::exit(0);

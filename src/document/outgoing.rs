@@ -2,9 +2,11 @@
 //!
 //! Must stay true: time is linear in the text and the secrets, whatever stands in them.
 
+use std::cell::OnceCell;
 use std::collections::HashSet;
 
 use aho_corasick::AhoCorasick;
+use memchr::memmem;
 
 use super::seal::WholeBecause;
 use crate::format::Site;
@@ -13,6 +15,10 @@ use crate::span::Span;
 
 /// Shorter values are too likely to stand in a text by chance.
 const SHORTEST: usize = 8;
+
+/// So many are looked for one by one first: most texts leak none, and to build the automaton that
+/// looks for all at once takes longer than that.
+const FEW: usize = 32;
 
 /// Of a longer value, this much of its beginning is looked for: where that stands, enough has
 /// leaked.
@@ -51,14 +57,21 @@ impl Secrets {
 
     /// What finds them; `None` when there is nothing to look for. Too many for the automaton:
     /// nothing can be shown, so the file goes whole.
-    pub(super) fn search(&self) -> Result<Option<Search>, WholeBecause> {
+    pub(super) fn search(&self) -> Result<Option<Search<'_>>, WholeBecause> {
         if self.0.is_empty() {
             return Ok(None);
         }
         // In order, each goes where the one before it went: with very many, the cache notices.
         let mut secrets: Vec<&[u8]> = self.0.iter().map(|secret| &**secret).collect();
         secrets.sort_unstable();
-        AhoCorasick::new(secrets).map(|found| Some(Search(found))).map_err(|_| WholeBecause::Leak)
+        let search = match secrets.len() <= FEW {
+            true => Search {
+                few: secrets.iter().map(|secret| memmem::Finder::new(*secret)).collect(),
+                all: OnceCell::new(),
+            },
+            false => Search { few: Vec::new(), all: automaton(&secrets)?.into() },
+        };
+        Ok(Some(search))
     }
 }
 
@@ -70,13 +83,34 @@ fn unquoted(source: &[u8]) -> &[u8] {
     &source[start..end]
 }
 
-/// Finds secrets in a text.
-pub(super) struct Search(AhoCorasick);
+fn automaton(secrets: &[&[u8]]) -> Result<AhoCorasick, WholeBecause> {
+    AhoCorasick::new(secrets).map_err(|_| WholeBecause::Leak)
+}
 
-impl Search {
+/// Finds secrets in a text.
+pub(super) struct Search<'a> {
+    /// Each of them; empty when they are too many for that.
+    few: Vec<memmem::Finder<'a>>,
+    /// All of them; of a few only made when one was found.
+    all: OnceCell<AhoCorasick>,
+}
+
+impl Search<'_> {
     /// Whether a secret stands in `value`.
     pub(super) fn is_in(&self, value: &[u8]) -> bool {
-        self.0.is_match(value)
+        match self.few.is_empty() {
+            true => self.all.get().is_some_and(|all| all.is_match(value)),
+            false => self.few.iter().any(|secret| secret.find(value).is_some()),
+        }
+    }
+
+    fn all(&self) -> Option<&AhoCorasick> {
+        if self.all.get().is_none() {
+            let secrets: Vec<_> = self.few.iter().map(memmem::Finder::needle).collect();
+            // Cannot be there yet: nobody else has this search.
+            let _ = self.all.set(automaton(&secrets).ok()?);
+        }
+        self.all.get()
     }
 
     /// Looks for secrets in what the `covered` spans leave of `text`. `covered` and `sites` are in
@@ -86,9 +120,14 @@ impl Search {
         let mut sites = sites.iter().enumerate().peekable();
         let starts = std::iter::once(0).chain(covered.iter().map(|span| span.end));
         let ends = covered.iter().map(|span| span.start).chain([text.len()]);
-        for (start, end) in starts.zip(ends) {
+        let gaps = starts.zip(ends);
+        if !self.few.is_empty() && !gaps.clone().any(|(start, end)| self.is_in(&text[start..end])) {
+            return Leak::InSites(leaking);
+        }
+        let Some(all) = self.all() else { return Leak::Outside };
+        for (start, end) in gaps {
             let mut from = start;
-            while let Some(found) = self.0.find(&text[from..end]) {
+            while let Some(found) = all.find(&text[from..end]) {
                 let found = Span::new(from + found.start(), from + found.end());
                 while sites.next_if(|(_, site)| site.span.end < found.end).is_some() {}
                 match sites.peek() {
@@ -122,16 +161,17 @@ mod tests {
         }
     }
 
-    fn search(secrets: &[&[u8]]) -> Search {
+    fn secrets(secrets: &[&[u8]]) -> Secrets {
         let mut all = Secrets::default();
         secrets.iter().for_each(|secret| all.add(secret, secret));
-        all.search().unwrap().unwrap()
+        all
     }
 
     #[test]
     fn a_secret_is_found_wherever_it_stands_uncovered() {
         let text = b"password=hunter22222 copy=my-hunter22222! # note";
-        let search = search(&[b"hunter22222"]);
+        let secrets = secrets(&[b"hunter22222"]);
+        let search = secrets.search().unwrap().unwrap();
         let (value, copy) = (Span::new(9, 20), Span::new(26, 41));
         let sites = [site(value), site(copy)];
         assert_eq!(search.leak(text, &[value], &sites), Leak::InSites(vec![1]));
@@ -144,7 +184,9 @@ mod tests {
         let text = b"url=a://hunter22222:hunter22222@h";
         let sites = [site(Span::new(4, 33))];
         let part = Span::new(20, 31);
-        assert_eq!(search(&[b"hunter22222"]).leak(text, &[part], &sites), Leak::InSites(vec![0]));
+        let secrets = secrets(&[b"hunter22222"]);
+        let search = secrets.search().unwrap().unwrap();
+        assert_eq!(search.leak(text, &[part], &sites), Leak::InSites(vec![0]));
     }
 
     #[test]
@@ -166,9 +208,13 @@ mod tests {
         let mut text = [b'a'; 4000];
         text.iter_mut().skip(99).step_by(100).for_each(|byte| *byte = b' ');
         let text = text;
-        let secrets: Vec<&[u8]> = (8..99).map(|len| &text[..len]).collect();
+        let nested: Vec<&[u8]> = (8..99).map(|len| &text[..len]).collect();
+        let (many, few) = (secrets(&nested), secrets(&nested[..FEW]));
         let sites: Vec<Site> = (0..40).map(|n| site(Span::new(n * 100, n * 100 + 99))).collect();
-        let all = (0..40).collect();
-        assert_eq!(search(&secrets).leak(&text, &[], &sites), Leak::InSites(all));
+        let all: Vec<usize> = (0..40).collect();
+        for secrets in [many, few] {
+            let search = secrets.search().unwrap().unwrap();
+            assert_eq!(search.leak(&text, &[], &sites), Leak::InSites(all.clone()));
+        }
     }
 }

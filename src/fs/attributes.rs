@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::file::{Content, FileState, Told};
+use super::file::{Content, FileState};
 use super::node::Node;
 use super::{Error, Filesystem, Ino, Pace, ROOT, Result, is_control};
 use crate::store::{Dir, FileKind, Metadata, Place, SetTime, Time, XattrFlags};
@@ -112,6 +112,9 @@ impl Filesystem {
             return unlinked(node, state);
         }
         let at = self.locate(node)?;
+        if let Some(attr) = self.remembered_attr(node, state, &at.metadata) {
+            return Ok(attr);
+        }
         let metadata = match self.refresh_at(node, state, &at, pace) {
             // It cannot be read, but it has attributes.
             Err(Error::Store(error)) => {
@@ -120,11 +123,10 @@ impl Filesystem {
             }
             other => other?,
         };
-        state.kernel_knows = Some(Told::of(&metadata));
+        state.tell(&metadata);
         let mut attr = from_store(node, &metadata);
         if let Some(size) = state.view_size() {
-            attr.size = size;
-            attr.blocks = blocks(size, attr.blksize);
+            attr.set_size(size);
         }
         show_times(&mut attr, state);
         Ok(attr)
@@ -237,7 +239,15 @@ impl Filesystem {
     }
 }
 
-fn from_store(node: &Node, metadata: &Metadata) -> Attr {
+impl Attr {
+    /// Takes on the size of a view.
+    pub(super) fn set_size(&mut self, size: u64) {
+        self.size = size;
+        self.blocks = blocks(size, self.blksize);
+    }
+}
+
+pub(super) fn from_store(node: &Node, metadata: &Metadata) -> Attr {
     Attr {
         ino: node.ino,
         kind: metadata.kind,
@@ -256,7 +266,7 @@ fn from_store(node: &Node, metadata: &Metadata) -> Attr {
 }
 
 /// Puts the view's times in the place of the store's.
-fn show_times(attr: &mut Attr, state: &FileState) {
+pub(super) fn show_times(attr: &mut Attr, state: &FileState) {
     attr.ctime = state.shown_ctime(attr.ctime);
     match (&state.content, state.shown_mtime) {
         (Content::Dirty(buffer), _) => attr.mtime = buffer.written,
@@ -295,8 +305,7 @@ fn unlinked(node: &Node, state: &FileState) -> Result<Attr> {
     let mut attr = from_store(node, last);
     attr.nlink = 0;
     if let Some(size) = state.view_size() {
-        attr.size = size;
-        attr.blocks = blocks(size, attr.blksize);
+        attr.set_size(size);
     }
     show_times(&mut attr, state);
     if let Content::Stream(stream) = &state.content {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::file::{Base, Content, FileState, Loaded, Trust};
+use super::file::{Base, Content, FileState, Loaded, SealedBeside, Trust};
 use super::node::Node;
 use super::{Filesystem, Result};
-use crate::document::{Existing, Stock};
+use crate::document::{Existing, Form, Stock};
 use crate::path::RelPath;
 use crate::store::{Access, Commit, MtimeRule, OnConflict, SetTime, Step};
 
@@ -45,7 +45,7 @@ impl Filesystem {
         let sealing = &rules.sealing;
         let others = self.other_stocks(&file, &buffer.base);
         let mut stocks = vec![&*buffer.base.stock];
-        stocks.extend(others.iter());
+        stocks.extend(others.iter().map(|stock| &**stock));
         let existing = self.existing(&file, &buffer.base);
         let sealed = sealing.seal(&file, &buffer.bytes, &stocks, existing);
         if let Some(because) = &sealed.whole {
@@ -112,8 +112,18 @@ impl Filesystem {
         state.shown_mtime = Some((metadata.mtime, buffer.written));
         state.committed = Some(metadata.ctime);
         let view = std::mem::take(&mut buffer.bytes);
+        let stored: Arc<[u8]> = sealed.stored.into();
+        state.sealed_beside = match (&others[..], sealed.form, &sealed.whole) {
+            ([stock], Form::Fields(_), None) if existing != Existing::Plain => Some(SealedBeside {
+                stored: stored.clone(),
+                stock: stock.clone(),
+                existing,
+                rules: rules.version,
+            }),
+            _ => None,
+        };
         let base = Base {
-            stored: sealed.stored.into(),
+            stored,
             form: sealed.form,
             stock: Arc::new(sealed.stock),
             stamp: metadata.stamp(),
@@ -123,7 +133,6 @@ impl Filesystem {
         self.dirty.lock().remove(&node.ino);
         state.durable = durable;
         state.last_metadata = Some(metadata);
-        state.kernel_knows = None;
         // The close that brought this here says it.
         state.unannounced = false;
         match &sealed.whole {
@@ -131,8 +140,13 @@ impl Filesystem {
             _ => self.troubles.cleared(&file),
         }
         self.cache.loaded(node, state);
-        // Sizes and times that the kernel was told while the buffer was open.
-        self.tell(|kernel| kernel.attributes(node.ino));
+        if state.written_since {
+            state.kernel_knows = state.kernel_knows.map(|known| known.with_stamp(metadata.stamp()));
+        } else {
+            // Sizes and times that the kernel was told while the buffer was open.
+            state.kernel_knows = None;
+            self.tell(|kernel| kernel.attributes(node.ino));
+        }
         Ok(())
     }
 
@@ -155,26 +169,57 @@ impl Filesystem {
 
     /// Tokens that an unchanged value of `file` may keep besides those of its own content: of what
     /// was last seen under its name, then of the file whose name it derives from.
-    pub(super) fn other_stocks(&self, file: &RelPath, base: &Base) -> Vec<Stock> {
+    pub(super) fn other_stocks(&self, file: &RelPath, base: &Base) -> Vec<Arc<Stock>> {
         if !base.stock.is_empty() {
             return Vec::new();
         }
         let sealing = &self.rules().sealing;
-        let mut stocks = Vec::new();
+        let open = |file: &RelPath, stored: &Arc<[u8]>| {
+            sealing.open(file, stored).ok().map(|opened| Arc::new(opened.stock))
+        };
         let last_seen = self.recent.stored(file);
-        stocks.extend(last_seen.and_then(|stored| sealing.open(file, &stored).ok()));
         let original = sealing.policy.classify(file).base;
-        if original != *file {
-            let stored = self
-                .store
-                .dir(&original.parent())
-                .and_then(|dir| dir.read(original.name(), self.max_stored()))
-                .map(|snapshot| Arc::from(snapshot.bytes))
-                .ok()
-                .or_else(|| self.recent.stored(&original));
-            stocks.extend(stored.and_then(|stored| sealing.open(&original, &stored).ok()));
+        if original == *file {
+            return last_seen.and_then(|stored| open(file, &stored)).into_iter().collect();
         }
-        stocks.into_iter().map(|opened| opened.stock).collect()
+        let (its_content, its_stock) = match self.held(&original) {
+            Some((stored, stock)) => (Some(stored), Some(stock)),
+            None => {
+                let stored = self
+                    .store
+                    .dir(&original.parent())
+                    .and_then(|dir| dir.read(original.name(), self.max_stored()))
+                    .map(|snapshot| Arc::from(snapshot.bytes))
+                    .ok()
+                    .or_else(|| self.recent.stored(&original));
+                let stock = stored.as_ref().and_then(|stored| open(&original, stored));
+                (stored, stock)
+            }
+        };
+        // What a program saved by a rename last time stands there now, with the same tokens.
+        let other = last_seen.filter(|seen| its_content.as_ref() != Some(seen));
+        other.and_then(|stored| open(file, &stored)).into_iter().chain(its_stock).collect()
+    }
+
+    /// The stored content of `file` and its tokens, as far as they are in memory: at worst a little
+    /// out of date, which tokens do not mind.
+    fn held(&self, file: &RelPath) -> Option<(Arc<[u8]>, Arc<Stock>)> {
+        let node = self.known(file)?;
+        // Only tried: the caller holds the state of another file.
+        let state = node.state.try_lock()?;
+        let base = match &state.content {
+            Content::Clean(loaded) if loaded.trust.rules == self.rules().version => &loaded.base,
+            _ => return None,
+        };
+        Some((base.stored.clone(), base.stock.clone()))
+    }
+
+    /// The node at `path`, if the kernel has asked for it.
+    fn known(&self, path: &RelPath) -> Option<Arc<Node>> {
+        if path.is_root() {
+            return Some(self.nodes.root());
+        }
+        self.nodes.child(self.known(&path.parent())?.ino, path.name())
     }
 
     /// What stands under the name of `file` so far: its base, or what was seen there last.

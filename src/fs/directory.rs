@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use super::node::Node;
-use super::{Error, Filesystem, Ino, ROOT, Result};
+use super::{Error, Filesystem, Ino, Pace, ROOT, Result};
 use crate::store::{CONTROL_DIR, FileKind};
 
 /// One name of a listing.
@@ -43,10 +43,17 @@ impl Filesystem {
     }
 
     /// The snapshot of an open directory: taken at the first read, and anew when it is rewound.
-    pub fn read_directory(&self, ino: Ino, handle: u64, offset: u64) -> Result<Listing> {
+    pub fn read_directory(
+        &self,
+        ino: Ino,
+        handle: u64,
+        offset: u64,
+        pace: Pace,
+    ) -> Result<Listing> {
         let known = self.listings.open.lock().get(&handle).cloned();
         match known {
             Some(listing) if offset > 0 => Ok(listing),
+            _ if pace == Pace::Quick => Err(Error::WouldBlock),
             _ => {
                 let listing = self.list(ino)?;
                 self.listings.open.lock().insert(handle, listing.clone());

@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::document::{Form, OpenError, Stock};
+use crate::document::{Existing, Form, OpenError, Stock};
 use crate::secret::SecretBytes;
 use crate::store::{Dir, Metadata, Place, Stamp, Time};
 
@@ -28,6 +28,8 @@ pub(super) struct FileState {
     /// The disk was asked to hold the stored content for good: a new copy of it, made by a rename,
     /// has to last as well.
     pub durable: bool,
+    /// How the stored content was made, where a rename over another file may go by it.
+    pub sealed_beside: Option<SealedBeside>,
     /// The store's attributes as last seen; what remains of a file that was removed while open.
     pub last_metadata: Option<Metadata>,
     /// The store's object of a file that was removed while open: its extended attributes are read
@@ -43,6 +45,22 @@ pub(super) struct FileState {
     /// What the kernel was last told of the file; `None` when it knows nothing, or was told to
     /// forget it.
     pub kernel_knows: Option<Told>,
+    /// Whether a write came since: after one the kernel asks for size and times by itself.
+    pub written_since: bool,
+    /// The length of the view that the kernel was told while the content was not held.
+    pub told_len: Option<u64>,
+}
+
+/// A new file's content that was sealed with the tokens of the file it is likely to replace.
+pub(super) struct SealedBeside {
+    /// The very copy in memory of what came of it.
+    pub stored: Arc<[u8]>,
+    /// The other file's tokens: all that there were.
+    pub stock: Arc<Stock>,
+    /// What its own name stood for.
+    pub existing: Existing,
+    /// The rules under which it was sealed.
+    pub rules: u64,
 }
 
 /// What of the store's attributes the kernel may hold on to.
@@ -62,6 +80,11 @@ impl Told {
             nlink: metadata.nlink,
             owner: (metadata.uid, metadata.gid),
         }
+    }
+
+    /// What it holds on to when it has no size and no times any more.
+    pub(super) fn with_stamp(self, stamp: Stamp) -> Self {
+        Self { stamp, ..self }
     }
 }
 
@@ -143,6 +166,12 @@ pub(super) struct Buffer {
 }
 
 impl FileState {
+    /// Notes that the kernel gets all that `metadata` says.
+    pub(super) fn tell(&mut self, metadata: &Metadata) {
+        self.kernel_knows = Some(Told::of(metadata));
+        self.written_since = false;
+    }
+
     /// The size that programs see; `None` when it has to be asked of the store.
     pub(super) fn view_size(&self) -> Option<u64> {
         match &self.content {

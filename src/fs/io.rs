@@ -79,7 +79,10 @@ impl Filesystem {
         }
         if node.is_linked() {
             let known = state.kernel_knows;
-            let metadata = self.refresh(&node, &mut state, pace)?;
+            let metadata = match mode.write && mode.truncate {
+                true => self.refresh_to_empty(&node, &mut state, pace)?,
+                false => self.refresh(&node, &mut state, pace)?,
+            };
             if known.is_some_and(|known| known != Told::of(&metadata)) {
                 // It would read only as much as the file had before.
                 state.kernel_knows = None;
@@ -252,6 +255,7 @@ impl Filesystem {
             buffer.bytes.write_at(offset as usize, bytes);
             buffer.touch(now);
         }
+        state.written_since = true;
         self.note_dirty(&node);
         Ok(written)
     }

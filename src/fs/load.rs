@@ -63,10 +63,16 @@ impl Filesystem {
         state.last_metadata = Some(at.metadata);
         let file = at.parent.path().ok_or(Error::Stale)?.join(&at.name);
         let version = state.version;
+        let told_len = state.told_len.take().filter(|_| matches!(state.content, Content::Unloaded));
         let metadata = self.load(node, state, &at.dir, &at.name, &file)?;
         state.last_metadata = Some(metadata);
+        self.remember_view(state, &metadata);
         state.unannounced |= state.version != version && !was_let_go;
-        if state.version != version && state.kernel_knows.take().is_some() {
+        // It was only let go, and nobody had it open: it is what the kernel was told it is.
+        let is_as_told = told_len.is_some() && told_len == state.view_size();
+        let is_told = state.version != version && !is_as_told;
+        // Who has it open may have pages of it, whether or not the kernel still believes the rest.
+        if is_told && (state.kernel_knows.take().is_some() || state.opens > 0) {
             self.tell(|kernel| {
                 // The size at once: an open that comes before the queue is served would read only
                 // as much as the file had before. The pages follow.
@@ -75,6 +81,37 @@ impl Filesystem {
             });
         }
         Ok(metadata)
+    }
+
+    /// As [`Self::refresh`] for a file that is about to be emptied: a young stamp will do. What it
+    /// may hide is a version that nobody will read any more, and that the commit finds and keeps.
+    pub(super) fn refresh_to_empty(
+        &self,
+        node: &Arc<Node>,
+        state: &mut FileState,
+        pace: Pace,
+    ) -> Result<Metadata> {
+        let at = self.locate(node)?;
+        if !self.is_same_inode(state, &at.metadata) {
+            return self.refresh_at(node, state, &at, pace);
+        }
+        state.last_metadata = Some(at.metadata);
+        Ok(at.metadata)
+    }
+
+    /// Whether the content held, if any, was read from the inode with these attributes; it may have
+    /// been changed since within one tick of its clock.
+    pub(super) fn is_same_inode(&self, state: &FileState, metadata: &Metadata) -> bool {
+        let rules = self.rules().version;
+        let same =
+            |base: &Base, trust: &Trust| base.stamp == metadata.stamp() && trust.rules == rules;
+        match &state.content {
+            Content::Clean(loaded) => same(&loaded.base, &loaded.trust),
+            Content::Broken(broken) => same(&broken.base, &broken.trust),
+            Content::Unloaded | Content::Stream(_) | Content::TooLarge(_) | Content::Dirty(_) => {
+                false
+            }
+        }
     }
 
     /// Whether the content held is that of the inode with these attributes.

@@ -203,11 +203,11 @@ impl Filesystem {
         }
         let dir = self.dir(&parent)?;
         let Some(node) = self.child(&parent, &dir, name, Pace::Patient)? else {
-            return Ok(dir.rmdir(name)?);
+            return self.once_empty(&parent, name, || dir.rmdir(name));
         };
         let mut state = node.state.lock();
         let last = self.stat(&dir, name)?;
-        dir.rmdir(name)?;
+        self.once_empty(&parent, name, || dir.rmdir(name))?;
         self.nodes.unlink(parent.ino, name);
         state.last_metadata = Some(last);
         Ok(())

@@ -79,6 +79,17 @@ impl Filesystem {
     ) -> Result<()> {
         let target = to.node.as_ref().filter(|target| target.kind != FileKind::Dir);
         let (mut state, mut replaced) = lock_both(node, target);
+        if let (Some(target), Some(replaced)) = (target, &mut replaced)
+            && self.is_sealed_for(from, node, &state, to, (target, replaced))?
+        {
+            self.remember(&to.path, &replaced.content);
+            self.remember(&from.path, &state.content);
+            replaced.last_metadata = Some(self.stat(&to.dir, to.name)?);
+            replaced.hold_on(&to.dir, to.name);
+            self.move_name(from, to, node, flags)?;
+            replaced.lost_a_name();
+            return Ok(());
+        }
         let readable = match self.refresh(node, &mut state, Pace::Patient) {
             // Else what is sealed for the one name would stand under the other.
             Err(Error::Store(error)) if self.seals_alike(&from.path, &to.path) => {
@@ -143,6 +154,34 @@ impl Filesystem {
         self.write_under(from, to, node, state, replaced, sealed)
     }
 
+    /// Whether sealing the file for its new name would bring what is stored: it was sealed under
+    /// the same rules, with the tokens of the file that it replaces. So most saves by rename are
+    /// sealed once. What either file became within the tick of a clock makes no difference: the
+    /// one moves as it stands in the store, the other goes.
+    fn is_sealed_for(
+        &self,
+        from: &End<'_>,
+        node: &Node,
+        state: &FileState,
+        to: &End<'_>,
+        (target, replaced): (&Node, &FileState),
+    ) -> Result<bool> {
+        let rules = self.rules();
+        let (Some(made), Content::Clean(loaded), Content::Clean(other)) =
+            (&state.sealed_beside, &state.content, &replaced.content)
+        else {
+            return Ok(false);
+        };
+        let is_known = made.rules == rules.version
+            && Arc::ptr_eq(&made.stored, &loaded.base.stored)
+            && Arc::ptr_eq(&made.stock, &other.base.stock)
+            && !other.base.stock.is_empty();
+        Ok(is_known
+            && self.is_same_inode(state, &self.locate(node)?.metadata)
+            && self.is_same_inode(replaced, &self.locate(target)?.metadata)
+            && self.seals_alike_as(&from.path, made.existing, &to.path))
+    }
+
     /// How the view of `from` is stored under the name `to`.
     fn seal_for(
         &self,
@@ -159,7 +198,7 @@ impl Filesystem {
         };
         let mut stocks: Vec<_> = target.iter().map(|base| &*base.stock).collect();
         let others = self.other_stocks(to, target.unwrap_or(base));
-        stocks.extend(others.iter());
+        stocks.extend(others.iter().map(|stock| &**stock));
         stocks.push(&base.stock);
         let existing = self.existing_after_rename(from, base, to, target);
         sealing.seal_renamed(to, view, &stocks, existing, &base.stock)
@@ -275,7 +314,8 @@ impl Filesystem {
         node: &Arc<Node>,
         flags: RenameFlags,
     ) -> Result<()> {
-        from.dir.rename(from.name, &to.dir, to.name, flags)?;
+        let rename = || from.dir.rename(from.name, &to.dir, to.name, flags);
+        self.once_empty(&to.parent, to.name, rename)?;
         self.nodes.rename(node, (from.parent.ino, from.name), (&to.parent, to.name));
         self.troubles.renamed(&from.path, &to.path);
         if node.kind == FileKind::Dir {
@@ -307,15 +347,21 @@ impl Filesystem {
 
     /// Whether the same stored bytes are right under both names.
     pub(super) fn seals_alike(&self, one: &RelPath, other: &RelPath) -> bool {
+        self.seals_alike_as(one, Existing::Sealed, other)
+    }
+
+    /// The same, where `existing` is what `one` was sealed as.
+    fn seals_alike_as(&self, one: &RelPath, existing: Existing, other: &RelPath) -> bool {
         let sealing = &self.rules().sealing;
         let (a, b) = (sealing.policy.classify(one), sealing.policy.classify(other));
         sealing.binding < Binding::File
             && a.class == b.class
             && sealing.imports.are_alike(one, other)
-            && sealing
-                .policy
-                .fields(one, &sealing.ledger)
-                .is_same(&sealing.policy.fields(other, &sealing.ledger))
+            && match existing {
+                Existing::Nothing => sealing.policy.fields_of_newcomer(one, &sealing.ledger),
+                Existing::Sealed | Existing::Plain => sealing.policy.fields(one, &sealing.ledger),
+            }
+            .is_same(&sealing.policy.fields(other, &sealing.ledger))
     }
 
     /// The same for everything below a directory, or for the file itself.

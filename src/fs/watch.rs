@@ -9,10 +9,14 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 
-use super::file::Told;
+use super::file::{Content, Told};
 use super::node::Node;
 use super::{Error, Filesystem, Ino, Pace};
 use crate::store::{Event, EventKind, FileKind, Watcher};
+
+/// How long events are let gather after some were dealt with: a save makes several, and each
+/// wake-up would take the processor from whoever saves.
+const GATHER: Duration = Duration::from_millis(1);
 
 #[derive(Default)]
 pub(super) struct Watch {
@@ -49,7 +53,11 @@ impl Filesystem {
         while !stop() {
             match watcher.wait(Some(Duration::from_secs(1))) {
                 Ok(events) if events.is_empty() => self.announcements.rest(),
-                Ok(events) => events.iter().for_each(|event| self.changed(event)),
+                Ok(events) => {
+                    let mut told = HashSet::new();
+                    events.iter().for_each(|event| self.changed(event, &mut told));
+                    std::thread::sleep(GATHER);
+                }
                 Err(error) => {
                     log::error!("the store is no longer watched: {error}");
                     self.watch.covered.write().clear();
@@ -83,7 +91,8 @@ impl Filesystem {
         self.watch.watcher.get().is_some() && !self.watch.knows(directory)
     }
 
-    fn changed(&self, event: &Event) {
+    /// Tells the kernel what came of `event`; of the directories in `told` it has been told.
+    fn changed(&self, event: &Event, told: &mut HashSet<Ino>) {
         let Some(name) = &event.name else {
             match event.kind {
                 EventKind::Overflow => self.doubt_everything(),
@@ -97,10 +106,12 @@ impl Filesystem {
         let Some(parent) = self.nodes.get(Ino(event.tag)) else { return };
         let Some(node) = self.nodes.child(parent.ino, name) else {
             // Unknown to the kernel too: but the directory's times have changed.
-            self.tell(|kernel| kernel.attributes(parent.ino));
+            if told.insert(parent.ino) {
+                self.tell(|kernel| kernel.attributes(parent.ino));
+            }
             return self.announce(event.kind, &parent, name);
         };
-        match self.look_again(&node) {
+        match self.look_again(&node, event.kind) {
             Ok(Seen::Same) => {}
             Ok(Seen::Attributes) => self.tell(|kernel| kernel.attributes(node.ino)),
             Err(_) => self.tell(|kernel| {
@@ -112,15 +123,27 @@ impl Filesystem {
         self.announce(event.kind, &parent, name);
     }
 
-    fn look_again(&self, node: &Arc<Node>) -> Result<Seen, Error> {
+    fn look_again(&self, node: &Arc<Node>, kind: EventKind) -> Result<Seen, Error> {
         if node.kind != FileKind::File {
             let metadata = self.locate(node)?.metadata;
             let before = node.state.lock().last_metadata.replace(metadata);
             return Ok(if before == Some(metadata) { Seen::Same } else { Seen::Attributes });
         }
         let mut state = node.state.lock();
-        // A change of the content is told when it is loaded.
-        let metadata = self.refresh(node, &mut state, Pace::Patient)?;
+        let is_let_go = matches!(state.content, Content::Unloaded) && state.opens == 0;
+        // A name that came or went changes no content: our own commits end here.
+        let is_name =
+            !matches!(kind, EventKind::Changed | EventKind::Closed | EventKind::Attributes);
+        let metadata = match self.locate(node)? {
+            at if is_let_go => {
+                state.note_unseen_change(&at.metadata);
+                state.last_metadata = Some(at.metadata);
+                at.metadata
+            }
+            at if is_name && self.is_same_inode(&state, &at.metadata) => at.metadata,
+            // A change of the content is told when it is loaded.
+            at => self.refresh_at(node, &mut state, &at, Pace::Patient)?,
+        };
         Ok(match state.kernel_knows {
             Some(known) if known != Told::of(&metadata) => {
                 // Under the lock: no open may take it for told before it is.

@@ -5,9 +5,10 @@
 //! disk, and the journal goes only after the target is on disk. So a torn target can always be
 //! made whole.
 //!
-//! A journal is a temporary `….inplace` next to the target, or in `.confseal/` where the
-//! directory takes no new file: `confseal journal 1\n`, the target's inode number, the length of
-//! its path in bytes, the path (a name, or relative to the root in `.confseal/`), the content.
+//! A journal is a temporary `….inplace` in `.confseal/`, where the next start finds it without
+//! listing the store; next to the target where the target's path cannot be told or `.confseal/`
+//! takes no new file: `confseal journal 1\n`, the target's inode number, the length of its path in
+//! bytes, the path (relative to the root in `.confseal/`, else a name), the content.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -100,15 +101,18 @@ fn begin_journal(
     old: &[u8],
 ) -> io::Result<Draft> {
     let temporary = TempName { in_place: true, ..TempName::of(content, old) };
-    let (home, target, mut draft) = match Draft::begin(dir, temporary.clone()) {
-        Ok(draft) => (dir.clone(), RelPath::root().join(name), draft),
-        Err(error) if is_forbidden(&error) => {
-            let place = dir.relative_path().ok_or(error)?.join(name);
-            let control = dir.root().control_or_create()?;
-            let draft = Draft::begin(&control, temporary)?;
-            (control, place, draft)
+    let begun = dir.relative_path().map(|place| {
+        let control = dir.root().control_or_create()?;
+        let draft = Draft::begin(&control, temporary.clone())?;
+        io::Result::Ok((control, place.join(name), draft))
+    });
+    let (home, target, mut draft) = match begun {
+        Some(Ok(begun)) => begun,
+        Some(Err(error)) if !is_forbidden(&error) => return Err(error),
+        Some(Err(_)) | None => {
+            let draft = Draft::begin(dir, temporary)?;
+            (dir.clone(), RelPath::root().join(name), draft)
         }
-        Err(error) => return Err(error),
     };
     let written = draft
         .file

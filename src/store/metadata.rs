@@ -73,6 +73,23 @@ pub struct Time {
 }
 
 impl Time {
+    /// Bytes of [`Time::to_bytes`].
+    pub const BYTES: usize = 12;
+
+    /// For writing down; read by [`Time::from_bytes`].
+    pub fn to_bytes(self) -> [u8; Self::BYTES] {
+        let mut bytes = [0; Self::BYTES];
+        bytes[..8].copy_from_slice(&self.sec.to_le_bytes());
+        bytes[8..].copy_from_slice(&self.nsec.to_le_bytes());
+        bytes
+    }
+
+    /// What was written down.
+    pub fn from_bytes(bytes: &[u8; Self::BYTES]) -> Self {
+        let [a, b, c, d, e, f, g, h, nsec @ ..] = *bytes;
+        Self { sec: i64::from_le_bytes([a, b, c, d, e, f, g, h]), nsec: u32::from_le_bytes(nsec) }
+    }
+
     /// The time of day, by the clock from which the kernel takes the times of files: by a finer one
     /// a write would seem later than the commit that follows it.
     pub fn now() -> Self {
@@ -186,6 +203,39 @@ pub struct Stamp {
 }
 
 impl Stamp {
+    /// Bytes of [`Stamp::to_bytes`].
+    pub const BYTES: usize = 16 + 2 * Time::BYTES;
+
+    /// The inode's number.
+    pub fn ino(&self) -> u64 {
+        self.ino
+    }
+
+    /// For writing down; read by [`Stamp::from_bytes`].
+    pub fn to_bytes(self) -> [u8; Self::BYTES] {
+        let mut bytes = [0; Self::BYTES];
+        bytes[..8].copy_from_slice(&self.ino.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.size.to_le_bytes());
+        bytes[16..28].copy_from_slice(&self.mtime.to_bytes());
+        bytes[28..].copy_from_slice(&self.ctime.to_bytes());
+        bytes
+    }
+
+    /// What was written down.
+    pub fn from_bytes(bytes: &[u8; Self::BYTES]) -> Self {
+        let number = |at: usize| {
+            let mut number = [0; 8];
+            number.copy_from_slice(&bytes[at..at + 8]);
+            u64::from_le_bytes(number)
+        };
+        let time = |at: usize| {
+            let mut time = [0; Time::BYTES];
+            time.copy_from_slice(&bytes[at..at + Time::BYTES]);
+            Time::from_bytes(&time)
+        };
+        Self { ino: number(0), size: number(8), mtime: time(16), ctime: time(28) }
+    }
+
     /// Whether the file changed less than 2 s before `now`. The kernel's clock for file times is
     /// coarse (a tick; whole seconds on some filesystems), so a second change may leave the same
     /// stamp: a young one proves nothing. A time in the future counts as young.
@@ -228,6 +278,13 @@ mod tests {
         assert!(at(90, 99).is_young(now));
         assert!(at(200, 90).is_young(now));
         assert!(at(98, 90).is_young(Time { sec: 100, nsec: 4 }));
+    }
+
+    #[test]
+    fn a_stamp_reads_back() {
+        let time = |sec, nsec| Time { sec, nsec };
+        let stamp = Stamp { ino: u64::MAX, size: 7, mtime: time(-1, 5), ctime: time(1 << 40, 9) };
+        assert_eq!(Stamp::from_bytes(&stamp.to_bytes()), stamp);
     }
 
     #[test]

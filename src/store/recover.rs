@@ -1,5 +1,10 @@
 //! What a crash left in the store, put right at the next start.
 //!
+//! In two parts. Torn files have to be whole before anyone looks: their journals lie in
+//! `.confseal/`, and are found without listing the store ([`Store::mend`]). All else is a hidden
+//! temporary beside a file that is whole: it can wait for a look at every directory
+//! ([`Store::recover`]).
+//!
 //! Invariant: nothing is deleted but what the target holds, or held and was to lose anyway.
 //! Everything else goes to `kept/`, sealed, first. May run beside commits: it leaves alone what
 //! they have claimed, and mends no file while one is rewritten in place.
@@ -34,13 +39,45 @@ pub struct Recovery {
     pub failed: Vec<(RelPath, io::Error)>,
 }
 
+impl Recovery {
+    /// Says in the log what is of interest to an operator.
+    pub fn log(&self) {
+        for name in &self.kept {
+            log::warn!("a version that a crash left is kept as {name}");
+        }
+        for (file, error) in &self.failed {
+            log::error!("{file}: what a crash left cannot be put right: {error}");
+        }
+    }
+}
+
 impl Store {
+    /// Makes torn files whole. Takes as long as there are journals, however large the store is.
+    pub fn mend(&self, seal_kept: &SealKept<'_>) -> io::Result<Recovery> {
+        let mut task = Task::new(self, seal_kept);
+        task.clear_control()?;
+        Ok(task.done)
+    }
+
     /// Deals with all that an earlier process left. One leftover that fails does not keep the
     /// others from being dealt with: see [`Recovery::failed`].
     pub fn recover(&self, seal_kept: &SealKept<'_>) -> io::Result<Recovery> {
-        let mut task = Task { store: self, seal_kept, done: Recovery::default() };
+        self.recover_unless(seal_kept, &|| false)
+    }
+
+    /// The same, given up as soon as `stop` says so, which is asked at each entry.
+    pub fn recover_unless(
+        &self,
+        seal_kept: &SealKept<'_>,
+        stop: &dyn Fn() -> bool,
+    ) -> io::Result<Recovery> {
+        let mut task = Task::new(self, seal_kept);
+        task.clear_control()?;
         let mut unlistable = Vec::new();
         let mut visit = |dir: &Dir, path: &RelPath, entry: &Entry| {
+            if stop() {
+                return Ok(Walk::Stop);
+            }
             if is_reserved(&entry.name) {
                 task.deal_with(dir, path, entry);
             }
@@ -52,7 +89,16 @@ impl Store {
             Ok(())
         })?;
         task.done.failed.extend(unlistable);
-        task.clear_control()?;
+        Ok(task.done)
+    }
+
+    /// The same for one directory, without what is below it.
+    pub fn recover_in(&self, path: &RelPath, seal_kept: &SealKept<'_>) -> io::Result<Recovery> {
+        let mut task = Task::new(self, seal_kept);
+        let dir = self.dir(path)?;
+        for entry in dir.all_entries()?.iter().filter(|entry| is_reserved(&entry.name)) {
+            task.deal_with(&dir, &path.join(&entry.name), entry);
+        }
         Ok(task.done)
     }
 }
@@ -63,7 +109,11 @@ struct Task<'a> {
     done: Recovery,
 }
 
-impl Task<'_> {
+impl<'a> Task<'a> {
+    fn new(store: &'a Store, seal_kept: &'a SealKept<'a>) -> Self {
+        Self { store, seal_kept, done: Recovery::default() }
+    }
+
     fn deal_with(&mut self, dir: &Dir, path: &RelPath, entry: &Entry) {
         match self.examine(dir, path, entry) {
             // Gone by now: it was a commit's, done between listing and claim.

@@ -230,6 +230,10 @@ fn killed_at_two_hundred_random_moments_no_file_is_torn_and_nothing_stands_in_th
         let said = fs::read_to_string(&said).unwrap();
         saves += said.lines().count();
         fixture.mount();
+        let status = fixture.mnt().join(".confseal/status");
+        fixture.wait_for("the end of the recovery", || {
+            fs::read_to_string(&status).is_ok_and(|status| status.contains("\"recovered\": true"))
+        });
         assert_eq!(temporaries(fixture), 0, "the next mount cleans up; seed {seed}");
         known.check(fixture, first, &said, seed);
         assert_eq!(fixture.seen(SECOND_NAME), fixture.seen("linked.toml"), "seed {seed}");

@@ -15,6 +15,8 @@ mod foreign;
 mod hot;
 mod limits;
 mod programs;
+mod recovery;
+mod remembered;
 mod review;
 mod saving;
 mod together;

@@ -74,6 +74,7 @@ impl Filesystem {
                 "whole": totals.whole,
                 "unread": totals.unread,
             },
+            "recovered": self.recovered.is_done(),
             "unsaved": self.dirty.lock().len(),
             "trouble": trouble,
             "in_the_clear": exposed,

@@ -185,7 +185,8 @@ fn a_file_with_two_names_is_rewritten_in_place() {
             assert_eq!(fresh.content("app.toml"), new.as_bytes());
             assert_eq!(fresh.content("b"), new.as_bytes());
             assert_eq!(done.conflict, None);
-            assert_eq!(fresh.names("."), ["app.toml", "b"]);
+            assert_eq!(fresh.names("."), [".confseal", "app.toml", "b"]);
+            assert!(fresh.names(".confseal").is_empty(), "the journal is gone");
             root.unlink(os("b")).unwrap();
         }
     });
@@ -340,7 +341,8 @@ fn an_owner_that_cannot_be_given_is_kept_by_writing_in_place() {
         let after = root.stat(os("app.toml")).unwrap();
         assert_eq!((after.uid, after.mode), (1234, 0o666));
         assert_eq!(fresh.content("app.toml"), b"new");
-        assert_eq!(fresh.names("."), ["app.toml"]);
+        assert_eq!(fresh.names("."), [".confseal", "app.toml"]);
+        assert!(fresh.names(".confseal").is_empty(), "the journal is gone");
     });
 }
 
