@@ -83,6 +83,7 @@ struct Shared {
     /// stands, so they have to be one after the other. Rare and slow anyway; nothing else waits.
     in_place: parking_lot::Mutex<()>,
     means: temporary::Means,
+    births: metadata::Births,
 }
 
 impl Store {
@@ -102,6 +103,7 @@ impl Store {
             claims: Default::default(),
             in_place: Default::default(),
             means,
+            births: metadata::Births::on(&root),
         };
         Ok(Self { root: Dir::new(root, Arc::new(shared)) })
     }

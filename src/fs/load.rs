@@ -21,7 +21,7 @@ impl Filesystem {
         loop {
             let Some((dir, parent, name)) = self.place(node)? else { return Err(Error::Stale) };
             match dir.stat(&name) {
-                Ok(metadata) if node.is(metadata.ino, metadata.kind) => {
+                Ok(metadata) if node.is(&metadata) => {
                     return Ok(Located { dir, parent, name, metadata });
                 }
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),

@@ -159,9 +159,11 @@ impl Filesystem {
                 return Err(Error::WouldReseal);
             }
         }
-        dir.link(&from_name, &self.dir(&to)?, name)?;
+        let to_dir = self.dir(&to)?;
+        dir.link(&from_name, &to_dir, name)?;
         self.nodes.unlink(to.ino, name);
-        self.nodes.adopt(&to, name, node.store_ino(), node.kind, Identity::Same(&node));
+        let made = self.stat(&to_dir, name)?;
+        self.nodes.adopt(&to, name, &made, Identity::Same(&node));
         drop(state);
         self.entry(node, self.ttl(to.ino), Pace::Patient)
     }
@@ -275,7 +277,7 @@ impl Filesystem {
         made: &Metadata,
     ) -> Result<Arc<Node>> {
         self.announcements.made(parent.ino, name);
-        match self.nodes.adopt(parent, name, made.ino, made.kind, Identity::Newborn) {
+        match self.nodes.adopt(parent, name, made, Identity::Newborn) {
             Some(node) => Ok(node),
             // Somebody else was known there, and was removed behind the mount.
             None => self.child(parent, dir, name, Pace::Patient)?.ok_or(Error::Stale),
@@ -323,13 +325,13 @@ impl Filesystem {
                     None => continue,
                 }
             };
-            if found.is_some_and(|found| known.is(found.ino, found.kind)) {
+            if found.is_some_and(|found| known.is(&found)) {
                 return Ok(Some(known));
             }
             let _state = self.state(&known, pace)?;
             let found = self.stat_if_there(dir, name)?;
             let still = self.nodes.child(parent.ino, name).is_some_and(|now| now.ino == known.ino);
-            if still && !found.is_some_and(|found| known.is(found.ino, found.kind)) {
+            if still && !found.is_some_and(|found| known.is(&found)) {
                 self.lost_behind(&known, parent, name);
             }
         }
@@ -345,17 +347,16 @@ impl Filesystem {
         found: &Metadata,
         pace: Pace,
     ) -> Result<Option<Arc<Node>>> {
-        let (ino, kind) = (found.ino, found.kind);
-        let Some(known) = self.nodes.by_store(ino) else {
-            return Ok(self.nodes.adopt(parent, name, ino, kind, Identity::Unknown));
+        let Some(known) = self.nodes.by_store(found.ino) else {
+            return Ok(self.nodes.adopt(parent, name, found, Identity::Unknown));
         };
         let _state = self.state(&known, pace)?;
         let again = self.stat_if_there(dir, name)?;
-        if !known.is(ino, kind) || again.is_none_or(|again| again.ino != ino) {
-            self.nodes.forget_store_ino(&known, ino, kind);
+        if !known.is(found) || again.is_none_or(|again| !known.is(&again)) {
+            self.nodes.forget_store_ino(&known, found);
             return Ok(None);
         }
-        Ok(self.nodes.adopt(parent, name, ino, kind, Identity::Same(&known)))
+        Ok(self.nodes.adopt(parent, name, found, Identity::Same(&known)))
     }
 
     fn stat_if_there(&self, dir: &Dir, name: &OsStr) -> Result<Option<Metadata>> {

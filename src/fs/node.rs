@@ -17,7 +17,7 @@ pub(super) use table::NodeTable;
 use super::Result;
 use super::file::FileState;
 use crate::path::RelPath;
-use crate::store::{Dir, FileKind};
+use crate::store::{Dir, FileKind, Metadata, Time};
 
 /// An inode number of the mount.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -50,6 +50,9 @@ pub(super) struct Node {
 /// Where a node stands. Held for moments, never across I/O.
 struct Links {
     store_ino: u64,
+    /// When that inode was made; `None` until it was looked at, or where nobody knows. The number
+    /// alone will not do: once the inode is gone, the next one may get it.
+    born: Option<Time>,
     names: Vec<(Arc<Node>, OsString)>,
 }
 
@@ -59,7 +62,7 @@ impl Node {
             ino,
             kind,
             state: Mutex::default(),
-            links: Mutex::new(Links { store_ino, names }),
+            links: Mutex::new(Links { store_ino, born: None, names }),
             dir: Mutex::new(None),
             lookups: AtomicU64::new(0),
             lost: Mutex::new(None),
@@ -77,9 +80,16 @@ impl Node {
         Some(parent.path()?.join(&name))
     }
 
-    /// Whether the store's inode `store_ino` is this node now.
-    pub(super) fn is(&self, store_ino: u64, kind: FileKind) -> bool {
-        self.kind == kind && self.store_ino() == store_ino
+    /// Whether the store's inode with these attributes, as found under a name, is this node now.
+    pub(super) fn is(&self, found: &Metadata) -> bool {
+        let mut links = self.links.lock();
+        let is_it = self.kind == found.kind
+            && links.store_ino == found.ino
+            && (links.born.is_none() || found.born.is_none() || links.born == found.born);
+        if is_it {
+            links.born = links.born.or(found.born);
+        }
+        is_it
     }
 
     /// The number of the inode in the store that is this node now.

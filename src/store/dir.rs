@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::fs::{AtFlags, Mode, OFlags, RawDir, ResolveFlags};
+use rustix::fs::{Mode, OFlags, RawDir, ResolveFlags};
 use rustix::io::Errno;
 
 use super::metadata::{FileKind, Metadata};
@@ -96,8 +96,7 @@ impl Dir {
 
     /// Metadata of the entry `name`; of a symlink itself. One system call, no allocation.
     pub fn stat(&self, name: &OsStr) -> io::Result<Metadata> {
-        let stat = rustix::fs::statat(self.fd(), component(name)?, AtFlags::SYMLINK_NOFOLLOW)?;
-        Ok(Metadata::from_stat(&stat))
+        Metadata::under(self.fd(), component(name)?, self.shared.births)
     }
 
     /// Metadata of the directory itself.

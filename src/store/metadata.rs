@@ -1,11 +1,12 @@
 //! What the store says about an entry: the fields of `stat(2)` in our own plain types, and the
 //! [`Stamp`] by which a change is noticed.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 
-use rustix::fs::{FileType, Timespec};
+use rustix::fs::{AtFlags, FileType, Statx, StatxFlags, StatxTimestamp, Timespec, makedev};
 use rustix::io::Errno;
 
 /// The kind of a directory entry.
@@ -156,6 +157,37 @@ pub struct Metadata {
     pub mtime: Time,
     /// Last change of content or metadata, by the kernel's clock: nobody can set it.
     pub ctime: Time,
+    /// When the inode was made, where that was asked for and tells inodes apart that had one number
+    /// after the other. See [`Births`].
+    pub born: Option<Time>,
+}
+
+/// Whether a filesystem says when an inode was made, and never says anything else of the same one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Births {
+    /// It does. It also gives the number of a removed inode to the next, so it is worth asking.
+    Told,
+    /// It does not, or is not known to.
+    Untold,
+}
+
+impl Births {
+    /// Of the filesystem that `fd` is on.
+    pub(super) fn on(fd: impl AsFd) -> Self {
+        // A list of those that are known to: an overlay, for one, says another time after a copy up.
+        const EXT4: u32 = 0xEF53;
+        const XFS: u32 = 0x5846_5342;
+        const F2FS: u32 = 0xF2F5_2010;
+        let kind = rustix::fs::fstatfs(&fd).map(|about| about.f_type as u32);
+        let told = || {
+            let asked = rustix::fs::statx(&fd, "", AtFlags::EMPTY_PATH, StatxFlags::BTIME)?;
+            Ok::<_, Errno>(asked.stx_mask & StatxFlags::BTIME.bits() != 0)
+        };
+        match kind {
+            Ok(EXT4 | XFS | F2FS) if told() == Ok(true) => Self::Told,
+            Ok(_) | Err(_) => Self::Untold,
+        }
+    }
 }
 
 impl Metadata {
@@ -167,6 +199,38 @@ impl Metadata {
     /// Of an open file or directory.
     pub fn of(fd: impl AsFd) -> io::Result<Self> {
         Ok(Self::from_stat(&rustix::fs::fstat(fd)?))
+    }
+
+    /// Of what `name` stands for in `dir`, not following it.
+    pub(super) fn under(dir: impl AsFd, name: &OsStr, births: Births) -> io::Result<Self> {
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        if births == Births::Untold {
+            return Ok(Self::from_stat(&rustix::fs::statat(dir, name, flags)?));
+        }
+        let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+        Ok(Self::from_statx(&rustix::fs::statx(dir, name, flags, wanted)?))
+    }
+
+    fn from_statx(stat: &Statx) -> Self {
+        let time = |time: StatxTimestamp| Time { sec: time.tv_sec, nsec: time.tv_nsec };
+        let mode = u32::from(stat.stx_mode);
+        Self {
+            ino: stat.stx_ino,
+            dev: makedev(stat.stx_dev_major, stat.stx_dev_minor),
+            kind: FileKind::from_mode(mode).unwrap_or(FileKind::CharDevice),
+            mode: mode & 0o7777,
+            nlink: stat.stx_nlink.into(),
+            uid: stat.stx_uid,
+            gid: stat.stx_gid,
+            rdev: makedev(stat.stx_rdev_major, stat.stx_rdev_minor),
+            size: stat.stx_size,
+            blocks: stat.stx_blocks,
+            blksize: stat.stx_blksize,
+            atime: time(stat.stx_atime),
+            mtime: time(stat.stx_mtime),
+            ctime: time(stat.stx_ctime),
+            born: Some(time(stat.stx_btime)),
+        }
     }
 
     /// The integer types of `Stat` differ between architectures, hence the casts.
@@ -189,6 +253,7 @@ impl Metadata {
             atime: time(stat.st_atime as i64, stat.st_atime_nsec as u64),
             mtime: time(stat.st_mtime as i64, stat.st_mtime_nsec as u64),
             ctime: time(stat.st_ctime as i64, stat.st_ctime_nsec as u64),
+            born: None,
         }
     }
 }
@@ -285,6 +350,22 @@ mod tests {
         let time = |sec, nsec| Time { sec, nsec };
         let stamp = Stamp { ino: u64::MAX, size: 7, mtime: time(-1, 5), ctime: time(1 << 40, 9) };
         assert_eq!(Stamp::from_bytes(&stamp.to_bytes()), stamp);
+    }
+
+    #[test]
+    fn both_ways_of_asking_say_the_same() {
+        let place = tempfile::tempdir().unwrap();
+        let dir = File::open(place.path()).unwrap();
+        for (name, births) in [("a", Births::Told), ("b", Births::Untold)] {
+            std::fs::write(place.path().join("file"), name).unwrap();
+            let asked = |births| Metadata::under(&dir, OsStr::new("file"), births).unwrap();
+            let found = asked(births);
+            assert_eq!(found.born.is_some(), births == Births::Told);
+            assert_eq!(Metadata { born: None, ..asked(Births::Told) }, asked(Births::Untold));
+        }
+        let null = File::open("/dev").unwrap();
+        let null = |births| Metadata::under(&null, OsStr::new("null"), births).unwrap();
+        assert_eq!(Metadata { born: None, ..null(Births::Told) }, null(Births::Untold));
     }
 
     #[test]

@@ -130,7 +130,7 @@ fn a_change_in_place_is_announced_once_and_by_then_it_can_be_seen() {
         let stamp =
             |m: &fs::Metadata| (m.ino(), m.mtime(), m.mtime_nsec(), m.ctime(), m.ctime_nsec());
         assert_eq!(stamp(&before), stamp(&after), "announcing changes nothing");
-        in_the_end(\&fixture, \&mut ear);
+        in_the_end(&fixture, &mut ear);
         let once = ear.of("", "app.toml");
         assert_eq!(once.iter().filter(|kind| **kind == EventMask::CLOSE_WRITE).count(), 1);
         assert!(!once.contains(&EventMask::MODIFY) && !once.contains(&EventMask::CREATE));
@@ -145,7 +145,7 @@ fn a_file_that_was_never_opened_is_announced_too() {
     let mut ear = Ear::at(&fixture.mnt(), &["", "app.toml"]);
     fs::write(fixture.store().join("app.toml"), NEW).unwrap();
     ear.wait_for("app.toml", "", EventMask::CLOSE_WRITE);
-    in_the_end(\&fixture, \&mut ear);
+    in_the_end(&fixture, &mut ear);
     assert_eq!(ear.of("app.toml", ""), ONCE);
 }
 
@@ -161,7 +161,7 @@ fn a_replacement_is_announced_in_the_directory_and_ends_the_watch_of_the_old_fil
         ear.wait_for(file, "", EventMask::DELETE_SELF);
         assert_eq!(fixture.seen(file), NEW);
     }
-    in_the_end(\&fixture, \&mut ear);
+    in_the_end(&fixture, &mut ear);
     assert_eq!(ear.count("", "app.toml", EventMask::CLOSE_WRITE), 1);
     assert_eq!(ear.count("conf.d", "app.toml", EventMask::CLOSE_WRITE), 1);
 }
@@ -172,7 +172,7 @@ fn a_removal_is_announced_to_those_who_watch_the_file() {
     let mut ear = Ear::at(&fixture.mnt(), &["", "app.toml"]);
     fs::remove_file(fixture.store().join("app.toml")).unwrap();
     ear.wait_for("app.toml", "", EventMask::DELETE_SELF);
-    in_the_end(\&fixture, \&mut ear);
+    in_the_end(&fixture, &mut ear);
     assert_eq!(ear.count("", "app.toml", EventMask::CLOSE_WRITE), 0);
 }
 
@@ -237,7 +237,7 @@ fn what_is_saved_through_the_mount_is_heard_as_in_a_plain_directory() {
     save_in_every_way(&plain);
     save_in_every_way(&fixture.mnt());
     there.listen();
-    in_the_end(\&fixture, \&mut here);
+    in_the_end(&fixture, &mut here);
     here.heard.retain(|(_, entry, _)| entry != "last.toml");
     assert_eq!(here.heard, there.heard);
 }
@@ -262,7 +262,7 @@ fn a_storm_is_announced_for_known_files_only_and_keeps_nobody_from_unmounting() 
     for name in &known {
         ear.wait_for("many", name.trim_start_matches("many/"), EventMask::CLOSE_WRITE);
     }
-    in_the_end(\&fixture, \&mut ear);
+    in_the_end(&fixture, &mut ear);
     assert!(
         ear.heard.iter().all(|(_, entry, _)| entry == "last.toml" || entry.starts_with("known"))
     );

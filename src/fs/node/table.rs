@@ -8,7 +8,7 @@ use std::sync::atomic::{Ordering, fence};
 use parking_lot::RwLock;
 
 use super::{Identity, Ino, Node, OURS, ROOT};
-use crate::store::{Dir, FileKind};
+use crate::store::{Dir, FileKind, Metadata};
 
 /// All nodes that the kernel knows or that work is going on with.
 pub(in crate::fs) struct NodeTable {
@@ -70,23 +70,23 @@ impl NodeTable {
         tables.by_store.get(&store_ino).and_then(|ino| tables.nodes.get(ino)).cloned()
     }
 
-    /// The node of the inode `store_ino` that stands under `name`, made if it is new. `None` when
+    /// The node of the inode `found` that stands under `name`, made if it is new. `None` when
     /// a different node is known under this name, or by this inode where `identity` does not say
     /// so: whether that one was replaced, or is just being committed, only shows under its `state`.
     pub(in crate::fs) fn adopt(
         &self,
         parent: &Arc<Node>,
         name: &OsStr,
-        store_ino: u64,
-        kind: FileKind,
+        found: &Metadata,
         identity: Identity<'_>,
     ) -> Option<Arc<Node>> {
+        let (store_ino, kind) = (found.ino, found.kind);
         if let Some(node) = self.child(parent.ino, name) {
-            return node.is(store_ino, kind).then_some(node);
+            return node.is(found).then_some(node);
         }
         let mut tables = self.tables.write();
         if let Some(node) = tables.child(parent.ino, name) {
-            return node.is(store_ino, kind).then_some(node);
+            return node.is(found).then_some(node);
         }
         let known = tables.by_store.get(&store_ino).and_then(|ino| tables.nodes.get(ino)).cloned();
         let link = (parent.clone(), name.to_owned());
@@ -115,12 +115,11 @@ impl NodeTable {
         Some(node)
     }
 
-    /// The inode `store_ino` of this `kind` is not `node`, whose `state` is held, unless it says so
-    /// itself.
-    pub(in crate::fs) fn forget_store_ino(&self, node: &Node, store_ino: u64, kind: FileKind) {
+    /// The inode `found` is not `node`, whose `state` is held, unless it says so itself.
+    pub(in crate::fs) fn forget_store_ino(&self, node: &Node, found: &Metadata) {
         let mut tables = self.tables.write();
-        if !node.is(store_ino, kind) && tables.by_store.get(&store_ino) == Some(&node.ino) {
-            tables.by_store.remove(&store_ino);
+        if !node.is(found) && tables.by_store.get(&found.ino) == Some(&node.ino) {
+            tables.by_store.remove(&found.ino);
         }
     }
 
@@ -136,8 +135,10 @@ impl NodeTable {
     /// The node's content now lies in another inode of the store.
     pub(in crate::fs) fn moved_to(&self, node: &Node, store_ino: u64) {
         let mut tables = self.tables.write();
-        let old = std::mem::replace(&mut node.links.lock().store_ino, store_ino);
+        let mut links = node.links.lock();
+        let old = std::mem::replace(&mut links.store_ino, store_ino);
         if old != store_ino {
+            links.born = None;
             if tables.by_store.get(&old) == Some(&node.ino) {
                 tables.by_store.remove(&old);
             }
