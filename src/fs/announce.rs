@@ -72,7 +72,11 @@ impl Filesystem {
         }
         self.tell(|kernel| match node.is_linked() {
             true => kernel.name(parent.ino, name),
-            false => kernel.removed(parent.ino, name, node.ino),
+            false => {
+                // Who has it open sees at once that it has no name.
+                kernel.attributes_now(node.ino);
+                kernel.removed(parent.ino, name, node.ino);
+            }
         });
     }
 

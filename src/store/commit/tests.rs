@@ -14,6 +14,7 @@ use super::super::{CONTROL_DIR, FileKind, SetTime};
 use super::*;
 
 mod crashes;
+mod races;
 
 fn commit<'a>(content: &'a [u8], expected: &'a [u8]) -> Commit<'a> {
     let mtime = MtimeRule::NotBefore(Time::now());
