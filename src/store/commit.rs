@@ -398,7 +398,7 @@ impl Replace<'_> {
 
     /// Undoes the exchange. When that is not possible either, the displaced version stays in
     /// the temporary, and the next recovery keeps it.
-    fn put_back(&self, draft: &Draft) {
+    fn put_back(&self, draft: &mut Draft) {
         let temporary = draft.name().unwrap_or_default();
         let back = match self.dir.rename(temporary, self.dir, self.name, RenameFlags::Exchange) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -409,7 +409,27 @@ impl Replace<'_> {
         if let Err(error) = back {
             let place = self.dir.place_of(temporary);
             log::warn!("the displaced version of a failed commit stays in {place}: {error}");
+        } else if let Err(error) = self.keep_stranger(temporary) {
+            let place = self.dir.place_of(temporary);
+            log::warn!("a version that was written meanwhile stays in {place}: {error}");
+            draft.leave();
         }
+    }
+
+    /// Whoever replaced the draft while it stood in the target, or wrote to it, made a version of
+    /// his own, which the way back has brought here.
+    fn keep_stranger(&self, temporary: &OsStr) -> io::Result<()> {
+        let found = self.dir.open_file(temporary, Access::Read)?;
+        if holds(&found, self.commit.content)? {
+            return Ok(());
+        }
+        let sealed = (self.commit.seal_kept)(&snapshot(&found, u64::MAX)?.bytes)?;
+        let kept = self.dir.keep(&self.dir.place_of(self.name), &sealed)?;
+        log::warn!(
+            "{}: a version that came meanwhile is kept as {kept}",
+            self.dir.place_of(self.name)
+        );
+        self.dir.unlink(temporary)
     }
 
     /// The commit has taken place; a leftover is hidden, and the next recovery removes it.

@@ -181,6 +181,11 @@ impl Draft {
         self.claim.as_ref().map(|claim| &*claim.name)
     }
 
+    /// Gives up the name, which stands for what is not ours to remove.
+    pub(super) fn leave(&mut self) {
+        self.claim = None;
+    }
+
     /// Removes its name, unless that stands for another file by now; whether it has none left.
     pub(super) fn discard(self) -> bool {
         let Some(name) = self.name() else { return true };
