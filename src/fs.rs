@@ -95,6 +95,8 @@ pub struct Options {
     /// How long the kernel may believe names and attributes without asking, where changes in the
     /// store are watched.
     pub ttl: Duration,
+    /// Whether the store is watched, if its filesystem tells of changes at all.
+    pub watch: bool,
     /// The largest file that is held in memory, in bytes; a larger sealed one gives EFBIG.
     pub max_view: u64,
     /// How many bytes of views of files that nobody has open are kept.
@@ -113,6 +115,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             ttl: Duration::from_secs(3600),
+            watch: true,
             max_view: 64 << 20,
             cache: 64 << 20,
             commit_after: Duration::from_secs(5),

@@ -114,6 +114,9 @@ pub struct Mount {
     pub threads: usize,
     /// How long the kernel may believe what it was told, in seconds, where changes are watched.
     pub ttl: u64,
+    /// Whether the store is watched for changes. Off where none are told: then the kernel believes
+    /// what it was told for a second at most.
+    pub watch: bool,
     /// The largest sealed file, in MiB.
     pub max_view: u64,
     /// Memory for views of files that nobody has open, in MiB.
@@ -124,7 +127,15 @@ pub struct Mount {
 
 impl Default for Mount {
     fn default() -> Self {
-        Self { allow_other: None, threads: 2, ttl: 3600, max_view: 64, cache: 64, context: None }
+        Self {
+            allow_other: None,
+            threads: 2,
+            ttl: 3600,
+            watch: true,
+            max_view: 64,
+            cache: 64,
+            context: None,
+        }
     }
 }
 

@@ -123,6 +123,20 @@ impl Store {
         if path.is_root() { Ok(self.root.clone()) } else { self.root.reach(path.as_os_str()) }
     }
 
+    /// Whether whoever watches the store hears of every change: not where other machines make them,
+    /// or another process makes them out of sight of the kernel.
+    pub fn tells_changes(&self) -> bool {
+        const NFS: u32 = 0x6969;
+        const SMB2: u32 = 0xFE53_4D42;
+        const CIFS: u32 = 0xFF53_4D42;
+        const NINE_P: u32 = 0x0102_1997;
+        const CEPH: u32 = 0x00C3_6400;
+        const AFS: u32 = 0x5346_414F;
+        const FUSE: u32 = 0x6573_5546;
+        let kind = rustix::fs::fstatfs(self.root.fd()).map(|about| about.f_type as u32);
+        !matches!(kind, Ok(NFS | SMB2 | CIFS | NINE_P | CEPH | AFS | FUSE))
+    }
+
     /// Sizes and limits of the filesystem that the store stands on.
     pub fn statfs(&self) -> io::Result<StatVfs> {
         Ok(rustix::fs::fstatvfs(self.root.fd())?)

@@ -55,6 +55,10 @@ pub(super) struct Mount {
     /// Mount although programs hold files of the store open for writing.
     #[arg(long)]
     force: bool,
+    /// Do not watch the store for changes: for a file system that tells of none (the usual network
+    /// ones are known as such).
+    #[arg(long)]
+    no_watch: bool,
     /// Let other users in (root's default).
     #[arg(long, overrides_with = "no_allow_other")]
     allow_other: bool,
@@ -115,7 +119,8 @@ impl Mount {
         let name = pinned::name_of(&store);
         let mut keys = self.keys;
         keys.make_absolute();
-        let options = instance.map(|instance| instance.mount).unwrap_or_default();
+        let mut options = instance.map(|instance| instance.mount).unwrap_or_default();
+        options.watch &= !self.no_watch;
         let flag = (self.allow_other || self.no_allow_other).then_some(self.allow_other);
         Ok(Plan {
             allow_other: flag.or(options.allow_other),
@@ -267,6 +272,7 @@ impl Plan {
     fn options(&self, root: bool, store_at: Option<PathBuf>, pins: Option<Arc<Pins>>) -> Options {
         Options {
             ttl: Duration::from_secs(self.options.ttl),
+            watch: self.options.watch,
             max_view: self.options.max_view << 20,
             cache: self.options.cache << 20,
             give_away: root,

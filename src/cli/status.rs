@@ -79,6 +79,12 @@ impl Status {
         for kept in list("kept") {
             println!("kept          {}", kept.as_str().unwrap_or("-"));
         }
+        if let Some(why) = status["unwatched"].as_str() {
+            println!("not watched   {why}: changes in the store are seen within a second");
+        } else if status["unwatched_directories"] != 0 {
+            let count = &status["unwatched_directories"];
+            println!("not watched   {count} directories: changes in them are seen within a second");
+        }
         for job in list("jobs") {
             println!(
                 "job           {}, {} files",

@@ -8,15 +8,18 @@ use super::error::Failure;
 use super::offline::{keep_secrets_in_memory, read};
 use super::open::{KeyArguments, is_mount, locate, open_store, sealing};
 use super::output::show;
+use super::trouble::Trouble;
 use super::{Outcome, Result, control};
 use crate::document::{FieldPath, field_value};
 use crate::path::RelPath;
 use crate::policy::Policy;
 use crate::secret::SecretBytes;
+use crate::store::Store;
 
 /// Print the plaintext of a file, or of one of its fields
 ///
-/// The bytes are printed as they are. A field is printed as programs understand it, without quotes
+/// The bytes are printed as they are. Of a version kept aside (a file in `.confseal/kept/`), what
+/// programs would have seen. A field is printed as programs understand it, without quotes
 /// and escapes. Only on a terminal a missing line end is added.
 #[derive(Args)]
 pub(super) struct View {
@@ -33,7 +36,11 @@ impl View {
         keep_secrets_in_memory();
         let field = self.field.as_deref().map(parse_field).transpose()?;
         let (root, file) = locate(&self.file)?;
-        let (policy, view) = self.open(&root, &file)?;
+        let (policy, view) = match Store::kept_of(&file) {
+            Some(original) => self.open_kept(&root, &file, &original)?,
+            None => self.open(&root, &file)?,
+        };
+        let file = Store::kept_of(&file).unwrap_or(file);
         match field {
             None => show(&view)?,
             Some(field) => match field_value(&policy, &file, &view, &field) {
@@ -45,6 +52,22 @@ impl View {
             },
         }
         Ok(Outcome::Done)
+    }
+
+    /// The rules of the store at `root`, and the view of `kept`, a version of the file `original`.
+    fn open_kept(
+        &self,
+        root: &Path,
+        kept: &RelPath,
+        original: &RelPath,
+    ) -> Result<(Policy, SecretBytes)> {
+        let store = open_store(root)?;
+        let sealing = sealing(&store, &self.keys.sources(store.path())?)?;
+        let here = |trouble: Trouble| trouble.into_failure(&self.file);
+        let text = store.read_kept(&kept.name().to_string_lossy()).map_err(|e| here(e.into()))?;
+        let stored = sealing.open_kept(&text).map_err(|error| here(error.into()))?;
+        let view = sealing.open(original, &stored).map_err(|error| here(error.into()))?.view;
+        Ok((sealing.policy, view))
     }
 
     /// The rules of the store or mount at `root`, and the view of `file` in it.

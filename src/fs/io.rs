@@ -103,7 +103,8 @@ impl Filesystem {
             self.openable(&node, &state)?;
         }
         self.cache.used(ino);
-        Ok(self.count_open(&mut state, mode))
+        let reply = self.count_open(&mut state, mode);
+        Ok(OpenReply { keep_cache: reply.keep_cache && self.hears_of(&node), ..reply })
     }
 
     /// Counts an open descriptor of a file whose content is known.

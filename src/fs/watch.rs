@@ -25,12 +25,24 @@ pub(super) struct Watch {
     covered: RwLock<HashSet<Ino>>,
     /// Directories that could not be watched.
     refused: RwLock<HashSet<Ino>>,
+    /// Why nothing is watched, if nothing is.
+    none: OnceLock<String>,
 }
 
 impl Watch {
     /// Whether changes in `directory` are heard of.
     pub(super) fn covers(&self, directory: Ino) -> bool {
         self.covered.read().contains(&directory)
+    }
+
+    /// How many directories could not be watched.
+    pub(super) fn refused(&self) -> usize {
+        self.refused.read().len()
+    }
+
+    /// Why nothing is watched, if nothing is.
+    pub(super) fn none(&self) -> Option<&str> {
+        self.none.get().map(String::as_str)
     }
 
     /// Whether it has been tried to watch `directory`.
@@ -42,13 +54,17 @@ impl Watch {
 impl Filesystem {
     /// Follows changes in the store until `stop` says so; `stop` is asked about once a second.
     pub fn follow_store(&self, stop: impl Fn() -> bool) {
-        let watcher = match Watcher::new() {
-            Ok(watcher) => self.watch.watcher.get_or_init(|| watcher),
-            Err(error) => {
-                log::warn!("the store cannot be watched ({error}): names are believed for 1 s");
-                return;
-            }
+        let why = match Watcher::new() {
+            _ if !self.options.watch => "switched off".to_owned(),
+            _ if !self.store.tells_changes() => "its filesystem tells of no changes".to_owned(),
+            Ok(watcher) => return self.follow(self.watch.watcher.get_or_init(|| watcher), stop),
+            Err(error) => format!("{error} (see fs.inotify.max_user_instances)"),
         };
+        log::warn!("the store is not watched, {why}: names and sizes are believed for 1 s");
+        let _ = self.watch.none.set(why);
+    }
+
+    fn follow(&self, watcher: &Watcher, stop: impl Fn() -> bool) {
         self.watch(&self.nodes.root());
         while !stop() {
             match watcher.wait(Some(Duration::from_secs(1))) {
@@ -61,6 +77,9 @@ impl Filesystem {
                 Err(error) => {
                     log::error!("the store is no longer watched: {error}");
                     self.watch.covered.write().clear();
+                    let _ = self.watch.none.set(error.to_string());
+                    // It was told that it may believe all that for long.
+                    self.doubt_everything();
                     return;
                 }
             }
@@ -80,10 +99,23 @@ impl Filesystem {
             }
             // Out of watches, or a file system without them: a short TTL does, a little slower.
             Err(error) => {
-                log::debug!("a directory cannot be watched: {error}");
-                self.watch.refused.write().insert(node.ino);
+                let mut refused = self.watch.refused.write();
+                let path = node.path().unwrap_or_default();
+                let hint = "see fs.inotify.max_user_watches";
+                if refused.is_empty() {
+                    let but = "what is in it is believed for 1 s, and so for all that follow";
+                    log::warn!("{path}: the directory cannot be watched, {error} ({hint}): {but}");
+                } else {
+                    log::debug!("{path}: the directory cannot be watched: {error}");
+                }
+                refused.insert(node.ino);
             }
         }
+    }
+
+    /// Whether every change of `node` under its name is heard of.
+    pub(super) fn hears_of(&self, node: &Node) -> bool {
+        node.first_link().is_some_and(|(parent, _)| self.watch.covers(parent.ino))
     }
 
     /// Whether changes in `directory` could be heard of and are not yet.
@@ -95,7 +127,10 @@ impl Filesystem {
     fn changed(&self, event: &Event, told: &mut HashSet<Ino>) {
         let Some(name) = &event.name else {
             match event.kind {
-                EventKind::Overflow => self.doubt_everything(),
+                EventKind::Overflow => {
+                    log::info!("changes in the store came faster than they could be followed");
+                    self.doubt_everything();
+                }
                 EventKind::SelfGone => {
                     self.watch.covered.write().remove(&Ino(event.tag));
                 }
@@ -157,12 +192,18 @@ impl Filesystem {
 
     /// Events were lost: every name and every content may have changed.
     fn doubt_everything(&self) {
-        log::info!("changes in the store came faster than they could be followed: all is re-read");
         for node in self.nodes.all() {
-            if let Some((parent, name)) = node.first_link() {
-                self.tell(|kernel| kernel.name(parent.ino, &name));
+            let link = node.first_link();
+            if let Some((parent, name)) = &link {
+                self.tell(|kernel| kernel.name(parent.ino, name));
             }
             self.tell(|kernel| kernel.content(node.ino));
+            // As if its last writer had just been heard of.
+            if let (FileKind::File, Some((parent, name))) = (node.kind, &link) {
+                // What cannot be looked at is as lost as what is gone: the next open says it.
+                let _ = self.look_again(&node, EventKind::Closed);
+                self.announce(EventKind::Closed, parent, name);
+            }
         }
     }
 }

@@ -7,6 +7,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
@@ -106,6 +107,19 @@ impl Store {
     /// The content of the kept version `name`.
     pub fn read_kept(&self, name: &str) -> io::Result<Vec<u8>> {
         Ok(self.root().kept_dir()?.read(OsStr::new(name), u64::MAX)?.bytes)
+    }
+
+    /// The file of which `kept`, a path in the store, holds a version; `None` for the path of
+    /// anything else. Of an overlong path the end.
+    pub fn kept_of(kept: &RelPath) -> Option<RelPath> {
+        let (control, inside) = (RelPath::root().join(CONTROL_DIR.as_ref()), kept.parent());
+        if inside != control.join(KEPT_DIR.as_ref()) {
+            return None;
+        }
+        // Path, time, number.
+        let mut parts = kept.name().as_bytes().rsplitn(3, |byte| *byte == b'.');
+        let (_number, _time, flat) = (parts.next()?, parts.next()?, parts.next()?);
+        RelPath::new(unflatten(flat)).ok()
     }
 
     /// Replaces the content of the kept version `name`, durably: the same under another key.
@@ -252,6 +266,23 @@ fn flatten(path: &RelPath) -> String {
     if is_reserved(OsStr::new(&flat)) { format!("%2E{}", &flat[1..]) } else { flat }
 }
 
+/// The path of which [`flatten`] made one name.
+fn unflatten(flat: &[u8]) -> Vec<u8> {
+    let mut path = Vec::with_capacity(flat.len());
+    let mut rest = flat;
+    while let [first, tail @ ..] = rest {
+        let code = match (first, tail) {
+            (b'%', [high, low, ..]) => str::from_utf8(&[*high, *low])
+                .ok()
+                .and_then(|digits| u8::from_str_radix(digits, 16).ok()),
+            _ => None,
+        };
+        path.push(code.unwrap_or(*first));
+        rest = if code.is_some() { &tail[2..] } else { tail };
+    }
+    path
+}
+
 /// `20260102T030405Z`.
 fn compact_utc(time: Time) -> String {
     let (days, second) = (time.sec.div_euclid(86400), time.sec.rem_euclid(86400));
@@ -318,6 +349,21 @@ mod tests {
         std::os::unix::fs::symlink("/tmp", fresh.path(CONTROL_DIR)).unwrap();
         assert_eq!(errno(fresh.store.write_state("sealed", b"x")), Some(libc::ELOOP));
         assert_eq!(errno(fresh.store.read_state("sealed")), Some(libc::ELOOP));
+    }
+
+    #[test]
+    fn the_name_of_a_kept_version_says_of_which_file() {
+        let fresh = Fresh::new();
+        for path in ["app.toml", "conf.d/app.toml", "a%2Fb/100%", "new\nline", ".confseal-tmp.x"] {
+            let path = RelPath::new(path).unwrap();
+            let name = fresh.store.keep(&path, b"x").unwrap();
+            let kept = RelPath::new(format!(".confseal/kept/{name}")).unwrap();
+            assert_eq!(Store::kept_of(&kept), Some(path));
+        }
+        let no = |path: &str| Store::kept_of(&RelPath::new(path).unwrap());
+        assert_eq!(no("app.toml.20260102T030405Z.1"), None);
+        assert_eq!(no(".confseal/kept/plain"), None);
+        assert_eq!(no(".confseal/policy.toml"), None);
     }
 
     #[test]

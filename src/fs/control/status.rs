@@ -80,6 +80,8 @@ impl Filesystem {
             "in_the_clear": exposed,
             "conflicts": self.troubles.conflicts.load(Ordering::Relaxed),
             "kept": self.store.kept()?,
+            "unwatched": self.watch.none(),
+            "unwatched_directories": self.watch.refused(),
             "jobs": jobs,
         });
         let text = serde_json::to_string_pretty(&status).map_err(std::io::Error::other)?;
@@ -136,6 +138,10 @@ impl Filesystem {
         );
         metric("kept", g, "Versions kept aside.", &plain(self.store.kept()?.len()));
         metric("conflicts_total", "counter", "Versions displaced by a commit.", &plain(conflicts));
+        let watched = usize::from(self.watch.none().is_none());
+        metric("store_watched", g, "Whether changes in the store are heard of.", &plain(watched));
+        let help = "Directories whose changes are not heard of.";
+        metric("unwatched_directories", g, help, &plain(self.watch.refused()));
         metric("nodes", g, "Files and directories the kernel knows.", &plain(self.nodes.len()));
         let requests: Vec<_> = self
             .requests
