@@ -28,6 +28,9 @@ const RESOLVE: ResolveFlags = ResolveFlags::BENEATH
     .union(ResolveFlags::NO_MAGICLINKS)
     .union(ResolveFlags::NO_XDEV);
 
+/// How often an entry is opened that seems to lead out of the store.
+const ATTEMPTS: u32 = 16;
+
 /// How often a snapshot is tried while another program writes the file: some 30 ms in all.
 const SNAPSHOT_ATTEMPTS: u32 = 16;
 
@@ -183,8 +186,13 @@ impl Dir {
 
     pub(super) fn open_mode(&self, path: &OsStr, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
         let flags = flags | OFlags::CLOEXEC;
+        let mut attempts = 0;
         loop {
+            attempts += 1;
             match rustix::fs::openat2(self.fd(), path, flags, mode, RESOLVE) {
+                // What was found left the store while it was opened: look at what stands there now.
+                // Another mount that begins there is still there the next time.
+                Err(Errno::XDEV) if attempts < ATTEMPTS => continue,
                 // A rename elsewhere disturbed the walk: openat2(2) says to try again.
                 Err(Errno::AGAIN) if !flags.contains(OFlags::NONBLOCK) => continue,
                 Err(Errno::INTR) => continue,

@@ -14,6 +14,15 @@ use crate::support::{Fixture, sh, text};
 
 const ROUNDS: usize = 400;
 
+/// Lets the other threads end when a test does, whichever way.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Saves through one descriptor: reads what stands there, and writes over it. What it read.
 fn save(path: &Path, version: &str) -> std::io::Result<String> {
     let mut file = OpenOptions::new().read(true).write(true).open(path)?;
@@ -62,6 +71,7 @@ fn no_version_is_lost_between_the_mount_and_the_store() {
             }
             (wrote, seen)
         });
+        let ends = Ends(&ended);
         for round in 0..ROUNDS {
             let version = version("ours", round);
             match save(&fixture.mnt().join("app.toml"), &version) {
@@ -73,7 +83,7 @@ fn no_version_is_lost_between_the_mount_and_the_store() {
                 Err(error) => assert_eq!(error.kind(), ErrorKind::StaleNetworkFileHandle),
             }
         }
-        ended.store(true, Ordering::Relaxed);
+        drop(ends);
         let (theirs, saw) = other.join().unwrap();
         wrote.extend(theirs);
         seen.extend(saw);
@@ -84,6 +94,7 @@ fn no_version_is_lost_between_the_mount_and_the_store() {
     fixture.umount();
     let kept = kept_versions(&fixture);
     assert_eq!(listed, kept.len(), "status shows what is kept");
+    assert!(!kept.is_empty(), "they never met");
     seen.extend(kept);
     seen.insert(fixture.stored("app.toml"));
     let lost: Vec<_> = wrote.iter().filter(|version| !seen.contains(*version)).collect();
@@ -130,6 +141,7 @@ fn a_rewrap_and_a_pull_and_saves_at_once_lose_nothing() {
             }
             n
         });
+        let ends = Ends(&ended);
         for n in 1..=20 {
             // A pull: what the rewrap left in the work tree is set aside for the commit's version.
             sh(
@@ -137,7 +149,7 @@ fn a_rewrap_and_a_pull_and_saves_at_once_lose_nothing() {
                 &format!("git fetch -q ../elsewhere v{n} && git reset -q --hard FETCH_HEAD"),
             );
         }
-        ended.store(true, Ordering::Relaxed);
+        drop(ends);
         assert!(rewraps.join().unwrap() > 0);
         let last = saves.join().unwrap();
         assert_eq!(fixture.seen("saved.toml"), text(last));
