@@ -333,21 +333,27 @@ impl Replace<'_> {
             Ok(()) => Ok(Some(Displaced::Swapped)),
             // An immutable target, or a sticky directory: what writing in place says, counts.
             Err(error) if is_forbidden(&error) => Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                place_new(self.dir, temporary, self.name).at(Step::Exchange)?;
-                Ok(Some(Displaced::Nothing))
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.fill_gap(temporary),
             Err(error) if is_unsupported(&error) => self.replace(draft, temporary),
             Err(error) => Err(error).at(Step::Exchange),
         }
+    }
+
+    /// The target was removed meanwhile: what is saved takes its place. A commit that gives way
+    /// stays out of it: git removes a file before it makes it anew.
+    fn fill_gap(&self, temporary: &OsStr) -> Result<Option<Displaced>, CommitError> {
+        if self.commit.on_conflict == OnConflict::GiveWay {
+            return Err(Errno::STALE.into()).at(Step::Compare);
+        }
+        place_new(self.dir, temporary, self.name).at(Step::Exchange)?;
+        Ok(Some(Displaced::Nothing))
     }
 
     /// Without an exchange: compare first, then replace; a change in between goes unseen.
     fn replace(&self, draft: &Draft, temporary: &OsStr) -> Result<Option<Displaced>, CommitError> {
         let target = match self.dir.open_file(self.name, Access::Read) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                place_new(self.dir, temporary, self.name).at(Step::Exchange)?;
-                return Ok(Some(Displaced::Nothing));
+                return self.fill_gap(temporary);
             }
             other => other.at(Step::Compare)?,
         };

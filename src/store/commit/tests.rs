@@ -509,6 +509,24 @@ fn a_commit_that_gives_way_leaves_an_unexpected_version_where_it_is() {
 }
 
 #[test]
+fn a_commit_that_gives_way_does_not_bring_back_what_was_removed() {
+    everywhere(|fresh| {
+        fresh.put("app.toml", "old");
+        let commit = Commit { on_conflict: OnConflict::GiveWay, ..commit(b"new", b"old") };
+        let root = fresh.store.root();
+        let replace = Replace { dir: root, name: os("app.toml"), commit: &commit };
+        let target = root.open_file(os("app.toml"), Access::Read).unwrap();
+        let before = Metadata::of(&target).unwrap();
+        let mut draft = Draft::begin(root, TempName::of(b"new", b"old")).unwrap();
+        std::fs::remove_file(fresh.path("app.toml")).unwrap();
+        let refused = replace.with_draft(&mut draft, &target, &before).unwrap_err();
+        draft.discard();
+        assert_eq!(refused.source.raw_os_error(), Some(libc::ESTALE));
+        assert!(fresh.names(".").is_empty(), "{:?}", fresh.names("."));
+    });
+}
+
+#[test]
 fn a_rename_takes_the_moved_from_its_source_and_the_time_that_is_given() {
     everywhere(|fresh| {
         fresh.put("app.toml", "old");
