@@ -96,6 +96,30 @@ fn an_open_descriptor_keeps_a_file_that_was_replaced_or_removed() {
 }
 
 #[test]
+fn a_secret_that_appears_in_the_store_in_the_clear_is_reported() {
+    let mut fixture = Fixture::new();
+    fixture.put("app.toml", OLD).seal().mount();
+    let status = || -> serde_json::Value {
+        serde_json::from_str(&fixture.seen(".confseal/status")).unwrap()
+    };
+    assert_eq!(status()["in_the_clear"], serde_json::json!([]));
+    for (name, text) in [("app.toml", NEW), ("conf.toml", OLD)] {
+        fs::write(fixture.store().join(name), text).unwrap();
+    }
+    let clear = |file| serde_json::json!({ "file": file, "field": "password" });
+    let expected = serde_json::json!([clear("app.toml"), clear("conf.toml")]);
+    assert_eq!(status()["in_the_clear"], expected);
+    assert!(fixture.seen(".confseal/metrics").contains("confseal_in_the_clear 2\n"));
+    fs::OpenOptions::new()
+        .append(true)
+        .open(fixture.mnt().join("app.toml"))
+        .unwrap()
+        .write_all(b"# saved\n")
+        .unwrap();
+    assert_eq!(status()["in_the_clear"], serde_json::json!([clear("conf.toml")]));
+}
+
+#[test]
 fn names_come_and_go() {
     let fixture = read_once();
     let (store, mnt) = (fixture.store(), fixture.mnt());
