@@ -13,7 +13,6 @@ mod foreign;
 mod hot;
 mod limits;
 mod operations;
-mod programs;
 mod review;
 mod saving;
 mod together;
