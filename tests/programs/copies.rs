@@ -81,8 +81,8 @@ fn tar_packs_and_unpacks() {
     sh(&dir, "tar --format=posix -cf in.tar -C here . && tar -xpf in.tar -C mnt");
     assert_same(&here, &mnt);
     assert_eq!(sh(&dir, "tar --compare -f in.tar -C mnt 2>&1"), "");
-    // Over what is there: unlinked first, or written over.
-    for how in ["", "--overwrite", "--unlink-first"] {
+    // Over what is there: renewed, written over, unlinked first.
+    for how in ["", "--overwrite", "--recursive-unlink"] {
         sh(&dir, &format!("tar -xpf in.tar -C mnt {how}"));
         assert_same(&here, &mnt);
     }

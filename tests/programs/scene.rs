@@ -125,12 +125,34 @@ impl Drop for Server {
     }
 }
 
-/// The end of a story: unmounts, and searches for `canaries` in what is left of it, that is store,
-/// state directory and the daemon's log.
+/// The end of a story: nothing is wrong with the mount, it goes, and what is left (store, state
+/// directory and the daemon's log) holds none of `canaries`. The fixture comes back for who wants
+/// to look at its store.
 #[track_caller]
-pub fn finish(mut fixture: Fixture, canaries: &[&str]) {
+pub fn finish(mut fixture: Fixture, canaries: &[&str]) -> Fixture {
+    for point in fixture.mounted() {
+        assert_content(&point);
+    }
     fixture.umount();
     assert_no_canary(&fixture, canaries);
+    fixture
+}
+
+/// The daemon has nothing to complain of: each file can be read, was saved, met no conflict, and
+/// holds no secret in the clear.
+#[track_caller]
+fn assert_content(point: &Path) {
+    let status = fs::read(point.join(".confseal/status")).expect("a status");
+    let status: serde_json::Value = serde_json::from_slice(&status).expect("JSON");
+    for (name, good) in [
+        ("conflicts", serde_json::json!(0)),
+        ("unsaved", serde_json::json!(0)),
+        ("trouble", serde_json::json!([])),
+        ("kept", serde_json::json!([])),
+        ("in_the_clear", serde_json::json!([])),
+    ] {
+        assert_eq!(status[name], good, "{name}");
+    }
 }
 
 /// The search alone, also while the fixture is mounted, though not over its store.
