@@ -38,7 +38,7 @@ fn assert_same(one: &Path, other: &Path) {
 #[test]
 fn rsync_copies_in_and_out() {
     need("rsync");
-    let mut fixture = Fixture::new();
+    let mut fixture = Fixture::apart();
     let dir = fixture.dir().to_owned();
     fixture.mount();
     let (mnt, here) = (fixture.mnt(), dir.join("here"));
@@ -73,7 +73,7 @@ fn rsync_copies_in_and_out() {
 #[test]
 fn tar_packs_and_unpacks() {
     need("tar");
-    let mut fixture = Fixture::new();
+    let mut fixture = Fixture::apart();
     let dir = fixture.dir().to_owned();
     fixture.mount();
     let (mnt, here) = (fixture.mnt(), dir.join("here"));

@@ -25,7 +25,7 @@ impl Root {
     fn new() -> Self {
         need("dpkg");
         need("dpkg-deb");
-        let mut fixture = Fixture::new();
+        let mut fixture = Fixture::apart();
         let root = fixture.dir().join("root");
         let etc = root.join("etc/app");
         fs::create_dir_all(&etc).unwrap();

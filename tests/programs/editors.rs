@@ -11,7 +11,7 @@ const TEXT: &str = "# shop\nport = 1\npassword = \"CANARY-old\" # prod\n";
 
 /// Mounted, with `app.toml` in it.
 fn with_text() -> Fixture {
-    let mut fixture = Fixture::new();
+    let mut fixture = Fixture::apart();
     fixture.mount();
     fs::write(fixture.mnt().join("app.toml"), TEXT).unwrap();
     fixture
