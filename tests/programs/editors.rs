@@ -40,7 +40,7 @@ fn vim_on_a_terminal_with_its_swap_file() {
     assert!(fixture.store().join(".app.toml.swp").exists());
     assert_no_canary(&fixture, &["CANARY"]);
     vim.press(":wq\r");
-    vim.end();
+    assert_eq!(vim.end(), Some(0));
 
     assert_edited(&fixture, "CANARY-vim");
     assert_eq!(fixture.seen("app.toml~"), TEXT);
@@ -52,6 +52,26 @@ fn vim_on_a_terminal_with_its_swap_file() {
         "vim -es -u NONE -i NONE -c 'set nocompatible undofile undodir=.' -c 'edit app.toml' -c undo -c wq",
     );
     assert_edited(&fixture, "CANARY-old");
+    finish(fixture, &["CANARY"]);
+}
+
+#[test]
+fn vim_recovers_from_the_swap_file_of_one_that_was_killed() {
+    need("vim");
+    let fixture = with_text();
+    let vim = "vim -u NONE -i NONE -N --cmd 'set directory=.'";
+    let mut killed = Terminal::open(&fixture.mnt(), &format!("{vim} app.toml"));
+    killed.expect("CANARY-old");
+    killed.press(":%s/CANARY-old/CANARY-unsaved/\r:preserve\r");
+    killed.expect("File preserved");
+    killed.press(":!kill -KILL $PPID\r");
+    assert_eq!(killed.end(), Some(128 + 9));
+    assert_edited(&fixture, "CANARY-old");
+    assert!(fixture.stored(".app.toml.swp").starts_with("ENC:file:v1:"));
+    assert_no_canary(&fixture, &["CANARY"]);
+
+    sh(&fixture.mnt(), &format!("{vim} -es -c 'recover app.toml' -c wq && rm .app.toml.swp"));
+    assert_edited(&fixture, "CANARY-unsaved");
     finish(fixture, &["CANARY"]);
 }
 
@@ -84,7 +104,7 @@ fn nano_on_a_terminal_with_its_backup() {
     eventually("it saves", || fixture.seen("app.toml").contains("CANARY-nano-CANARY-old"));
     assert_no_canary(&fixture, &["CANARY"]);
     nano.press("\x18");
-    nano.end();
+    assert_eq!(nano.end(), Some(0));
 
     assert_edited(&fixture, "CANARY-nano-CANARY-old");
     assert_eq!(fixture.seen("app.toml~"), TEXT);
