@@ -125,15 +125,20 @@ impl Drop for Server {
     }
 }
 
-/// The end of a story: nothing is wrong with the mount, it goes, and what is left (store, state
-/// directory and the daemon's log) holds none of `canaries`. The fixture comes back for who wants
-/// to look at its store.
+/// The end of a story: nothing is wrong with the mount, nor was; it goes; what is left (store,
+/// state directory and the daemon's log) holds none of `canaries`. The fixture comes back for who
+/// wants to look at its store.
 #[track_caller]
 pub fn finish(mut fixture: Fixture, canaries: &[&str]) -> Fixture {
     for point in fixture.mounted() {
         assert_content(&point);
     }
     fixture.umount();
+    let log = fixture.log();
+    let bad = ["confseal: warning: ", "confseal: error: "];
+    let complaints: Vec<_> =
+        log.lines().filter(|line| bad.iter().any(|level| line.starts_with(level))).collect();
+    assert_eq!(complaints, Vec::<&str>::new());
     assert_no_canary(&fixture, canaries);
     fixture
 }
