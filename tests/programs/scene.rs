@@ -25,7 +25,10 @@ pub fn need(program: &str) -> PathBuf {
     let pairs = LIST.split(|c: char| c.is_whitespace() || "()".contains(c));
     let package = pairs
         .filter_map(|pair| pair.split_once(':'))
-        .find_map(|(name, package)| (name == program).then_some(package))
+        .find_map(|(listed, package)| {
+            let name = listed.rsplit('/').next();
+            (listed == program || name == Some(program)).then_some(package)
+        })
         .unwrap_or_else(|| panic!("{program} is not on the list in tests/run"));
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut places: Vec<PathBuf> = std::env::split_paths(&path).collect();
