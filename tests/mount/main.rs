@@ -13,7 +13,6 @@ mod control;
 mod foreign;
 mod hot;
 mod limits;
-mod programs;
 mod recovery;
 mod remembered;
 mod review;
