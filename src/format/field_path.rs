@@ -69,6 +69,11 @@ impl Front {
         self.child(Segment::Element)
     }
 
+    /// Whether it is the path of the document itself.
+    pub fn is_root(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// The path itself.
     pub fn path(&self) -> FieldPath {
         self.0.as_deref().cloned().unwrap_or_default()

@@ -158,7 +158,7 @@ pub struct Metadata {
     /// Last change of content or metadata, by the kernel's clock: nobody can set it.
     pub ctime: Time,
     /// When the inode was made, where that was asked for and tells inodes apart that had one number
-    /// after the other. See [`Births`].
+    /// after the other.
     pub born: Option<Time>,
 }
 

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
@@ -53,7 +54,7 @@ impl Fault {
 fn stored(fixture: &Fixture) -> BTreeMap<String, Vec<u8>> {
     let mut files = Vec::new();
     collect(&fixture.store(), &mut files);
-    let relative = |file: &std::path::PathBuf| {
+    let relative = |file: &PathBuf| {
         file.strip_prefix(fixture.store()).expect("below it").to_string_lossy().into_owned()
     };
     let all = files.iter().map(|file| (relative(file), fs::read(file).expect("a file")));
@@ -116,9 +117,9 @@ impl<'a> Scene<'a> {
         let left = leftovers(self.fixture);
         if context.forbids_removal() {
             // For the next mount: see `end`. The next point is to find the store as this one did.
-            left.iter().for_each(|name| fs::remove_file(self.fixture.store().join(name)).unwrap());
+            left.iter().for_each(|file| fs::remove_file(file).unwrap());
         } else {
-            assert_eq!(left, Vec::<String>::new(), "{context}");
+            assert_eq!(left, Vec::<PathBuf>::new(), "{context}");
         }
         came
     }

@@ -3,7 +3,7 @@
 //! wholly new, nothing stands in the clear, and the next mount puts right what was left.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::disk::Disk;
 use crate::points::{Points, Program, kept, leftovers};
@@ -107,7 +107,7 @@ fn of_what_puts_a_torn_file_right() {
         }
         let seen = world(&mnt);
         assert!(save.states.contains(&seen), "at point {n}: {seen:#?}\n{}", fixture.log());
-        assert_eq!(leftovers(fixture), Vec::<String>::new());
+        assert_eq!(leftovers(fixture), Vec::<PathBuf>::new());
         fixture.umount();
     }
     assert!(kills > 20, "only {kills} kills");
@@ -140,7 +140,7 @@ fn survives(save: &Save, calls: &[&str]) -> Shown {
 
 /// The same; no version is kept aside, for none is torn or unexpected.
 fn survives_whole(save: &Save, calls: &[&str]) {
-    assert_eq!(survives(save, calls).kept, Vec::<String>::new());
+    assert_eq!(survives(save, calls).kept, Vec::<PathBuf>::new());
 }
 
 /// How content comes to its place, in brief.

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
@@ -206,12 +206,14 @@ impl Drop for Program {
     }
 }
 
-/// The leftovers of commits in the store, by name.
-pub fn leftovers(fixture: &Fixture) -> Vec<String> {
+/// The leftovers of commits in the store.
+pub fn leftovers(fixture: &Fixture) -> Vec<PathBuf> {
     let mut files = Vec::new();
     crate::support::collect(&fixture.store(), &mut files);
-    let names = files.iter().filter_map(|file| Some(file.file_name()?.to_string_lossy()));
-    names.filter(|name| name.starts_with(".confseal-tmp.")).map(Into::into).collect()
+    let is_leftover = |file: &PathBuf| {
+        file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".confseal-tmp."))
+    };
+    files.into_iter().filter(is_leftover).collect()
 }
 
 /// What was kept aside, by name.

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
@@ -46,7 +46,7 @@ impl Scene {
         scene
     }
 
-    fn mnt(&self) -> std::path::PathBuf {
+    fn mnt(&self) -> PathBuf {
         self.disk.fixture.mnt()
     }
 
@@ -88,7 +88,7 @@ fn a_full_disk_is_heard_of_at_close_and_what_was_written_is_saved_when_there_is_
     assert_eq!(scene.run(&save("app.toml", &new)), failed("close", libc::ENOSPC));
     assert_eq!(scene.stored("app.toml"), stored, "the old version stays");
     assert_eq!(scene.seen("app.toml"), new, "what was written can be read");
-    assert_eq!(leftovers(&scene.disk.fixture), Vec::<String>::new());
+    assert_eq!(leftovers(&scene.disk.fixture), Vec::<PathBuf>::new());
     let again = [json!(["open", "app.toml", "update"]), json!(["fsync"])];
     assert_eq!(scene.run(&again), failed("fsync", libc::ENOSPC));
     assert_sealed(&scene.disk.fixture);
@@ -138,7 +138,7 @@ fn a_file_that_turns_immutable_keeps_its_version_until_it_turns_back() {
         assert_eq!(scene.run(&away), failed("rename", errno));
         assert!(!scene.mnt().join("app.key").exists());
         assert_eq!(scene.seen("new.toml"), content("new.toml", 1));
-        assert_eq!(leftovers(&scene.disk.fixture), Vec::<String>::new());
+        assert_eq!(leftovers(&scene.disk.fixture), Vec::<PathBuf>::new());
         assert_sealed(&scene.disk.fixture);
 
         scene.in_store(&format!("chattr -{attribute} app.toml"));

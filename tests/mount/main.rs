@@ -14,7 +14,6 @@ mod control;
 mod foreign;
 mod hot;
 mod limits;
-mod programs;
 mod races;
 mod recovery;
 mod remembered;

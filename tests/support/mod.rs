@@ -55,6 +55,14 @@ impl Fixture {
         fixture
     }
 
+    /// The same with this test's thread, and the programs it starts, in a mount namespace of their
+    /// own: whoever copies the mounts of the machine meanwhile does not keep this one in use.
+    pub fn apart() -> Self {
+        let entered = confseal::sys::mount::enter_own_mount_namespace();
+        entered.expect("a mount namespace: run as root");
+        Self::new()
+    }
+
     /// The directory that holds everything.
     pub fn dir(&self) -> &Path {
         self.dir.path()

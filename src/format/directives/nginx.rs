@@ -14,7 +14,7 @@ mod lex;
 use self::lex::{Ending, Statement, statement};
 use super::words::{INSIDE, is_plain};
 use super::{Dialect, lua, site, values};
-use crate::format::{Context, FieldPath, ParseError, Site};
+use crate::format::{Context, FieldPath, Front, ParseError, Site};
 use crate::secret::SecretBytes;
 use crate::span::Span;
 
@@ -52,7 +52,7 @@ const MOST_BLOCKS: usize = 64;
 
 /// A block that is open.
 struct Block {
-    path: FieldPath,
+    path: Front,
     /// Of a `map`: what its left side is compared with, and what its right side sets.
     map: Option<(FieldPath, FieldPath)>,
 }
@@ -61,7 +61,7 @@ fn scan(text: &[u8]) -> Result<Vec<Site>, ParseError> {
     let mut scan = Scan {
         text,
         sites: Vec::new(),
-        blocks: vec![Block { path: FieldPath::root(), map: None }],
+        blocks: vec![Block { path: Front::ROOT, map: None }],
         commented: false,
         any: false,
     };
@@ -146,7 +146,7 @@ impl Scan<'_> {
         }
     }
 
-    fn path(&self) -> &FieldPath {
+    fn path(&self) -> &Front {
         &self.blocks.last().expect("the document itself is never closed").path
     }
 
@@ -167,7 +167,7 @@ impl Scan<'_> {
             let side = |word: Option<&Span>| path.key(word.map_or(&b""[..], |word| word.of(text)));
             (side(words.get(1)), side(words.last()))
         });
-        self.blocks.push(Block { path, map });
+        self.blocks.push(Block { path: path.into(), map });
         Ok(())
     }
 

@@ -4,7 +4,7 @@
 
 use super::dialect::{Dialect, Keys, Values};
 use crate::format::line::{is_blank, line_end, skip_blanks, trimmed, trimmed_end};
-use crate::format::{FieldPath, Segment};
+use crate::format::{FieldPath, Front, Segment};
 use crate::span::Span;
 
 /// A key at the start of a line.
@@ -16,7 +16,7 @@ pub(super) struct Key {
 
 impl Key {
     /// The path of its value in `section`.
-    pub(super) fn path(&self, text: &[u8], section: &FieldPath, dialect: &Dialect) -> FieldPath {
+    pub(super) fn path(&self, text: &[u8], section: &Front, dialect: &Dialect) -> FieldPath {
         let name = self.span.of(text);
         if dialect.keys == Keys::Arrays
             && name.ends_with(b"]")

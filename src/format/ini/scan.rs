@@ -8,7 +8,7 @@ use super::spell::{COMMENTED_WORD, WORD};
 use super::value::{self, Place};
 use super::{assigned, words};
 use crate::format::line::{BOM, is_blank, line_end, misplaced, skip_blanks, trimmed_end};
-use crate::format::{Context, FieldPath, ParseError, Site};
+use crate::format::{Context, FieldPath, Front, ParseError, Site};
 use crate::span::Span;
 
 /// The sites of a whole text.
@@ -35,7 +35,7 @@ struct Scanner<'a> {
     text: &'a [u8],
     dialect: &'static Dialect,
     /// The path of the section, once there is one.
-    section: Option<FieldPath>,
+    section: Option<Front>,
     /// The indentation of the key above.
     level: Option<usize>,
     /// The path of the value above, if a reader might continue it on this line.
@@ -66,7 +66,7 @@ impl Scanner<'_> {
         let Some(header) = key::header(self.text, at, self.dialect) else {
             return Err(ParseError::at(self.text, at, "no header of a section"));
         };
-        self.section = Some(header.path);
+        self.section = Some(header.path.into());
         self.level = None;
         match self.dialect.inline_keys {
             true => Ok(header.end),
@@ -108,7 +108,7 @@ impl Scanner<'_> {
             Ok(found) => found,
             Err(kind) => return fail(behind, kind),
         };
-        let path = key.path(self.text, &self.path(), self.dialect);
+        let path = key.path(self.text, self.path(), self.dialect);
         if key.is_list(self.text, self.dialect) {
             self.words(found.span, &path);
         } else {
@@ -126,8 +126,8 @@ impl Scanner<'_> {
     }
 
     /// The path of the section.
-    fn path(&self) -> FieldPath {
-        self.section.clone().unwrap_or_else(FieldPath::root)
+    fn path(&self) -> &Front {
+        self.section.as_ref().unwrap_or(&Front::ROOT)
     }
 
     fn site(&self, span: Span, path: FieldPath, context: Context) -> Site {
@@ -189,7 +189,7 @@ impl Scanner<'_> {
             }
             let key = key::in_comment(line, at, self.dialect)?;
             let place = Place { at: key.behind?, end, indent: 0, nests: false };
-            let path = key.path(self.text, &self.path(), self.dialect);
+            let path = key.path(self.text, self.path(), self.dialect);
             let found = value::find(line, place, self.dialect.values);
             let span = found.unwrap_or_else(|_| value::rest_of_line(line, place)).span;
             if key.is_list(self.text, self.dialect) {
