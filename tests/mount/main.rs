@@ -13,6 +13,7 @@ mod control;
 mod foreign;
 mod hot;
 mod limits;
+mod quiet;
 mod recovery;
 mod remembered;
 mod review;
