@@ -2,9 +2,7 @@
 //! (or a plain file in memory) does, and no secret is left in the store.
 //!
 //! `CONFSEAL_ROUNDS=N` plays N times as many cases, from other seeds, and all 20,000 operations for
-//! each format N times; `CONFSEAL_SEED` is the first seed. Such mounts stand for long, so one at a
-//! time (`-j 1`): where mounts are private, as in a container, a daemon that starts meanwhile keeps
-//! a copy of each in its own namespace, and they do not end before it does.
+//! each format N times; `CONFSEAL_SEED` is the first seed.
 
 #[path = "../support/mod.rs"]
 mod support;
