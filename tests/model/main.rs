@@ -8,6 +8,7 @@
 mod support;
 
 mod documents;
+mod draw;
 mod expect;
 mod found;
 mod helper;
@@ -45,7 +46,7 @@ fn random_operations_on_the_mount_give_what_they_give_on_a_plain_directory() {
         };
         let tally = Tally::default();
         let played = TestRunner::new(config)
-            .run(&step::cases(60), |case| play(&case, &tally).map_err(TestCaseError::fail));
+            .run(&draw::cases(60), |case| play(&case, &tally).map_err(TestCaseError::fail));
         match played {
             Err(TestError::Fail(reason, case)) => panic!("seed {seed}: {reason}\n{case:?}"),
             other => other.expect("no case is given up"),
