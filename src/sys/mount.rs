@@ -130,22 +130,27 @@ pub fn detach_copies(device: Device) -> io::Result<usize> {
 
 /// Takes every mount of the type `kind` away from the namespace of the calling thread that would
 /// stay there when it is unmounted elsewhere, and so keep its file system in use. What is reached
-/// through a descriptor stays reachable. Returns how many there were.
+/// through a descriptor stays reachable.
 ///
 /// To be called in a namespace of its own. EINVAL in that of an ordinary user, to whom the kernel
 /// lends what others mounted in one piece only.
-pub fn detach_stranded(kind: &str) -> io::Result<usize> {
+pub fn detach_stranded(kind: &str) -> io::Result<()> {
     let all = mounts()?;
-    let stranded: Vec<&MountEntry> = all
-        .iter()
-        .filter(|entry| entry.kind == kind)
+    let follows = |parent| all.iter().any(|entry| entry.mount.id == parent && entry.follows);
+    let mut failed = Ok(());
+    for entry in all.iter().rev().filter(|entry| entry.kind == kind) {
         // Unmounting is an event of the mount beneath.
-        .filter(|entry| !all.iter().any(|below| below.mount.id == entry.parent && below.follows))
-        .collect();
-    for entry in stranded.iter().rev() {
-        unmount_entry(entry, true)?;
+        if follows(entry.parent) {
+            continue;
+        }
+        // Whoever removes a mount point elsewhere takes the copy here away, too.
+        if let Err(error) = unmount_entry(entry, true)
+            && mounts()?.iter().any(|left| left.mount == entry.mount)
+        {
+            failed = Err(error);
+        }
     }
-    Ok(stranded.len())
+    failed
 }
 
 /// Makes the directory `source` appear at `place` too, which is made with mode 0700 (its parents as
