@@ -8,13 +8,13 @@ pub mod session;
 
 mod announce;
 mod convert;
+mod guarded;
 mod notify;
 mod pool;
 mod reply;
 
 use std::ffi::OsStr;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -28,6 +28,7 @@ use fuser::{
 use crate::fs::{Error, Filesystem, Ino, Op, Pace, Result, SetAttr, is_control};
 
 use convert::{caller, mode_of, new_time, node_type, open_mode, rename_flags};
+use guarded::guarded;
 use pool::Pool;
 use reply::{Answer, Xattr};
 
@@ -90,15 +91,6 @@ impl Wire {
         let fs = self.fs.clone();
         self.pool.run(move || reply.give(guarded(|| op(&fs))));
     }
-}
-
-/// A fault in one operation is that operation's EIO: a panic that reached fuser would end the
-/// session, and with it the mount.
-fn guarded<T>(op: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(op)).unwrap_or_else(|_| {
-        log::error!("a fault in confseal itself: one operation failed with EIO");
-        Err(Error::Store(io::Error::from_raw_os_error(libc::EIO)))
-    })
 }
 
 fn ino(ino: INodeNo) -> Ino {
@@ -458,28 +450,50 @@ impl fuser::Filesystem for Wire {
         self.fs.requests().count(Op::Fallocate);
         self.patient(reply, move |fs| fs.allocate(ino(node), offset, len, mode));
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    // The kernel sends what follows until it has heard ENOSYS once, and then answers by itself:
 
-    #[test]
-    fn an_operation_that_panics_fails_with_eio_and_others_go_on() {
-        let failed = guarded::<()>(|| panic!("a fault, for the test"));
-        let Err(Error::Store(error)) = failed else { panic!("{failed:?}") };
-        assert_eq!(error.raw_os_error(), Some(libc::EIO));
-        assert!(matches!(guarded(|| Ok(7)), Ok(7)));
+    /// Every file is ready at any time.
+    fn poll(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        _: FileHandle,
+        _: fuser::PollNotifier,
+        _: fuser::PollEvents,
+        _: fuser::PollFlags,
+        reply: fuser::ReplyPoll,
+    ) {
+        reply.error(fuser::Errno::ENOSYS);
     }
 
-    /// Nothing that the operation held stays locked.
-    #[test]
-    fn a_lock_held_by_an_operation_that_panics_is_free_again() {
-        let lock = parking_lot::Mutex::new(());
-        let failed = guarded::<()>(|| {
-            let _held = lock.lock();
-            panic!("a fault, for the test")
-        });
-        assert!(failed.is_err() && lock.try_lock().is_some());
+    /// All is data up to the end.
+    fn lseek(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        _: FileHandle,
+        _: i64,
+        _: i32,
+        reply: fuser::ReplyLseek,
+    ) {
+        reply.error(fuser::Errno::ENOSYS);
+    }
+
+    /// By reading and writing.
+    fn copy_file_range(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        _: FileHandle,
+        _: u64,
+        _: INodeNo,
+        _: FileHandle,
+        _: u64,
+        _: u64,
+        _: fuser::CopyFileRangeFlags,
+        reply: ReplyWrite,
+    ) {
+        reply.error(fuser::Errno::ENOSYS);
     }
 }

@@ -143,6 +143,7 @@ impl Filesystem {
             Ok(None) => return self.load_stream(state, dir, name),
             Err(Error::TooLarge) => {
                 let metadata = self.stat(dir, name)?;
+                self.troubles.too_large(file, self.options.max_view);
                 state.version += 1;
                 state.content = Content::TooLarge(metadata.stamp());
                 return Ok(metadata);
@@ -165,6 +166,7 @@ impl Filesystem {
         let stored: Arc<[u8]> = bytes.into();
         let content = match rules.sealing.open(file, &stored) {
             Ok(opened) if opened.view.len() as u64 > self.options.max_view => {
+                self.troubles.too_large(file, self.options.max_view);
                 Content::TooLarge(stamp)
             }
             Ok(opened) => {
@@ -262,7 +264,11 @@ impl Filesystem {
         let file = at.parent.path().ok_or(Error::Stale)?.join(&at.name);
         match &state.content {
             Content::Clean(loaded) if self.stays_plain(&file, &loaded.base) => {}
-            _ => return Err(Error::TooLarge),
+            _ => {
+                let unruled = self.rules().sealing.policy.classify(&file).class == Class::Unknown;
+                self.troubles.not_grown(&file, self.options.max_view, unruled);
+                return Err(Error::TooLarge);
+            }
         }
         let stream = open_stream(&at.dir, &at.name)?;
         let stamp = Metadata::of(&stream)?.stamp();

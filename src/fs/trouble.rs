@@ -63,6 +63,29 @@ impl Troubles {
         }
     }
 
+    /// `file`, a sealed one, is larger than `limit` bytes and cannot be opened.
+    pub(super) fn too_large(&self, file: &RelPath, limit: u64) {
+        self.refused(file, &format!("sealed, and larger than {}", max_view(limit)), false);
+    }
+
+    /// `file` was to grow beyond `limit` bytes, and is held in memory, since it is sealed or would
+    /// be; `unruled`: only because no rule knows its name.
+    pub(super) fn not_grown(&self, file: &RelPath, limit: u64, unruled: bool) {
+        let because = match unruled {
+            true => ", as no rule knows its name (`seal = \"none\"` in a rule leaves it plain)",
+            false => "",
+        };
+        let reason = format!("not grown beyond {}: it is sealed{because}", max_view(limit));
+        self.refused(file, &reason, true);
+    }
+
+    fn refused(&self, file: &RelPath, reason: &str, until_saved: bool) {
+        let trouble = Trouble { field: None, key_id: None, reason: reason.to_owned() };
+        if self.note(file, trouble, until_saved) {
+            log::warn!("{file}: {reason}");
+        }
+    }
+
     /// A version that someone else wrote was displaced by a commit.
     pub(super) fn conflict(&self, file: &RelPath, kept: &str) {
         self.conflicts.fetch_add(1, Ordering::Relaxed);
@@ -105,4 +128,8 @@ impl Troubles {
         files.insert(file.clone(), held);
         news
     }
+}
+
+fn max_view(bytes: u64) -> String {
+    format!("{} MiB (max_view)", bytes >> 20)
 }

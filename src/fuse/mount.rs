@@ -24,8 +24,11 @@ use crate::sys::mount::MountId;
 
 pub use self::host::Host;
 
-/// The subtype: `/proc/mounts` shows the type `fuse.confseal`.
+/// The subtype.
 pub const SUBTYPE: &str = "confseal";
+
+/// The type, as `/proc/mounts` shows it.
+const KIND: &str = "fuse.confseal";
 
 /// How to mount.
 #[derive(Clone, Debug)]
@@ -177,6 +180,7 @@ pub fn mount<F: Filesystem>(
     };
     let mount = host.attach(place)?;
     host.hide_from_us(mount);
+    host.let_go_of_others();
     Ok(Mounted { session, attachment: Attachment { host: host.clone(), mount } })
 }
 

@@ -16,7 +16,7 @@ pub(super) use self::builtin::is_whole_file;
 use self::phrase::Phrase;
 use super::defaults::Kind;
 use super::pattern::{star_match, star_pieces};
-use super::words::with_words;
+use super::words::{with_words, with_words_of_any_case};
 
 /// The names and exceptions in force.
 #[derive(Debug, Clone, Default)]
@@ -112,7 +112,17 @@ fn joined_piece(piece: &str) -> Box<[u8]> {
 impl Names {
     /// What `key` says; `innermost` when no other key stands below it.
     pub fn look_at(&self, key: &[u8], innermost: bool) -> Found {
-        with_words(key, |words| self.look_at_words(key, words, innermost))
+        with_words(key, |words| match self.look_at_words(key, words, innermost) {
+            // `PASSword`: what looks like two words may be one, spelled at whim.
+            Found::Nothing => with_words_of_any_case(key, |joined| {
+                if joined.len() == words.len() {
+                    return Found::Nothing;
+                }
+                let found = self.look_at_words(key, joined, innermost);
+                self.unless_excepted(found, key, words)
+            }),
+            found => found,
+        })
     }
 
     /// What `key` says when `inner` stand below it: the next key, and the last. A table that is named like one secret
@@ -143,6 +153,11 @@ impl Names {
             Some(word) => Found::Name { word: word.named(), kind: Kind::Secret },
             None => Builtin::get().look_at(words, innermost),
         };
+        self.unless_excepted(found, key, words)
+    }
+
+    /// `found` but for the operator's exceptions.
+    fn unless_excepted(&self, found: Found, key: &[u8], words: &[&[u8]]) -> Found {
         let (Found::Name { word, .. } | Found::Excepted { word, .. }) = &found else {
             return found;
         };
@@ -230,6 +245,12 @@ mod tests {
             "signing-key",
             "ENCRYPTION_KEY_2",
             "snmpCommunity",
+            "PASSword",
+            "pAssWord",
+            "db_PASSword",
+            "dbPASSword",
+            "toKEN",
+            "apIKey2",
         ] {
             assert!(named(&Names::default(), key), "{key}");
         }
@@ -306,6 +327,9 @@ mod tests {
             "proxy_pass",
             "fastcgi_pass",
             "password_encoder",
+            "PASSword_file",
+            "keyRing",
+            "MONKey",
         ] {
             assert!(!named(&Names::default(), key), "{key}");
         }
@@ -341,7 +365,14 @@ mod tests {
         ] {
             assert!(named(&names, key), "{key}");
         }
-        for key in ["pin", "password_hint", "passwordHint", "demo_password", "demoInternalPin"] {
+        for key in [
+            "pin",
+            "password_hint",
+            "passwordHint",
+            "demo_password",
+            "demoInternalPin",
+            "demoPASSword",
+        ] {
             assert!(!named(&names, key), "{key}");
         }
         assert_eq!(
@@ -355,7 +386,9 @@ mod tests {
 
     #[test]
     fn a_hostile_key_takes_linear_time() {
-        for piece in ["token_url_", "token_", "a_", "max_token_", "1_", "password_min_1_"] {
+        for piece in
+            ["tOken_url_", "token_url_", "token_", "a_", "max_token_", "1_", "password_min_1_"]
+        {
             let key = |len| repeated(piece, len) + "url_1_1";
             assert_linear(piece, key, |key| {
                 let _ = Names::default().look_at(key.as_bytes(), true);

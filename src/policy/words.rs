@@ -6,9 +6,17 @@ const FEW: usize = 16;
 
 /// Hands the words of `key`, in their own case, to `then`.
 pub(super) fn with_words<R>(key: &[u8], then: impl FnOnce(&[&[u8]]) -> R) -> R {
+    split(Words { rest: key, word_len }, then)
+}
+
+/// The same where camelCase is no camelCase: `PASSword` is one word here.
+pub(super) fn with_words_of_any_case<R>(key: &[u8], then: impl FnOnce(&[&[u8]]) -> R) -> R {
+    split(Words { rest: key, word_len: word_len_of_any_case }, then)
+}
+
+fn split<R>(mut words: Words<'_>, then: impl FnOnce(&[&[u8]]) -> R) -> R {
     let mut few: [&[u8]; FEW] = [&[]; FEW];
     let mut count = 0;
-    let mut words = Words(key);
     while let Some(word) = words.next() {
         if count == FEW {
             let mut many = few.to_vec();
@@ -22,16 +30,20 @@ pub(super) fn with_words<R>(key: &[u8], then: impl FnOnce(&[&[u8]]) -> R) -> R {
     then(&few[..count])
 }
 
-struct Words<'a>(&'a [u8]);
+struct Words<'a> {
+    rest: &'a [u8],
+    /// How long the word is that a text begins with.
+    word_len: fn(&[u8]) -> usize,
+}
 
 impl<'a> Iterator for Words<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<&'a [u8]> {
-        let start = self.0.iter().position(|b| is_word(*b))?;
-        let text = &self.0[start..];
-        let (word, rest) = text.split_at(word_len(text));
-        self.0 = rest;
+        let start = self.rest.iter().position(|b| is_word(*b))?;
+        let text = &self.rest[start..];
+        let (word, rest) = text.split_at((self.word_len)(text));
+        self.rest = rest;
         Some(word)
     }
 }
@@ -45,15 +57,18 @@ fn is_lower(byte: u8) -> bool {
     byte.is_ascii_lowercase() || !byte.is_ascii()
 }
 
+/// How many bytes `text` begins with that pass `test`.
+fn run(text: &[u8], test: fn(u8) -> bool) -> usize {
+    text.iter().take_while(|b| test(**b)).count()
+}
+
 fn word_len(text: &[u8]) -> usize {
-    let run =
-        |from: usize, test: fn(u8) -> bool| text[from..].iter().take_while(|b| test(**b)).count();
-    let digits = run(0, |b| b.is_ascii_digit());
+    let digits = run(text, |b| b.is_ascii_digit());
     if digits > 0 {
         return digits;
     }
-    let capitals = run(0, |b| b.is_ascii_uppercase());
-    let lower = run(capitals, is_lower);
+    let capitals = run(text, |b| b.is_ascii_uppercase());
+    let lower = run(&text[capitals..], is_lower);
     match (capitals, lower) {
         (0 | 1, lower) => capitals + lower,
         (capitals, 0) => capitals,
@@ -61,6 +76,13 @@ fn word_len(text: &[u8]) -> usize {
         (capitals, 1) if text[capitals] == b's' => capitals + 1,
         // `APIKey`: the last capital begins the next word.
         (capitals, _) => capitals - 1,
+    }
+}
+
+fn word_len_of_any_case(text: &[u8]) -> usize {
+    match run(text, |b| b.is_ascii_digit()) {
+        0 => run(text, |b| is_word(b) && !b.is_ascii_digit()),
+        digits => digits,
     }
 }
 
@@ -91,6 +113,13 @@ mod tests {
         ] {
             assert_eq!(words(key).join(" "), expected, "{key}");
         }
+    }
+
+    #[test]
+    fn words_of_any_case_end_at_separators_and_digits_alone() {
+        with_words_of_any_case(b"my_PASSword2.APIKey", |words| {
+            assert_eq!(words, [&b"my"[..], b"PASSword", b"2", b"APIKey"]);
+        });
     }
 
     #[test]

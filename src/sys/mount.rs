@@ -46,6 +46,10 @@ pub struct MountEntry {
     pub point: PathBuf,
     /// Type of the file system, with its subtype: `fuse.confseal`.
     pub kind: String,
+    /// The id of the mount that it is attached to.
+    parent: u64,
+    /// Mounts and unmounts elsewhere, on its double there, are repeated on it.
+    follows: bool,
 }
 
 /// Identifies the mount that `fd` is on, without asking its file system anything.
@@ -66,16 +70,19 @@ pub fn mounts() -> io::Result<Vec<MountEntry>> {
 fn parse_entry(line: &[u8]) -> Option<MountEntry> {
     let mut fields = line.split(|byte| *byte == b' ');
     let id = number(fields.next()?)?;
-    let mut device = fields.nth(1)?.split(|byte| *byte == b':');
+    let parent = number(fields.next()?)?;
+    let mut device = fields.next()?.split(|byte| *byte == b':');
     let device = Device {
         major: number(device.next()?)?.try_into().ok()?,
         minor: number(device.next()?)?.try_into().ok()?,
     };
     let point = PathBuf::from(OsString::from_vec(unescape(fields.nth(1)?)));
     // Any number of optional fields, closed by a hyphen.
-    let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
-    let kind = String::from_utf8_lossy(&unescape(kind)).into_owned();
-    Some(MountEntry { mount: MountId { id, device }, point, kind })
+    let mut optional = fields.by_ref().skip(1).take_while(|field| *field != b"-");
+    let follows = optional.any(|field| field.starts_with(b"master:"));
+    optional.for_each(drop);
+    let kind = String::from_utf8_lossy(&unescape(fields.next()?)).into_owned();
+    Some(MountEntry { mount: MountId { id, device }, point, kind, parent, follows })
 }
 
 fn number(digits: &[u8]) -> Option<u64> {
@@ -119,6 +126,31 @@ pub fn detach_copies(device: Device) -> io::Result<usize> {
         unmount_entry(copy, true)?;
     }
     Ok(copies.len())
+}
+
+/// Takes every mount of the type `kind` away from the namespace of the calling thread that would
+/// stay there when it is unmounted elsewhere, and so keep its file system in use. What is reached
+/// through a descriptor stays reachable.
+///
+/// To be called in a namespace of its own. EINVAL in that of an ordinary user, to whom the kernel
+/// lends what others mounted in one piece only.
+pub fn detach_stranded(kind: &str) -> io::Result<()> {
+    let all = mounts()?;
+    let follows = |parent| all.iter().any(|entry| entry.mount.id == parent && entry.follows);
+    let mut failed = Ok(());
+    for entry in all.iter().rev().filter(|entry| entry.kind == kind) {
+        // Unmounting is an event of the mount beneath.
+        if follows(entry.parent) {
+            continue;
+        }
+        // Whoever removes a mount point elsewhere takes the copy here away, too.
+        if let Err(error) = unmount_entry(entry, true)
+            && mounts()?.iter().any(|left| left.mount == entry.mount)
+        {
+            failed = Err(error);
+        }
+    }
+    failed
 }
 
 /// Makes the directory `source` appear at `place` too, which is made with mode 0700 (its parents as
@@ -300,6 +332,13 @@ mod tests {
         assert_eq!(entry.mount, MountId { id: 96, device });
         assert_eq!(entry.point, Path::new("/etc/with blank\\"));
         assert_eq!(entry.kind, "fuse.confseal");
+        assert_eq!((entry.parent, entry.follows), (27, true));
+    }
+
+    #[test]
+    fn an_entry_without_optional_fields_follows_nothing() {
+        let entry = parse_entry(b"27 1 8:1 / / rw - ext4 /dev/sda1 rw").unwrap();
+        assert_eq!((entry.kind.as_str(), entry.follows), ("ext4", false));
     }
 
     #[test]

@@ -19,7 +19,7 @@ fn assert_nothing_left(fixture: &Fixture) {
 
 #[test]
 fn it_shows_the_main_job_and_cleans_up() {
-    crate::apart();
+    crate::support::apart();
     let fixture = Fixture::new();
     let done = demo(&fixture).output().unwrap();
     assert!(done.status.success(), "{}", text(&done));
@@ -37,7 +37,7 @@ fn it_shows_the_main_job_and_cleans_up() {
 
 #[test]
 fn interrupted_at_any_moment_it_cleans_up_too() {
-    crate::apart();
+    crate::support::apart();
     let fixture = Fixture::new();
     for after in [5, 15, 25, 40, 60, 90] {
         let mut child = demo(&fixture).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();

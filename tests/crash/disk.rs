@@ -46,7 +46,7 @@ impl Disk {
     }
 
     fn with(fixture: Fixture, image: PathBuf, size: u64, memory: Option<TempDir>) -> Self {
-        crate::apart();
+        crate::support::apart();
         let mut disk = Self { fixture, image, size, _memory: memory };
         let image = File::create(&disk.image).expect("an image");
         image.set_len(size).expect("its size");

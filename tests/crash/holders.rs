@@ -33,7 +33,7 @@ impl Drop for Shell {
 
 #[test]
 fn a_process_that_may_write_to_the_store_refuses_the_mount_unless_forced() {
-    crate::apart();
+    crate::support::apart();
     let mut fixture = Fixture::new();
     fixture.put("app.log", "started\n");
     let shell = Shell::doing(&fixture, "exec 3>>app.log; cd /");
@@ -61,7 +61,7 @@ fn a_process_that_may_write_to_the_store_refuses_the_mount_unless_forced() {
 
 #[test]
 fn one_that_works_or_reads_there_is_only_warned_of() {
-    crate::apart();
+    crate::support::apart();
     let mut fixture = Fixture::new();
     fixture.put("app.toml", "port = 1\n");
     let shell = Shell::doing(&fixture, "exec 3<app.toml");

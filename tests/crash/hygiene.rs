@@ -20,7 +20,7 @@ fn status(fixture: &Fixture, name: &str) -> u64 {
 
 #[test]
 fn a_key_from_a_variable_is_wiped_and_memory_stays_out_of_swap_and_dumps() {
-    crate::apart();
+    crate::support::apart();
     let mut fixture = Fixture::new();
     fixture.variable("SHOP_KEY", FIRST).variable("SHOP_OTHER", "left-alone");
     let (store, mnt) = (fixture.store(), fixture.mnt());
@@ -47,7 +47,7 @@ fn a_key_from_a_variable_is_wiped_and_memory_stays_out_of_swap_and_dumps() {
 #[test]
 fn the_daemon_neither_holds_nor_sees_its_own_mount() {
     for over in [false, true] {
-        crate::apart();
+        crate::support::apart();
         let mut fixture = Fixture::new();
         let point = if over { fixture.store() } else { fixture.mnt() };
         if over {

@@ -34,12 +34,6 @@ fn tries_all() -> bool {
     std::env::var_os("CONFSEAL_TEST_ALL").is_some()
 }
 
-/// Gives this test's thread, and the programs it starts, a mount namespace of their own: whatever
-/// happens, its mounts end with it, and no other test's daemon sees them.
-fn apart() {
-    confseal::sys::mount::enter_own_mount_namespace().expect("a mount namespace: run as root");
-}
-
 /// Every mount, of whatever kind, that has to do with a fixture: on it, or of a directory in it.
 fn mounts_of(fixture: &support::Fixture) -> Vec<String> {
     let name = fixture.dir().file_name().expect("a name").to_string_lossy().into_owned();

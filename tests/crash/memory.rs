@@ -21,7 +21,7 @@ fn content(name: &str) -> String {
 
 /// A mount of files with these names that keeps [`KEPT`] bytes, and counts what it reads.
 fn mounted(names: &[String]) -> (Fixture, Points) {
-    crate::apart();
+    crate::support::apart();
     let mut fixture = Fixture::new();
     for name in names {
         fixture.put(name, content(name));
@@ -110,7 +110,7 @@ fn what_is_held_is_bounded_however_many_files_are_read() {
 
 #[test]
 fn a_configuration_file_of_sixteen_mebibytes_is_opened_edited_and_saved() {
-    crate::apart();
+    crate::support::apart();
     let mut fixture = Fixture::new();
     fixture.mount();
     let path = fixture.mnt().join("large.env");

@@ -102,7 +102,7 @@ fn make_conflict(fixture: &Fixture) {
 
 #[test]
 fn a_master_key_is_replaced_while_files_are_open_and_being_saved() {
-    crate::apart();
+    crate::support::apart();
     let mut fixture = Fixture::new();
     fixture.key("old", FIRST);
     fixture.key("new", SECOND);
@@ -200,7 +200,7 @@ fn a_master_key_is_replaced_while_files_are_open_and_being_saved() {
 
 #[test]
 fn a_key_is_replaced_behind_flags_whose_legacy_file_comes_later() {
-    crate::apart();
+    crate::support::apart();
     let mut fixture = Fixture::new();
     let (store, mnt, legacy) = (fixture.store(), fixture.mnt(), fixture.source("legacy"));
     let master = fixture.source("master");
@@ -235,7 +235,7 @@ fn a_key_is_replaced_behind_flags_whose_legacy_file_comes_later() {
 
 #[test]
 fn a_descriptor_keeps_its_file_while_that_is_saved_and_rewrapped_over_and_over() {
-    crate::apart();
+    crate::support::apart();
     let mut fixture = Fixture::new();
     fixture.mount();
     let mnt = fixture.mnt();
@@ -276,7 +276,7 @@ const CUTS: u64 = 12;
 
 #[test]
 fn a_rewrap_that_is_killed_is_taken_up_by_the_next() {
-    crate::apart();
+    crate::support::apart();
     let mut fixture = Fixture::new();
     fixture.key("one", FIRST);
     fixture.key("two", SECOND);

@@ -21,7 +21,7 @@ struct Busy {
 
 impl Busy {
     fn new() -> Self {
-        crate::apart();
+        crate::support::apart();
         let mut fixture = Fixture::new();
         fixture.mount();
         let busy = Self::at(&fixture.mnt(), fixture);
@@ -31,7 +31,7 @@ impl Busy {
 
     /// Over the store itself.
     fn over() -> Self {
-        crate::apart();
+        crate::support::apart();
         let mut fixture = Fixture::new();
         fixture.mount_over();
         Self::at(&fixture.store(), fixture)
@@ -97,7 +97,7 @@ fn sigterm_and_sigint_commit_and_unmount_and_open_files_go_on() {
 
 #[test]
 fn sigterm_ends_an_idle_mount_at_once() {
-    crate::apart();
+    crate::support::apart();
     let mut fixture = Fixture::new();
     fixture.mount();
     fs::write(fixture.mnt().join("app.toml"), TEXT).unwrap();
@@ -124,7 +124,7 @@ fn after_its_deadline_the_daemon_leaves_and_what_was_written_is_saved() {
 
 #[test]
 fn sighup_reads_keys_and_rules_anew_and_a_failure_changes_nothing() {
-    crate::apart();
+    crate::support::apart();
     let mut fixture = Fixture::new();
     fixture.mount();
     let control = fixture.store().join(".confseal");
@@ -173,7 +173,7 @@ fn umount_waits_for_nobody_and_loses_nothing() {
 
 #[test]
 fn confseal_umount_does_it_too() {
-    crate::apart();
+    crate::support::apart();
     let mut fixture = Fixture::new();
     fixture.mount();
     fs::write(fixture.mnt().join("app.toml"), TEXT).unwrap();

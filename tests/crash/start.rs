@@ -43,7 +43,7 @@ fn daemon_of(fixture: &Fixture) -> Option<u32> {
 
 #[test]
 fn it_returns_once_the_mount_stands_and_lets_go_of_its_caller() {
-    crate::apart();
+    crate::support::apart();
     let fixture = Fixture::new();
     let mnt = fixture.mnt();
     // The output's end is waited for: a daemon that held the pipes would keep us here.
@@ -70,7 +70,7 @@ fn it_returns_once_the_mount_stands_and_lets_go_of_its_caller() {
 
 #[test]
 fn a_wrong_key_is_refused_with_both_ids_and_what_to_do() {
-    crate::apart();
+    crate::support::apart();
     let mut fixture = Fixture::new();
     fixture.mount();
     fs::write(fixture.mnt().join("app.toml"), TEXT).unwrap();
@@ -91,7 +91,7 @@ fn a_wrong_key_is_refused_with_both_ids_and_what_to_do() {
 
 #[test]
 fn what_is_missing_or_open_to_others_is_named() {
-    crate::apart();
+    crate::support::apart();
     let fixture = Fixture::new();
     let (store, mnt, key) = (fixture.store(), fixture.mnt(), fixture.source("master"));
     let absent = fixture.dir().join("absent");
@@ -116,7 +116,7 @@ fn what_is_missing_or_open_to_others_is_named() {
 
 #[test]
 fn over_a_dead_mount_it_says_how_to_take_that_away() {
-    crate::apart();
+    crate::support::apart();
     let mut fixture = Fixture::new();
     fixture.mount();
     fixture.kill_daemon();

@@ -23,7 +23,7 @@ struct User {
 
 impl User {
     fn new() -> Self {
-        crate::apart();
+        crate::support::apart();
         let fixture = Fixture::new();
         let user = Self { fixture, daemon: None };
         let dir = user.fixture.dir();

@@ -19,7 +19,7 @@ const COMMIT: &str = "git add -A && git -c user.name=t -c user.email=t@t commit 
 #[test]
 fn git_works_in_the_covered_store_and_its_changes_show_in_the_mount() {
     for over in [true, false] {
-        crate::apart();
+        crate::support::apart();
         let mut fixture = Fixture::new();
         let point = if over { fixture.store() } else { fixture.mnt() };
         if over {
@@ -60,7 +60,7 @@ fn git_works_in_the_covered_store_and_its_changes_show_in_the_mount() {
 
 #[test]
 fn the_commands_exit_code_is_ours_and_keys_stay_out_of_its_environment() {
-    crate::apart();
+    crate::support::apart();
     let mut fixture = Fixture::new();
     fixture.mount();
     let mnt = fixture.mnt();
@@ -80,7 +80,7 @@ fn the_commands_exit_code_is_ours_and_keys_stay_out_of_its_environment() {
 
 #[test]
 fn git_shows_and_merges_by_content_while_a_mount_covers_the_store() {
-    crate::apart();
+    crate::support::apart();
     let mut fixture = Fixture::new();
     fixture.mount_over();
     let (point, other) = (fixture.store(), fixture.dir().join("other"));
@@ -117,7 +117,7 @@ fn git_shows_and_merges_by_content_while_a_mount_covers_the_store() {
 
 #[test]
 fn verbs_on_single_files_leave_a_mounted_store_to_the_mount() {
-    crate::apart();
+    crate::support::apart();
     let mut fixture = Fixture::new();
     fixture.put("app.toml", TEXT).seal().mount();
     let (store, mnt) = (fixture.store().join("app.toml"), fixture.mnt().join("app.toml"));

@@ -2,14 +2,13 @@
 //! (or a plain file in memory) does, and no secret is left in the store.
 //!
 //! `CONFSEAL_ROUNDS=N` plays N times as many cases, from other seeds, and all 20,000 operations for
-//! each format N times; `CONFSEAL_SEED` is the first seed. Such mounts stand for long, so one at a
-//! time (`-j 1`): where mounts are private, as in a container, a daemon that starts meanwhile keeps
-//! a copy of each in its own namespace, and they do not end before it does.
+//! each format N times; `CONFSEAL_SEED` is the first seed.
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod documents;
+mod draw;
 mod expect;
 mod found;
 mod helper;
@@ -47,7 +46,7 @@ fn random_operations_on_the_mount_give_what_they_give_on_a_plain_directory() {
         };
         let tally = Tally::default();
         let played = TestRunner::new(config)
-            .run(&step::cases(60), |case| play(&case, &tally).map_err(TestCaseError::fail));
+            .run(&draw::cases(60), |case| play(&case, &tally).map_err(TestCaseError::fail));
         match played {
             Err(TestError::Fail(reason, case)) => panic!("seed {seed}: {reason}\n{case:?}"),
             other => other.expect("no case is given up"),

@@ -62,6 +62,31 @@ fn a_sealed_file_does_not_outgrow_memory() {
     assert_eq!(fixture.seen("app.toml"), "password = \"hunter2-hunter2\"\n");
 }
 
+/// It may be anything, so it is sealed whole, and all of it at once: the operator is told.
+#[test]
+fn a_new_file_of_an_unknown_name_does_not_outgrow_memory() {
+    let fixture = mounted();
+    let file = File::create(fixture.mnt().join("dump")).unwrap();
+    file.write_all_at(b"hunter2-hunter2", 0).unwrap();
+    for _ in 0..2 {
+        assert_eq!(errno(file.write_all_at(b"x", LARGE)), Err(libc::EFBIG));
+    }
+    let reason = "not grown beyond 64 MiB (max_view): it is sealed, as no rule knows its name \
+                  (`seal = \"none\"` in a rule leaves it plain)";
+    let told = format!("confseal: warning: dump: {reason}\n");
+    assert_eq!(fixture.log().matches(&told).count(), 1, "{}", fixture.log());
+    let status: serde_json::Value =
+        serde_json::from_str(&fixture.seen(".confseal/status")).unwrap();
+    assert_eq!(status["trouble"][0]["reason"], reason);
+    // What it has is saved, and the next save ends the matter.
+    file.write_all_at(b"!", 0).unwrap();
+    file.sync_all().unwrap();
+    let status: serde_json::Value =
+        serde_json::from_str(&fixture.seen(".confseal/status")).unwrap();
+    assert_eq!(status["trouble"], serde_json::json!([]));
+    fixture.assert_sealed(&["unter2-hunter2"]);
+}
+
 #[test]
 fn a_sealed_file_that_is_too_large_is_not_opened_but_can_be_dealt_with() {
     let mut fixture = Fixture::new();
@@ -73,6 +98,8 @@ fn a_sealed_file_that_is_too_large_is_not_opened_but_can_be_dealt_with() {
     let mnt = fixture.mnt();
     for name in ["a.toml", "b.toml"] {
         assert_eq!(errno(File::open(mnt.join(name))), Err(libc::EFBIG));
+        let told = format!("{name}: sealed, and larger than 64 MiB (max_view)");
+        assert!(fixture.log().contains(&told), "{}", fixture.log());
         assert_eq!(fs::metadata(mnt.join(name)).unwrap().len(), LARGE);
     }
     assert_eq!(shell(&mnt, "mv a.toml c.toml; rm c.toml; echo x = 1 > n; mv n b.toml").0, Some(0));

@@ -14,6 +14,7 @@ mod control;
 mod foreign;
 mod hot;
 mod limits;
+mod quiet;
 mod races;
 mod recovery;
 mod remembered;

@@ -15,7 +15,7 @@ use std::panic;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use confseal::sys::mount::{enter_own_mount_namespace, may_mount};
+use confseal::sys::mount::{detach_stranded, enter_own_mount_namespace, may_mount};
 
 use scene::{Propagation, Scene, eventually, inheritable_descriptors, mount_lines, send_signal};
 
@@ -31,6 +31,7 @@ const TESTS: &[Test] = tests![
     the_daemon_sees_what_lies_beneath,
     where_nothing_propagates_the_daemon_sees_what_lies_beneath_too,
     a_plain_umount_ends_the_session,
+    no_daemon_keeps_the_mount_of_another_in_use,
     a_busy_mount_is_unmounted_lazily_only_and_its_users_finish,
     a_mount_on_top_is_left_alone,
     a_mount_that_took_the_place_is_left_alone,
@@ -78,6 +79,8 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     enter_own_mount_namespace().expect("a mount namespace for the run");
+    // Of other tests that run now: none is to stay in use for this one's copy of its mount.
+    let _ = detach_stranded("fuse.confseal");
     let filters: Vec<&String> = words.iter().filter(|word| !word.starts_with('-')).collect();
     let exact = given("--exact");
     let fits = |name: &str, part: &str| if exact { name == part } else { name.contains(part) };
@@ -131,6 +134,17 @@ fn a_plain_umount_ends_the_session() {
         daemon.expect("ended: ok");
         assert_eq!(daemon.exit_code(), Some(0));
         assert_eq!(scene.listing(), ["beneath"]);
+    }
+}
+
+fn no_daemon_keeps_the_mount_of_another_in_use() {
+    for propagation in [Propagation::Shared, Propagation::Private] {
+        let (first, second) = (Scene::new(propagation), Scene::new(propagation));
+        let mut daemon = first.daemon().start();
+        let _later = second.daemon().start();
+        first.umount(&first.point);
+        daemon.expect("ended: ok");
+        assert_eq!(second.listing(), ["report", "room"]);
     }
 }
 

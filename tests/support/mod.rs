@@ -58,8 +58,7 @@ impl Fixture {
     /// The same with this test's thread, and the programs it starts, in a mount namespace of their
     /// own: whoever copies the mounts of the machine meanwhile does not keep this one in use.
     pub fn apart() -> Self {
-        let entered = confseal::sys::mount::enter_own_mount_namespace();
-        entered.expect("a mount namespace: run as root");
+        apart();
         Self::new()
     }
 
@@ -371,6 +370,14 @@ impl Drop for Fixture {
             panic!("a mount was left behind in {dir}");
         }
     }
+}
+
+/// Moves this thread, and the programs that it starts, into a mount namespace of its own, which
+/// keeps as few mounts of other tests in use as the kernel permits.
+pub fn apart() {
+    use confseal::sys::mount::{detach_stranded, enter_own_mount_namespace};
+    enter_own_mount_namespace().expect("a mount namespace: run as root");
+    let _ = detach_stranded("fuse.confseal");
 }
 
 /// See [`Fixture::control`].

@@ -21,7 +21,7 @@ use rustix::net::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{MountError, MountOptions, SUBTYPE};
+use super::{KIND, MountError, MountOptions, SUBTYPE};
 use crate::sys::environ;
 use crate::sys::mount::{Device, MountId, mounts};
 use crate::sys::process::{inheritable, spawn_child, with_signals_open};
@@ -182,13 +182,12 @@ fn run_mount(socket: &OwnedFd, mountpoint: &Path, options: &OsStr) -> Answer {
     };
     let mut command = Command::new(PROGRAM);
     command.arg("-o").arg(options).arg("--").arg(&mountpoint);
-    let kind = format!("fuse.{SUBTYPE}");
     let mounted = run(command, Some(inherited.as_fd())).and_then(|()| {
         let mounts = mounts().map_err(|error| failed(&error))?;
         // The newest of one place lies on top.
         mounts
             .into_iter()
-            .rfind(|entry| entry.point == mountpoint && entry.kind == kind)
+            .rfind(|entry| entry.point == mountpoint && entry.kind == KIND)
             .ok_or(Answer::Failed(libc::ENOENT))
     });
     match mounted {

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use super::direct::{MountPoint, Unattached};
 use super::fusermount::Fusermount;
-use super::{MountError, MountOptions};
+use super::{KIND, MountError, MountOptions};
 use crate::sys::mount::{self, MountId, SavedNamespace};
 use crate::sys::process::try_in_child;
 
@@ -141,6 +141,21 @@ impl Host {
             && let Err(error) = mount::detach_copies(mount.device)
         {
             log::warn!("the mount can be seen from inside the daemon: {error}");
+        }
+    }
+
+    /// Lets go of the copies of other mounts of ours that our namespace began with: where nothing
+    /// propagates, each would keep its daemon alive after `umount`, until this one ends.
+    ///
+    /// To be called when the store is open and the keys are read, which may lie in such a mount. (An
+    /// ordinary user's namespace cannot let go: the kernel lends him what others mounted in one
+    /// piece only.)
+    pub(super) fn let_go_of_others(&self) {
+        if self.apart
+            && let Way::Visit(_) = &*self.way
+            && let Err(error) = mount::detach_stranded(KIND)
+        {
+            log::warn!("other mounts of confseal stay in use until this one ends: {error}");
         }
     }
 
