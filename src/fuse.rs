@@ -1,7 +1,7 @@
 //! The kernel's wire, and the only place that knows `fuser`: each method decodes, makes one call
 //! into `fs`, and replies. Nothing is decided here but who runs the call: what `fs` can do at once
-//! is done on the dispatch thread, what has to wait goes to a pool, so that a slow store never
-//! stops the reading of other requests.
+//! is done on the dispatch thread; so is what has to wait, as long as another one is left to read
+//! requests; else it goes to a pool. So a slow store never stops the reading of other requests.
 
 pub mod mount;
 pub mod session;
@@ -27,7 +27,7 @@ use fuser::{
 use crate::fs::{Error, Filesystem, Ino, Op, Pace, Result, SetAttr, is_control};
 
 use convert::{caller, mode_of, new_time, node_type, open_mode, rename_flags};
-use pool::Pool;
+use pool::{Pool, Spare};
 use reply::{Answer, Xattr};
 
 pub use notify::KernelNotifier;
@@ -50,15 +50,17 @@ const MAX_WRITE: u32 = 1 << 20;
 pub struct Wire {
     fs: Arc<Filesystem>,
     pool: Pool,
+    spare: Spare,
 }
 
 impl Wire {
-    /// Serves `fs`; what has to wait runs on `workers` threads.
-    pub fn new(fs: Arc<Filesystem>, workers: usize) -> io::Result<Self> {
-        Ok(Self { fs, pool: Pool::new(workers)? })
+    /// Serves `fs` to a session of `readers` threads; what they cannot wait for themselves runs on
+    /// `workers` threads.
+    pub fn new(fs: Arc<Filesystem>, readers: usize, workers: usize) -> io::Result<Self> {
+        Ok(Self { fs, pool: Pool::new(workers)?, spare: Spare::of(readers) })
     }
 
-    /// Tries `op` at once; if it would have to wait, it is made again on the pool.
+    /// Tries `op` at once; if it would have to wait, it is made again by who may.
     fn quick<T: 'static, R: Answer<T>>(
         &self,
         reply: R,
@@ -70,12 +72,15 @@ impl Wire {
         }
     }
 
-    /// Runs `op` on the pool.
+    /// Runs `op`, which may wait: here, if this thread can be spared, else on the pool.
     fn patient<T: 'static, R: Answer<T>>(
         &self,
         reply: R,
         op: impl FnOnce(&Arc<Filesystem>) -> Result<T> + Send + 'static,
     ) {
+        if let Some(_turn) = self.spare.take() {
+            return reply.give(guarded(|| op(&self.fs)));
+        }
         let fs = self.fs.clone();
         self.pool.run(move || reply.give(guarded(|| op(&fs))));
     }

@@ -171,7 +171,7 @@ impl Plan {
         let reload = self.reload(known);
         let fs = Filesystem::new(store, sealing, options, reload).map_err(system)?;
         let fs = Arc::new(fs);
-        let wire = Wire::new(fs.clone(), WORKERS).map_err(system)?;
+        let wire = Wire::new(fs.clone(), self.options.threads.max(1), WORKERS).map_err(system)?;
         let mounted = mount(wire, &self.mountpoint, &self.mount_options(root), &host)?;
         let notifier = KernelNotifier::start(mounted.notifier()).map_err(system)?;
         fs.set_invalidate(Box::new(notifier));
