@@ -19,10 +19,10 @@ use rustix::io::Errno;
 use super::carry::carry;
 use super::change::RenameFlags;
 use super::dir::{Access, Dir, read_from_start, snapshot};
+use super::in_place;
 use super::metadata::{Metadata, Time, set_mtime, set_times};
 use super::step::{At, CommitError, Step, passed};
 use super::temporary::{Draft, TempName, is_unsupported, place_new};
-use super::in_place;
 use crate::sys::file::write_out;
 
 /// How often a target that comes and goes is tried.
