@@ -205,7 +205,7 @@ impl Save {
             start.elapsed().as_secs_f64() / times as f64
         };
         let median = median((0..rounds).map(|_| round()).collect());
-        println!("{:<34}{:.2} us", "  the same by a bare program, ext4", median * 1e6);
+        println!("{:<34}{:>11.2}", "  its system calls alone, on ext4", median * 1e6);
     }
 }
 
