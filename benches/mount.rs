@@ -6,6 +6,8 @@
 //! and daemons share one core: a wake-up that crosses cores costs more than all the rest, and where
 //! it happens is chance. `-- NAME ...` runs only the rows whose names contain one of the words.
 
+#[path = "mount/floor.rs"]
+mod floor;
 #[path = "mount/report.rs"]
 mod report;
 #[path = "mount/sides.rs"]
@@ -17,14 +19,14 @@ use std::fs::{self, File};
 use std::hint::black_box;
 use std::io::{Read, Write};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use confseal::format::CodecId;
 
 use report::{Goal, Row, heading, median, micros};
-use sides::{OTHERS, Sides};
+use sides::{OTHERS, Side, Sides};
 use support::Fixture;
 
 /// A stamp younger than this is not trusted, and a save moves it up to a second into the future.
@@ -109,7 +111,7 @@ fn files(
     judge: &mut dyn FnMut(Row, &[Goal]),
 ) {
     sides.put("app.toml", &file(0));
-    let mut act = |name: &str, times: usize, goals: &[Goal], act: &mut dyn FnMut(&Path)| {
+    let mut act = |name: &str, times: usize, goals: &[Goal], act: &mut dyn FnMut(usize, &Path)| {
         if wanted(name) {
             let times = (times / scale.divisor).max(1);
             judge(take_turns(sides, scale.rounds, name, times, act), goals);
@@ -121,42 +123,90 @@ fn files(
 
     let mut buffer = vec![0; 8192];
     let goals = [Goal::Plain(12.0), Goal::Best(0.25)];
-    act("open, read, close", 200, &goals, &mut |path| {
+    act("open, read, close", 200, &goals, &mut |_, path| {
         let mut file = File::open(path).expect("open");
         black_box(file.read(&mut buffer).expect("read"));
     });
-    act("stat", 1000, &[Goal::Plain(1.25)], &mut |path| {
+    act("stat", 1000, &[Goal::Plain(1.25)], &mut |_, path| {
         black_box(fs::metadata(path).expect("stat"));
     });
-    let open: Vec<_> = sides.all.iter().map(|side| side.root().join("app.toml")).collect();
-    let open: Vec<_> =
-        open.into_iter().map(|path| (File::open(&path).expect("open"), path)).collect();
-    act("pread on an open descriptor", 1000, &[Goal::Plain(1.25)], &mut |path| {
-        let (file, _) = open.iter().find(|(_, known)| known == path).expect("an open file");
-        black_box(file.read_at(&mut buffer, 0).expect("pread"));
+    let open = |side: &Side| File::open(side.root().join("app.toml")).expect("open");
+    let open: Vec<_> = sides.all.iter().map(open).collect();
+    act("pread on an open descriptor", 10_000, &[Goal::Plain(1.25)], &mut |side, _| {
+        black_box(open[side].read_at(&mut buffer, 0).expect("pread"));
     });
     drop(open);
 
     let parses = 2.0 * parse();
     println!("{:<34}{:.2} us (by confseal's own scanner)", "two parses of the file", parses * 1e6);
-    let saves = [Goal::PlainAnd(2.0, parses), Goal::Best(1.0)];
+    let goals = [Goal::PlainAnd(2.0, parses), Goal::Best(1.0)];
     let mut version = 0;
     let mut content = move || {
         version += 1;
         file(version)
     };
-    act("save in place", 10, &saves, &mut |path| fs::write(path, content()).expect("save"));
-    act("save in place, fsync", 4, &saves, &mut |path| write_synced(path, &content()));
-    act("save by rename", 10, &saves, &mut |path| {
+    let saves: [(&str, usize, Save); 4] = [
+        ("save in place", 10, Save { renames: false, syncs: false }),
+        ("save in place, fsync", 4, Save { renames: false, syncs: true }),
+        ("save by rename", 10, Save { renames: true, syncs: false }),
+        ("save by rename, fsync", 4, Save { renames: true, syncs: true }),
+    ];
+    for (name, times, save) in saves {
+        act(name, times, &goals, &mut |_, path| save.make(path, &content()));
+        if wanted(name) {
+            save.floor(sides, scale.rounds, (times / scale.divisor).max(1), &mut content);
+        }
+    }
+}
+
+/// A way to save a file.
+#[derive(Clone, Copy)]
+struct Save {
+    renames: bool,
+    syncs: bool,
+}
+
+impl Save {
+    fn make(self, path: &Path, content: &str) {
         let temporary = path.with_extension("toml.tmp");
-        fs::write(&temporary, content()).expect("write");
-        fs::rename(&temporary, path).expect("rename");
-    });
-    act("save by rename, fsync", 4, &saves, &mut |path| {
-        let temporary = path.with_extension("toml.tmp");
-        write_synced(&temporary, &content());
-        fs::rename(&temporary, path).expect("rename");
-    });
+        let target = if self.renames { &temporary } else { path };
+        match self.syncs {
+            true => write_synced(target, content),
+            false => fs::write(target, content).expect("save"),
+        }
+        if self.renames {
+            fs::rename(&temporary, path).expect("rename");
+        }
+    }
+
+    /// What the system calls take that no careful commit can do without, beside ext4's own save.
+    fn floor(
+        self,
+        sides: &Sides,
+        rounds: usize,
+        times: usize,
+        content: &mut dyn FnMut() -> String,
+    ) {
+        let path = sides.all[0].root().join("app.toml");
+        let mut commit = || {
+            let temporary = path.with_extension("toml.tmp");
+            let target = if self.renames { &temporary } else { &path };
+            if self.renames {
+                File::create(target).expect("create");
+            }
+            floor::commit(target, &content(), self.syncs);
+            if self.renames {
+                fs::rename(&temporary, &path).expect("rename");
+            }
+        };
+        let mut round = || {
+            let start = Instant::now();
+            (0..times).for_each(|_| commit());
+            start.elapsed().as_secs_f64() / times as f64
+        };
+        let median = median((0..rounds).map(|_| round()).collect());
+        println!("{:<34}{:>11.2}", "  its system calls alone, on ext4", median * 1e6);
+    }
 }
 
 fn write_synced(path: &Path, content: &str) {
@@ -176,23 +226,23 @@ fn parse() -> f64 {
     median((0..200).map(|_| scan()).collect())
 }
 
-/// Runs `act` on the file of each side in turn, `times` a round.
+/// Runs `act` on the file of each side, given by its number and path, in turn, `times` a round.
 fn take_turns(
     sides: &Sides,
     rounds: usize,
     name: &str,
     times: usize,
-    act: &mut dyn FnMut(&Path),
+    act: &mut dyn FnMut(usize, &Path),
 ) -> Row {
     let paths: Vec<_> = sides.all.iter().map(|side| side.root().join("app.toml")).collect();
-    let mut run = |path: &Path| {
+    let mut run = |(side, path): (usize, &PathBuf)| {
         let start = Instant::now();
         for _ in 0..times {
-            act(path);
+            act(side, path);
         }
         start.elapsed().as_secs_f64() / times as f64
     };
-    let mut round = || paths.iter().map(|path| run(path)).collect();
+    let mut round = || paths.iter().enumerate().map(&mut run).collect();
     Row { name: name.to_owned(), rounds: (0..rounds).map(|_| round()).collect() }
 }
 

@@ -1,7 +1,7 @@
 //! The kernel's wire, and the only place that knows `fuser`: each method decodes, makes one call
 //! into `fs`, and replies. Nothing is decided here but who runs the call: what `fs` can do at once
-//! is done on the dispatch thread, what has to wait goes to a pool, so that a slow store never
-//! stops the reading of other requests.
+//! is done on the dispatch thread; so is what has to wait, as long as another one is left to read
+//! requests; else it goes to a pool. So a slow store never stops the reading of other requests.
 
 pub mod mount;
 pub mod session;
@@ -20,49 +20,38 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use fuser::{
-    BsdFileFlags, FileHandle, INodeNo, InitFlags, KernelConfig, LockOwner, OpenFlags, RenameFlags,
-    ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen,
-    ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+    BsdFileFlags, FileHandle, INodeNo, KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr,
+    ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs,
+    ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 
 use crate::fs::{Error, Filesystem, Ino, Op, Pace, Result, SetAttr, is_control};
 
 use convert::{caller, mode_of, new_time, node_type, open_mode, rename_flags};
 use guarded::guarded;
-use pool::Pool;
+use pool::{Pool, Spare};
 use reply::{Answer, Xattr};
 
 pub use announce::{Announcer, OwnOpens};
 pub use notify::KernelNotifier;
-
-/// What the kernel is asked for at INIT, where it can.
-const WANTED: [InitFlags; 5] = [
-    // Else open(O_TRUNC) arrives as a truncate of its own, and a save has a torn moment.
-    InitFlags::FUSE_ATOMIC_O_TRUNC,
-    InitFlags::FUSE_POSIX_ACL,
-    // The umask yields to default ACLs, which only the store knows.
-    InitFlags::FUSE_DONT_MASK,
-    InitFlags::FUSE_PARALLEL_DIROPS,
-    InitFlags::FUSE_CACHE_SYMLINKS,
-];
-
-/// The largest write that comes as one message, in bytes.
-const MAX_WRITE: u32 = 1 << 20;
 
 /// A [`Filesystem`] on the wire.
 pub struct Wire {
     fs: Arc<Filesystem>,
     pool: Pool,
     own_opens: OwnOpens,
+    spare: Spare,
 }
 
 /// The handle of an open that announces a change. Those of programs never get so far.
 const ANNOUNCEMENT: u64 = u64::MAX;
 
 impl Wire {
-    /// Serves `fs`; what has to wait runs on `workers` threads.
-    pub fn new(fs: Arc<Filesystem>, workers: usize) -> io::Result<Self> {
-        Ok(Self { fs, pool: Pool::new(workers)?, own_opens: OwnOpens::default() })
+    /// Serves `fs` to a session of `readers` threads; what they cannot wait for themselves runs on
+    /// `workers` threads.
+    pub fn new(fs: Arc<Filesystem>, readers: usize, workers: usize) -> io::Result<Self> {
+        let (own_opens, spare) = (OwnOpens::default(), Spare::of(readers));
+        Ok(Self { fs, pool: Pool::new(workers)?, own_opens, spare })
     }
 
     /// By which an [`Announcer`] makes its opens known here.
@@ -70,7 +59,7 @@ impl Wire {
         self.own_opens.clone()
     }
 
-    /// Tries `op` at once; if it would have to wait, it is made again on the pool.
+    /// Tries `op` at once; if it would have to wait, it is made again by who may.
     fn quick<T: 'static, R: Answer<T>>(
         &self,
         reply: R,
@@ -82,12 +71,15 @@ impl Wire {
         }
     }
 
-    /// Runs `op` on the pool.
+    /// Runs `op`, which may wait: here, if this thread can be spared, else on the pool.
     fn patient<T: 'static, R: Answer<T>>(
         &self,
         reply: R,
         op: impl FnOnce(&Arc<Filesystem>) -> Result<T> + Send + 'static,
     ) {
+        if let Some(_turn) = self.spare.take() {
+            return reply.give(guarded(|| op(&self.fs)));
+        }
         let fs = self.fs.clone();
         self.pool.run(move || reply.give(guarded(|| op(&fs))));
     }
@@ -99,15 +91,7 @@ fn ino(ino: INodeNo) -> Ino {
 
 impl fuser::Filesystem for Wire {
     fn init(&mut self, _: &Request, config: &mut KernelConfig) -> io::Result<()> {
-        for flag in WANTED {
-            if config.add_capabilities(flag).is_err() {
-                log::warn!("this kernel's FUSE lacks {flag:?}");
-            }
-        }
-        // The kernel's own limit, if it is lower.
-        if let Err(most) = config.set_max_write(MAX_WRITE) {
-            let _ = config.set_max_write(most);
-        }
+        session::negotiate(config);
         Ok(())
     }
 

@@ -176,7 +176,8 @@ impl Plan {
         let reload = self.reload(known);
         let fs = Filesystem::new(store, sealing, options, reload).map_err(system)?;
         let fs = Arc::new(fs);
-        let wire = Wire::new(fs.clone(), WORKERS).map_err(system)?;
+        let readers = self.options.threads.max(1);
+        let wire = Wire::new(fs.clone(), readers, WORKERS).map_err(system)?;
         let own_opens = wire.own_opens();
         let mounted = mount(wire, &self.mountpoint, &self.mount_options(root), &host)?;
         let announcer = Announcer::start(mounted.attachment(), own_opens).map_err(system)?;

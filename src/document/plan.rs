@@ -33,6 +33,8 @@ pub(super) struct Plan<'a> {
     pub codec: &'a dyn Codec,
     pub sites: &'a [Site],
     pub covers: Vec<Cover>,
+    /// What each scalar decodes to; its source bytes where they are nothing that the codec reads.
+    decoded: Vec<SecretBytes>,
 }
 
 impl<'a> Plan<'a> {
@@ -44,10 +46,11 @@ impl<'a> Plan<'a> {
         rules: &FieldRules<'_>,
         imports: &Imports,
     ) -> Self {
-        let mut plan = Self { codec, sites, covers: Vec::with_capacity(sites.len()) };
+        let mut covers = Vec::with_capacity(sites.len());
+        let mut decoded = Vec::with_capacity(sites.len());
         for site in sites {
             let source = site.span.of(view);
-            let value = plan.value(site, view);
+            let value = codec.decode(source, site.context).unwrap_or_else(|| source.into());
             let reads_as_token = reads_as_token(source)
                 || reads_as_token(&value)
                 || imports.would_read(&site.path, &value);
@@ -60,9 +63,10 @@ impl<'a> Plan<'a> {
                     Secret::No => Cover::Clear,
                 }
             };
-            plan.covers.push(cover);
+            covers.push(cover);
+            decoded.push(value);
         }
-        plan
+        Self { codec, sites, covers, decoded }
     }
 
     /// Where the values stand, but for those in comments that are no secrets.
@@ -71,12 +75,6 @@ impl<'a> Plan<'a> {
             !(matches!(cover, Cover::Clear) && self.codec.is_comment(site.context))
         });
         values.map(|(site, _)| site.span)
-    }
-
-    /// The decoded value at `site`.
-    fn value(&self, site: &Site, view: &[u8]) -> SecretBytes {
-        let source = site.span.of(view);
-        self.codec.decode(source, site.context).unwrap_or_else(|| source.into())
     }
 
     /// Seals what was sealed before, unless a rule says that it is public. Whether there was such
@@ -117,7 +115,7 @@ impl<'a> Plan<'a> {
             {
                 continue;
             }
-            let verdict = judge(rules, self.codec.id(), view, site, &self.value(site, view));
+            let verdict = judge(rules, self.codec.id(), view, site, &self.decoded[at]);
             if verdict.reason.is_unruled() {
                 ledger.push(site.path.clone());
             }
@@ -134,13 +132,13 @@ impl<'a> Plan<'a> {
         for _ in 0..MOST_ROUNDS {
             let mut secrets = Secrets::default();
             let mut covered = Vec::new();
-            for (site, cover) in self.sites.iter().zip(&self.covers) {
+            for (at, (site, cover)) in self.sites.iter().zip(&self.covers).enumerate() {
                 let source = site.span.of(view);
                 match cover {
                     Cover::Clear => {}
                     Cover::All => {
                         covered.push(site.span);
-                        secrets.add(&self.value(site, view), source);
+                        secrets.add(&self.decoded[at], source);
                     }
                     Cover::Parts(spans) => {
                         for span in spans {
@@ -156,7 +154,7 @@ impl<'a> Plan<'a> {
                 Leak::InSites(sites) => sites,
             };
             leaking.extend(
-                self.escaped(view).filter_map(|(at, value)| search.is_in(&value).then_some(at)),
+                self.escaped(view).filter_map(|(at, value)| search.is_in(value).then_some(at)),
             );
             if leaking.is_empty() {
                 return Ok(());
@@ -169,13 +167,12 @@ impl<'a> Plan<'a> {
     }
 
     /// The values in the clear that are spelled otherwise than they are read.
-    fn escaped(&self, view: &[u8]) -> impl Iterator<Item = (usize, SecretBytes)> {
-        let clear =
-            self.covers.iter().enumerate().filter(|(_, cover)| matches!(cover, Cover::Clear));
-        clear.filter_map(move |(at, _)| {
-            let source = self.sites[at].span.of(view);
-            let value = self.codec.decode(source, self.sites[at].context)?;
-            parts::verbatim_at(source, &value).is_none().then_some((at, value))
+    fn escaped(&self, view: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+        let values = self.sites.iter().zip(&self.covers).zip(&self.decoded).enumerate();
+        values.filter_map(move |(at, ((site, cover), value))| {
+            let is_escaped = matches!(cover, Cover::Clear)
+                && parts::verbatim_at(site.span.of(view), value).is_none();
+            is_escaped.then_some((at, &**value))
         })
     }
 }

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::attributes::from_store;
 use super::file::{Base, Content, FileState, Loaded, Trust};
 use super::node::{Identity, Node};
 use super::{Attr, Caller, Entry, Error, Filesystem, Ino, OpenMode, OpenReply, Pace, ROOT, Result};
@@ -249,7 +250,14 @@ impl Filesystem {
         state.content = Content::Clean(Loaded { view: Arc::default(), base, trust });
         state.shown_mtime = None;
         state.last_metadata = Some(metadata);
-        let attr = self.file_attr(&node, &mut state, Pace::Patient)?;
+        let attr = match node.is(&metadata) {
+            // Nothing of it is to be looked up: it was just made.
+            true => {
+                state.tell(&metadata);
+                from_store(&node, &metadata)
+            }
+            false => self.file_attr(&node, &mut state, Pace::Patient)?,
+        };
         drop(state);
         Ok((node, attr, ttl))
     }

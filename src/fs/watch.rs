@@ -15,8 +15,8 @@ use super::{Error, Filesystem, Ino, Pace};
 use crate::store::{Event, EventKind, FileKind, Watcher};
 
 /// How long events are let gather after some were dealt with: a save makes several, and each
-/// wake-up would take the processor from whoever saves.
-const GATHER: Duration = Duration::from_millis(1);
+/// wake-up would take the processor from whoever saves. The first after a pause does not wait.
+const GATHER: Duration = Duration::from_millis(4);
 
 #[derive(Default)]
 pub(super) struct Watch {

@@ -1,11 +1,13 @@
 //! Threads for what has to wait.
 //!
 //! What must stay true: work that blocks for good (a store that is frozen, or gone) holds up no
-//! other. So no thread is waited for: when all are at work, there will be one more.
+//! other. So no thread is waited for: when all are at work, there will be one more. And of the
+//! threads that read requests one is always left to read, see [`Spare`].
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
@@ -76,6 +78,34 @@ impl Drop for Pool {
     fn drop(&mut self) {
         self.queue.waiting.lock().is_over = true;
         self.queue.bell.notify_all();
+    }
+}
+
+/// The threads that read requests, as far as they can be spared: whichever takes a turn may wait
+/// itself, which saves waking another thread and being woken by its answer. The last one gets none,
+/// and so never waits.
+pub(super) struct Spare(AtomicUsize);
+
+/// Leave to wait, until it is dropped.
+pub(super) struct Turn<'a>(&'a AtomicUsize);
+
+impl Spare {
+    /// Of `readers` threads all but one.
+    pub(super) fn of(readers: usize) -> Self {
+        Self(AtomicUsize::new(readers.saturating_sub(1)))
+    }
+
+    /// `None` when no further thread can be spared.
+    pub(super) fn take(&self) -> Option<Turn<'_>> {
+        let one_less = |spare: usize| spare.checked_sub(1);
+        let taken = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less);
+        taken.ok().map(|_| Turn(&self.0))
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -162,6 +192,18 @@ mod tests {
             pool.run(|| ());
         }
         assert_eq!(pool.queue.waiting.lock().threads, 1);
+    }
+
+    #[test]
+    fn the_last_thread_that_reads_is_never_spared() {
+        assert!(Spare::of(0).take().is_none());
+        assert!(Spare::of(1).take().is_none());
+        let spare = Spare::of(3);
+        let turns = [spare.take(), spare.take()];
+        assert!(turns.iter().all(Option::is_some));
+        assert!(spare.take().is_none());
+        drop(turns);
+        assert!(spare.take().is_some(), "a turn ends");
     }
 
     #[test]

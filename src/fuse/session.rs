@@ -8,7 +8,34 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::thread::{self, JoinHandle};
 
-use fuser::{Config, Filesystem, Notifier, SessionACL};
+use fuser::{Config, Filesystem, InitFlags, KernelConfig, Notifier, SessionACL};
+
+/// What the kernel is asked for at INIT, where it can.
+const WANTED: [InitFlags; 5] = [
+    // Else open(O_TRUNC) arrives as a truncate of its own, and a save has a torn moment.
+    InitFlags::FUSE_ATOMIC_O_TRUNC,
+    InitFlags::FUSE_POSIX_ACL,
+    // The umask yields to default ACLs, which only the store knows.
+    InitFlags::FUSE_DONT_MASK,
+    InitFlags::FUSE_PARALLEL_DIROPS,
+    InitFlags::FUSE_CACHE_SYMLINKS,
+];
+
+/// The largest write that comes as one message, in bytes.
+const MAX_WRITE: u32 = 1 << 20;
+
+/// Asks the kernel for what is wanted of it, at INIT.
+pub(super) fn negotiate(config: &mut KernelConfig) {
+    for flag in WANTED {
+        if config.add_capabilities(flag).is_err() {
+            log::warn!("this kernel's FUSE lacks {flag:?}");
+        }
+    }
+    // The kernel's own limit, if it is lower.
+    if let Err(most) = config.set_max_write(MAX_WRITE) {
+        let _ = config.set_max_write(most);
+    }
+}
 
 /// Threads at work on one connection to the kernel.
 #[derive(Debug)]

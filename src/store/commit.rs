@@ -18,11 +18,11 @@ use rustix::io::Errno;
 
 use super::carry::carry;
 use super::change::RenameFlags;
-use super::dir::{Access, Dir, snapshot};
+use super::dir::{Access, Dir, read_from_start, snapshot};
+use super::in_place;
 use super::metadata::{Metadata, Time, set_mtime, set_times};
 use super::step::{At, CommitError, Step, passed};
 use super::temporary::{Draft, TempName, is_unsupported, place_new};
-use super::{in_place, read_all};
 use crate::sys::file::write_out;
 
 /// How often a target that comes and goes is tried.
@@ -471,7 +471,9 @@ fn holds(file: &File, content: &[u8]) -> io::Result<bool> {
     if Metadata::of(file)?.size != content.len() as u64 {
         return Ok(false);
     }
-    Ok(read_all(file)? == content)
+    let mut found = Vec::with_capacity(content.len() + 1); // one more, to see the end in one call
+    read_from_start(file, &mut found, content.len() as u64)?;
+    Ok(found == content)
 }
 
 /// Whether the directory or the target refuses a new file under this name.

@@ -5,7 +5,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -399,11 +399,15 @@ pub fn holds(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
-/// Every regular file below `dir`.
+/// Every regular file below `dir`. One that goes while this looks is left out: the release after a
+/// close that failed commits once more, and nothing waits for it.
 pub fn collect(dir: &Path, files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(dir).expect("a directory") {
         let path = entry.expect("an entry").path();
-        let kind = fs::symlink_metadata(&path).expect("its type").file_type();
+        let kind = match fs::symlink_metadata(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            metadata => metadata.expect("its type").file_type(),
+        };
         if kind.is_dir() {
             collect(&path, files);
         } else if kind.is_file() {
