@@ -7,6 +7,7 @@
 //! - a sealed value opens in its own place or not at all: after opening, the document is scanned
 //!   again and each opened field must be found exactly where it was spliced in.
 
+mod because;
 mod error;
 mod guess;
 mod import;
@@ -35,6 +36,7 @@ mod tests;
 
 use std::sync::{Arc, LazyLock};
 
+pub use because::WholeBecause;
 pub use error::{Cause, OpenError};
 pub use guess::{Guess, guess};
 pub use import::{Import, ImportError, Imports};
@@ -47,7 +49,7 @@ pub use outside::Outside;
 pub use rebind::{Rebound, Was};
 pub use replace::FieldError;
 pub use rewrap::Rewrapped;
-pub use seal::{Existing, Sealed, WholeBecause};
+pub use seal::{Existing, Sealed};
 pub use stock::Stock;
 pub use value::ValueError;
 pub use weigh::{Because, RuleSet, Shift, weigh};

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use memchr::memmem;
 
-use super::seal::WholeBecause;
+use super::WholeBecause;
 use crate::format::Site;
 use crate::secret::SecretBytes;
 use crate::span::Span;
