@@ -36,6 +36,25 @@ fn other_writer(fresh: &Fresh, ended: &AtomicBool) -> (BTreeSet<String>, HashSet
     (wrote, saw)
 }
 
+/// What stands in the target. A read that is overtaken each time it is tried says so.
+fn read(fresh: &Fresh) -> Vec<u8> {
+    loop {
+        match fresh.store.root().read(os("app.toml"), 100) {
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {}
+            read => return read.unwrap().bytes,
+        }
+    }
+}
+
+/// Ends the other writer, whatever becomes of this one.
+struct EndOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for EndOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 fn race(fresh: &Fresh, on_conflict: OnConflict) {
     fresh.put("app.toml", "first");
     let ended = AtomicBool::new(false);
@@ -43,8 +62,10 @@ fn race(fresh: &Fresh, on_conflict: OnConflict) {
     let (mut conflicts, mut gave_way) = (0, 0);
     std::thread::scope(|threads| {
         let other = threads.spawn(|| other_writer(fresh, &ended));
+        // Else a failure below would wait for the other one.
+        let _end = EndOnDrop(&ended);
         for round in 0..rounds(fresh) {
-            let seen = fresh.store.root().read(os("app.toml"), 100).unwrap().bytes;
+            let seen = read(fresh);
             let version = format!("ours {round}");
             let commit = Commit { on_conflict, ..commit(version.as_bytes(), &seen) };
             match fresh.store.root().commit(os("app.toml"), &commit) {
@@ -53,6 +74,8 @@ fn race(fresh: &Fresh, on_conflict: OnConflict) {
                     wrote.insert(version);
                     saw.insert(String::from_utf8(seen).unwrap());
                 }
+                // Overtaken each time it looked: nothing was changed.
+                Err(error) if error.source.raw_os_error() == Some(libc::EBUSY) => {}
                 Err(error) => {
                     assert_eq!(on_conflict, OnConflict::GiveWay, "{error}");
                     assert_eq!(error.source.raw_os_error(), Some(libc::ESTALE), "{error}");
