@@ -26,6 +26,7 @@ use fuser::{
 };
 
 use crate::fs::{Error, Filesystem, Ino, Op, Pace, Result, SetAttr, is_control};
+use crate::sys::closing::closing_later;
 
 use convert::{caller, mode_of, new_time, node_type, open_mode, rename_flags};
 use guarded::guarded;
@@ -78,11 +79,18 @@ impl Wire {
         op: impl FnOnce(&Arc<Filesystem>) -> Result<T> + Send + 'static,
     ) {
         if let Some(_turn) = self.spare.take() {
-            return reply.give(guarded(|| op(&self.fs)));
+            return answer(reply, || op(&self.fs));
         }
         let fs = self.fs.clone();
-        self.pool.run(move || reply.give(guarded(|| op(&fs))));
+        self.pool.run(move || answer(reply, || op(&fs)));
     }
+}
+
+/// Gives the answer of `op`, and then closes what it has done with.
+fn answer<T, R: Answer<T>>(reply: R, op: impl FnOnce() -> Result<T>) {
+    let (result, closing) = closing_later(|| guarded(op));
+    reply.give(result);
+    drop(closing);
 }
 
 fn ino(ino: INodeNo) -> Ino {

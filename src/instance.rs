@@ -129,7 +129,7 @@ impl Default for Mount {
     fn default() -> Self {
         Self {
             allow_other: None,
-            threads: 2,
+            threads: 3,
             ttl: 3600,
             watch: true,
             max_view: 64,
@@ -247,7 +247,7 @@ mod tests {
         let instance = Instance::read(&path).unwrap();
         assert_eq!(instance.mountpoint.as_deref(), Some(Path::new("/etc/shop")));
         assert_eq!(instance.keys.legacy, ["file:/old"]);
-        assert_eq!((instance.mount.ttl, instance.mount.threads), (60, 2));
+        assert_eq!((instance.mount.ttl, instance.mount.threads), (60, 3));
     }
 
     #[test]

@@ -13,7 +13,7 @@
 //! | `dir`, `change`, `xattr`, `metadata` | one directory: look, make, change attributes |
 //! | `walk` | a tree of them |
 //! | `control` | `.confseal/`: lock, state files, kept versions |
-//! | `temporary`, `carry`, `step`, `commit`, `in_place` | how a file's content is replaced |
+//! | `temporary`, `carry`, `order`, `step`, `commit`, `in_place` | how a file's content is replaced |
 //! | `recover` | what a crash left |
 //! | [`watch`], [`holders`] | who else changes or holds the store |
 
@@ -38,6 +38,7 @@ mod dir;
 pub mod holders;
 mod in_place;
 mod metadata;
+mod order;
 mod recover;
 mod step;
 mod temporary;
@@ -84,6 +85,7 @@ struct Shared {
     in_place: parking_lot::Mutex<()>,
     means: temporary::Means,
     births: metadata::Births,
+    order: order::Order,
 }
 
 impl Store {
@@ -104,6 +106,7 @@ impl Store {
             in_place: Default::default(),
             means,
             births: metadata::Births::on(&root),
+            order: order::Order::on(&root),
         };
         Ok(Self { root: Dir::new(root, Arc::new(shared)) })
     }

@@ -21,8 +21,10 @@ use super::change::RenameFlags;
 use super::dir::{Access, Dir, read_from_start, snapshot};
 use super::in_place;
 use super::metadata::{Metadata, Time, set_mtime, set_times};
+use super::order::Order;
 use super::step::{At, CommitError, Step, passed};
 use super::temporary::{Draft, TempName, is_unsupported, place_new};
+use crate::sys::closing::close_later;
 use crate::sys::file::write_out;
 
 /// How often a target that comes and goes is tried.
@@ -143,8 +145,10 @@ impl Replace<'_> {
         passed(Step::Draft);
         let pattern = self.pattern()?;
         let done = self.with_draft(&mut draft, pattern.as_ref().unwrap_or(&target), &before);
-        if !matches!(done, Ok(Some(_))) {
-            draft.discard();
+        match done {
+            // With the target goes what it held: that takes time, and nobody has to wait for it.
+            Ok(Some(_)) => close_later(target),
+            _ => drop(draft.discard()),
         }
         done
     }
@@ -176,10 +180,7 @@ impl Replace<'_> {
             return Err(Errno::XDEV.into()).at(Step::Carry);
         }
         passed(Step::Carry);
-        self.write_out(&draft.file).at(Step::WriteOut)?;
-        passed(Step::WriteOut);
-        draft.give_name().at(Step::Name)?;
-        passed(Step::Name);
+        self.bring_out(draft)?;
         let temporary = draft.name().unwrap_or_default();
         match self.commit.on_conflict {
             OnConflict::Replace => {
@@ -226,6 +227,9 @@ impl Replace<'_> {
     fn settle(&self, draft: &Draft) -> Result<Metadata, CommitError> {
         let metadata = Metadata::of(&draft.file).at(Step::SyncDirectory)?;
         if self.commit.durable {
+            if self.syncs_once() {
+                draft.file.sync_all().at(Step::SyncDirectory)?;
+            }
             self.dir.sync().at(Step::SyncDirectory)?;
             if let Some((left, _)) = self.commit.moved_from {
                 left.sync().at(Step::SyncDirectory)?;
@@ -257,12 +261,11 @@ impl Replace<'_> {
             return Ok(None);
         }
         passed(Step::Carry);
-        self.write_out(&draft.file).at(Step::WriteOut)?;
-        passed(Step::WriteOut);
-        draft.give_name().at(Step::Name)?;
-        passed(Step::Name);
+        self.bring_out(draft)?;
 
-        let conflict = match self.exchange(draft)? {
+        let exchanged = self.exchange(draft)?;
+        let is_synced = matches!(exchanged, Some(Displaced::Swapped)) && self.syncs_once();
+        let conflict = match exchanged {
             None => return Ok(None),
             Some(Displaced::Nothing) => {
                 self.leave_old_name().inspect_err(|_| self.take_back(draft))?;
@@ -276,7 +279,7 @@ impl Replace<'_> {
                 passed(Step::Exchange);
                 let examined = self.examine(draft, before);
                 let left = match &examined {
-                    Ok(Some(_)) => self.leave_old_name(),
+                    Ok(Some(_)) => self.sync_exchanged(draft).and_then(|()| self.leave_old_name()),
                     _ => Ok(()),
                 };
                 if left.is_err() || !matches!(examined, Ok(Some(_))) {
@@ -289,7 +292,10 @@ impl Replace<'_> {
             }
         };
         passed(Step::Unlink);
-        let metadata = self.settle(draft)?;
+        let metadata = match is_synced {
+            true => Metadata::of(&draft.file).at(Step::SyncDirectory)?,
+            false => self.settle(draft)?,
+        };
         Ok(Some(Committed { metadata, conflict }))
     }
 
@@ -304,10 +310,37 @@ impl Replace<'_> {
         Ok(carried)
     }
 
-    /// The data has to be ahead of the name: otherwise there is a moment in which the name stands
-    /// for an empty file on disk, or for zeros.
-    fn write_out(&self, file: &File) -> io::Result<()> {
-        if self.commit.durable { file.sync_all() } else { write_out(file) }
+    /// Gives the draft its name. The data has to be ahead of that: otherwise there is a moment in
+    /// which the name stands for an empty file on disk, or for zeros.
+    fn bring_out(&self, draft: &mut Draft) -> Result<(), CommitError> {
+        write_out(&draft.file).at(Step::WriteOut)?;
+        passed(Step::WriteOut);
+        draft.give_name().at(Step::Name)?;
+        passed(Step::Name);
+        if self.commit.durable && !self.syncs_once() {
+            // Not before it has a name: without a journal, the inode on the disk would say that it
+            // has none, and the file would be lost with the power.
+            draft.file.sync_all().at(Step::SyncFile)?;
+            passed(Step::SyncFile);
+        }
+        Ok(())
+    }
+
+    /// Whether one `fsync` after the exchange makes content and name durable. A rename has two names
+    /// to bring out, and what is on disk has to be so before the first of them goes.
+    fn syncs_once(&self) -> bool {
+        self.commit.durable
+            && self.commit.moved_from.is_none()
+            && self.dir.shared().order == Order::Journal
+    }
+
+    /// Makes the exchange durable while it can still be undone.
+    fn sync_exchanged(&self, draft: &Draft) -> Result<(), CommitError> {
+        if self.syncs_once() {
+            draft.file.sync_all().at(Step::SyncFile)?;
+            passed(Step::SyncFile);
+        }
+        Ok(())
     }
 
     /// Brings the draft to the target's name.

@@ -19,6 +19,7 @@ use super::metadata::{Metadata, Owner, Time};
 use super::temporary::{Draft, TempName, place_new};
 use super::{CONTROL_DIR, Store, is_reserved};
 use crate::path::RelPath;
+use crate::sys::file::write_out;
 
 const KEPT_DIR: &str = "kept";
 const LOCK_FILE: &str = "lock";
@@ -218,8 +219,10 @@ fn whole_draft(
     let mut draft = Draft::begin(dir, TempName::of(content, b""))?;
     let placed = dress(&draft.file, mode, owner)
         .and_then(|()| draft.file.write_all_at(content, 0))
-        .and_then(|()| draft.file.sync_all())
+        .and_then(|()| write_out(&draft.file))
         .and_then(|()| draft.give_name())
+        // Only now: see `Replace::bring_out`.
+        .and_then(|()| draft.file.sync_all())
         .and_then(|()| place(draft.name().unwrap_or_default()))
         .and_then(|()| dir.sync());
     if placed.is_err() {
