@@ -153,7 +153,8 @@ fn of_a_save_by_truncating_and_writing() {
 
 #[test]
 fn of_a_save_with_fsync() {
-    let durably = ["openat2", "pwrite64", "fsync", "linkat", "renameat2", "unlinkat", "fsync"];
+    let durably =
+        ["openat2", "pwrite64", "sync_file_range", "linkat", "renameat2", "fsync", "unlinkat"];
     survives_whole(&Save::written_and_synced(), &durably);
 }
 
@@ -179,7 +180,7 @@ fn of_a_new_file() {
 
 #[test]
 fn of_a_save_by_rename() {
-    survives_whole(&Save::renamed_into_place(), &["pwrite64", "fsync", "linkat", "renameat2"]);
+    survives_whole(&Save::renamed_into_place(), &["pwrite64", "linkat", "renameat2", "fsync", "renameat2"]);
 }
 
 #[test]
