@@ -9,6 +9,8 @@
 //! The usual way, one [`Step`] after the other. A file that has further names, or whose
 //! attributes this process may not give to a new file, goes by [`super::in_place`] instead.
 
+mod put_back;
+
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
@@ -262,6 +264,7 @@ impl Replace<'_> {
         draft.give_name().at(Step::Name)?;
         passed(Step::Name);
 
+        self.give_way(before)?;
         let conflict = match self.exchange(draft)? {
             None => return Ok(None),
             Some(Displaced::Nothing) => {
@@ -308,6 +311,20 @@ impl Replace<'_> {
     /// for an empty file on disk, or for zeros.
     fn write_out(&self, file: &File) -> io::Result<()> {
         if self.commit.durable { file.sync_all() } else { write_out(file) }
+    }
+
+    /// A commit that would give way to a version that came meanwhile does so before it displaces it.
+    /// The comparison after the exchange is what counts; this one spares others the detour.
+    fn give_way(&self, before: &Metadata) -> Result<(), CommitError> {
+        if self.commit.on_conflict != OnConflict::GiveWay {
+            return Ok(());
+        }
+        match self.dir.stat(self.name) {
+            Ok(found) if found.stamp() == before.stamp() => Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(_) | Err(_) => Err(Errno::STALE.into()),
+        }
+        .at(Step::Compare)
     }
 
     /// Brings the draft to the target's name.
@@ -400,42 +417,6 @@ impl Replace<'_> {
 
     fn keep_unexpected(&self, found: &File) -> Result<Option<String>, CommitError> {
         keep_unexpected(self.dir, self.name, self.commit, found)
-    }
-
-    /// Undoes the exchange. When that is not possible either, the displaced version stays in
-    /// the temporary, and the next recovery keeps it.
-    fn put_back(&self, draft: &mut Draft) {
-        let temporary = draft.name().unwrap_or_default();
-        let back = match self.dir.rename(temporary, self.dir, self.name, RenameFlags::Exchange) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                place_new(self.dir, temporary, self.name)
-            }
-            other => other,
-        };
-        if let Err(error) = back {
-            let place = self.dir.place_of(temporary);
-            log::warn!("the displaced version of a failed commit stays in {place}: {error}");
-        } else if let Err(error) = self.keep_stranger(temporary) {
-            let place = self.dir.place_of(temporary);
-            log::warn!("a version that was written meanwhile stays in {place}: {error}");
-            draft.leave();
-        }
-    }
-
-    /// Whoever replaced the draft while it stood in the target, or wrote to it, made a version of
-    /// his own, which the way back has brought here.
-    fn keep_stranger(&self, temporary: &OsStr) -> io::Result<()> {
-        let found = self.dir.open_file(temporary, Access::Read)?;
-        if holds(&found, self.commit.content)? {
-            return Ok(());
-        }
-        let sealed = (self.commit.seal_kept)(&snapshot(&found, u64::MAX)?.bytes)?;
-        let kept = self.dir.keep(&self.dir.place_of(self.name), &sealed)?;
-        log::warn!(
-            "{}: a version that came meanwhile is kept as {kept}",
-            self.dir.place_of(self.name)
-        );
-        self.dir.unlink(temporary)
     }
 
     /// The commit has taken place; a leftover is hidden, and the next recovery removes it.
