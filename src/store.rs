@@ -96,6 +96,14 @@ impl Store {
     }
 
     fn open_with(path: &Path, means: temporary::Means) -> io::Result<Self> {
+        Self::open_as(path, means, |root| order::Order::on(root))
+    }
+
+    fn open_as(
+        path: &Path,
+        means: temporary::Means,
+        order: impl FnOnce(&OwnedFd) -> order::Order,
+    ) -> io::Result<Self> {
         let path = path.canonicalize()?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = Arc::new(rustix::fs::open(&path, flags, Mode::empty())?);
@@ -106,7 +114,7 @@ impl Store {
             in_place: Default::default(),
             means,
             births: metadata::Births::on(&root),
-            order: order::Order::on(&root),
+            order: order(&root),
         };
         Ok(Self { root: Dir::new(root, Arc::new(shared)) })
     }
@@ -177,6 +185,14 @@ mod testing {
 
         pub(super) fn with(means: temporary::Means) -> Self {
             Self::at(tempfile::tempdir().unwrap(), means)
+        }
+
+        /// On a filesystem that is taken for one of this order.
+        pub(super) fn ordered(order: order::Order) -> Self {
+            let mut fresh = Self::new();
+            let path = fresh.place.path().to_owned();
+            fresh.store = Store::open_as(&path, temporary::Means::ALL, |_| order).unwrap();
+            fresh
         }
 
         fn at(place: tempfile::TempDir, means: temporary::Means) -> Self {
