@@ -148,6 +148,12 @@ impl Store {
         !matches!(kind, Ok(NFS | SMB2 | CIFS | NINE_P | CEPH | AFS | FUSE))
     }
 
+    /// Whether one fsync behind the exchange of names makes a commit durable, for want of a reason to
+    /// sync both the file and its directory.
+    pub fn syncs_once(&self) -> bool {
+        self.root().shared().order == order::Order::Journal
+    }
+
     /// Sizes and limits of the filesystem that the store stands on.
     pub fn statfs(&self) -> io::Result<StatVfs> {
         Ok(rustix::fs::fstatvfs(self.root.fd())?)
