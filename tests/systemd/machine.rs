@@ -375,6 +375,5 @@ fn own_groups(base: &Path) -> Vec<PathBuf> {
 fn remove_group(group: &Path) -> bool {
     let below = fs::read_dir(group).into_iter().flatten().flatten();
     let below = below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-    below.fold(true, |all, entry| remove_group(&entry.path()) && all)
-        && fs::remove_dir(group).is_ok()
+    { below }.all(|entry| remove_group(&entry.path())) && fs::remove_dir(group).is_ok()
 }

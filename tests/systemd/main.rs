@@ -5,3 +5,5 @@ mod support;
 
 mod boots;
 mod machine;
+mod service;
+mod shop;
