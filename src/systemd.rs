@@ -2,6 +2,8 @@
 //!
 //! Without systemd every notification is a no-op: a failure to notify is never a reason to fail.
 
+mod kept;
+
 use std::fmt;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -10,6 +12,8 @@ use env_logger::{Builder, Env, Target};
 use log::{Level, LevelFilter, Record, SetLoggerError};
 use sd_notify::NotifyState;
 use systemd_journal_logger::{JournalLog, connected_to_journal};
+
+pub use kept::{Kept, forget, is_restarting, keep, kept};
 
 /// Variable that sets how much is logged: `error`, `warn`, `info` (the default), `debug`, `trace`,
 /// or a list of `module=level`.

@@ -7,8 +7,9 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, StatxFlags};
 
 use super::Store;
 
@@ -117,7 +118,11 @@ impl Search<'_> {
     /// look at the thing itself may block on a dead network filesystem.
     fn held(&self, link: &Path) -> Option<PathBuf> {
         let path = fs::read_link(link).ok().filter(|path| self.is_within(path))?;
-        (fs::metadata(link).ok()?.dev() == self.device).then_some(path)
+        // By what the kernel knows: the mount that is about to be succeeded answers no question.
+        let flags = AtFlags::STATX_DONT_SYNC | AtFlags::NO_AUTOMOUNT;
+        let stat = rustix::fs::statx(CWD, link, flags, StatxFlags::empty()).ok()?;
+        let device = rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor);
+        (device == self.device).then_some(path)
     }
 
     /// Paths of removed files end in ` (deleted)`, which changes nothing here.
