@@ -4,6 +4,9 @@
 mod support;
 
 mod boots;
+mod keys;
 mod machine;
+mod order;
 mod service;
 mod shop;
+mod watch;

@@ -1,7 +1,18 @@
 //! Start, status, reload and stop.
 
 use crate::machine::Machine;
-use crate::shop::{KEY_ID, MOUNTPOINT, SECRET, SERVICE, put_shop_with_key, secret, start};
+use crate::shop::{
+    KEY_ID, MOUNTPOINT, SECRET, SERVICE, instance, is_mounted, put_shop_with_key, secret, start,
+};
+
+/// The key `other.key`.
+const OTHER_ID: &str = "ec071e0a";
+
+/// What releases of systemd before 254 say of the unit, and nothing else.
+const KNOWN_COMPLAINT: &str = "'ImportCredential' in section";
+
+/// The exposure that docs/systemd.md states.
+const MOST_EXPOSED: f64 = 4.0;
 
 #[test]
 fn the_service_is_ready_when_the_mount_stands_and_clean_when_it_is_stopped() {
@@ -12,11 +23,102 @@ fn the_service_is_ready_when_the_mount_stands_and_clean_when_it_is_stopped() {
     let expected =
         format!("/srv/shop is mounted at {MOUNTPOINT}, key {KEY_ID}; no file in trouble");
     assert_eq!(status, expected);
-    println!("{}", machine.ok(&["systemctl", "status", SERVICE]));
-    println!("{}", machine.ok(&["systemd-analyze", "security", SERVICE]));
-    println!("{}", machine.story());
+    let journal = machine.journal(SERVICE);
+    assert!(!journal.contains("only keys are locked"), "{journal}");
+
+    // Not only where the service is: to the first process, to another service, to one in a mount
+    // namespace of its own, before and after.
+    machine.ok(&["grep", "-q", " /etc/shop fuse.confseal ", "/proc/1/mounts"]);
+    let apart = ["--property=ProtectSystem=strict", "--property=PrivateTmp=yes"];
+    for options in [&[][..], &apart] {
+        let run = ["systemd-run", "--quiet", "--wait", "--pipe"];
+        let seen = machine.ok(&[&run, options, &["cat", "/etc/shop/app.toml"]].concat());
+        assert!(seen.contains(SECRET), "{seen}");
+    }
     machine.ok(&["systemctl", "stop", SERVICE]);
-    assert_eq!(machine.property(SERVICE, "Result"), "success");
-    assert!(!machine.run(&["mountpoint", "-q", MOUNTPOINT]).status.success());
-    println!("{}", machine.story());
+    assert!(!is_mounted(&machine));
+    let early = ["--unit=early", "--property=ProtectSystem=strict", "sleep", "infinity"];
+    machine.ok(&[&["systemd-run", "--quiet"], &early[..]].concat());
+    let early = machine.property("early.service", "MainPID");
+    start(&machine);
+    machine.ok(&["grep", "-q", " /etc/shop fuse.confseal ", &format!("/proc/{early}/mounts")]);
+
+    machine.ok(&["systemctl", "stop", SERVICE]);
+    assert_eq!(machine.property(SERVICE, "Result"), "success", "{}", machine.story());
+    assert!(!is_mounted(&machine));
+    assert_eq!(machine.ok(&["ls", "-A", MOUNTPOINT]), "");
+}
+
+#[test]
+fn the_status_names_files_in_trouble_and_a_mount_taken_away_is_a_failure() {
+    let machine = Machine::boot(put_shop_with_key);
+    start(&machine);
+    machine.sh("sed -i 's/ENC:v1:......../ENC:v1:00000000/' /srv/shop/app.toml");
+    assert!(!machine.run(&["cat", "/etc/shop/app.toml"]).status.success());
+    machine.wait_until("the status tells of the file", || {
+        machine.property(SERVICE, "StatusText").ends_with("; 1 file in trouble")
+    });
+
+    machine.ok(&["umount", MOUNTPOINT]);
+    machine.wait_until("the service has ended", || {
+        machine.property(SERVICE, "ActiveState") == "failed"
+    });
+    assert_eq!(machine.property(SERVICE, "ExecMainStatus"), "18");
+    assert_eq!(machine.property(SERVICE, "NRestarts"), "0");
+    let status = machine.property(SERVICE, "StatusText");
+    assert_eq!(status, format!("{MOUNTPOINT}: somebody else took the mount away"));
+}
+
+#[test]
+fn reload_brings_a_new_legacy_key_and_fails_visibly_when_it_cannot() {
+    let machine = Machine::boot(put_shop_with_key);
+    // A value under a key that is not there yet.
+    let encrypt = "confseal encrypt-value --key file:/etc/confseal/other.key --field password";
+    let token = machine.sh(&format!("printf {SECRET}-2 | {encrypt}"));
+    machine.put("/srv/shop/old.toml", format!("password = \"{token}\"\n"), 0o644);
+    start(&machine);
+    assert!(!machine.run(&["cat", "/etc/shop/old.toml"]).status.success());
+
+    let text = instance("file:/etc/confseal/shop.key", &["file:/etc/confseal/other.key"]);
+    machine.put("/etc/confseal/shop.toml", text, 0o644);
+    let before = machine.property(SERVICE, "MainPID");
+    machine.ok(&["systemctl", "reload", SERVICE]);
+    // No waiting: when the reload returns, it is done.
+    let seen = machine.ok(&["cat", "/etc/shop/old.toml"]);
+    assert!(seen.contains(&format!("{SECRET}-2")), "{seen}");
+    machine.wait_until("the status names the legacy key", || {
+        machine.property(SERVICE, "StatusText").contains("1 legacy key; no file")
+    });
+    assert!(machine.journal(SERVICE).contains(&format!("legacy keys: {OTHER_ID}")));
+
+    machine.put("/srv/shop/.confseal/policy.toml", "version = 1\n[[file]]\npth = 'x'\n", 0o644);
+    let refused = machine.systemctl(&["reload", SERVICE]);
+    assert!(!refused.status.success(), "a broken policy was taken");
+    assert!(machine.journal(SERVICE).contains("pth"), "{}", machine.journal(SERVICE));
+    assert_eq!(machine.property(SERVICE, "ActiveState"), "active");
+    assert_eq!(machine.property(SERVICE, "MainPID"), before);
+    machine.ok(&["cat", "/etc/shop/old.toml"]);
+    machine.wait_until("the status tells of the refusal", || {
+        machine.property(SERVICE, "StatusText").ends_with("the last reload was refused")
+    });
+    machine.ok(&["rm", "/srv/shop/.confseal/policy.toml"]);
+    machine.ok(&["systemctl", "reload", SERVICE]);
+}
+
+#[test]
+fn the_units_are_without_a_flaw_and_as_tight_as_is_stated() {
+    let machine = Machine::boot(put_shop_with_key);
+    let units = machine.sh("cd /usr/lib/systemd/system; ls -d confseal*@.*");
+    let instances: Vec<_> = units.lines().map(|unit| unit.replace("@.", "@shop.")).collect();
+    let instances: Vec<_> = instances.iter().map(String::as_str).collect();
+    assert!(instances.contains(&SERVICE));
+    let verified = machine.run(&[&["systemd-analyze", "verify"], &instances[..]].concat());
+    let said = String::from_utf8_lossy(&verified.stderr);
+    let complaints: Vec<_> = said.lines().filter(|line| !line.contains(KNOWN_COMPLAINT)).collect();
+    assert!(verified.status.success() && complaints.is_empty(), "{said}");
+
+    let report = machine.ok(&["systemd-analyze", "security", "--no-pager", SERVICE]);
+    let last = report.lines().last().expect("a verdict");
+    let figure = last.split_whitespace().find_map(|word| word.parse::<f64>().ok());
+    assert!(figure.expect("a figure") <= MOST_EXPOSED, "{last}\n{report}");
 }

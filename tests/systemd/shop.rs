@@ -70,3 +70,8 @@ pub fn start(machine: &Machine) {
 pub fn secret(machine: &Machine) -> String {
     machine.ok(&["cat", "/etc/shop/app.toml"])
 }
+
+/// Whether something is mounted where the mount belongs.
+pub fn is_mounted(machine: &Machine) -> bool {
+    machine.run(&["mountpoint", "--quiet", MOUNTPOINT]).status.success()
+}
