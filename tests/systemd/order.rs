@@ -5,22 +5,28 @@ use std::os::unix::fs::{chown, symlink};
 use std::path::Path;
 
 use crate::machine::{Machine, put_at};
-use crate::shop::{SERVICE, is_mounted, put_shop, put_shop_with_key, seal, start};
+use crate::shop::{SERVICE, documented, is_mounted, put_shop, put_shop_with_key, seal, start};
 use crate::support::FIRST;
 
 /// What docs/systemd.md has an operator put beside the unit of a program that needs the mount.
 fn drop_in() -> &'static str {
-    let text = include_str!("../../docs/systemd.md");
-    let mut blocks = text.split("```").skip(1).step_by(2);
-    let block = blocks.find(|block| block.contains("PartOf=confseal-apps@shop.target"));
-    block.and_then(|block| block.strip_prefix("ini\n")).expect("the drop-in of docs/systemd.md")
+    documented("ini", "PartOf=confseal-apps@shop.target")
 }
 
 /// An app that fails unless it finds its secret, when it starts and when it has stopped.
-const APP: &str = "[Service]\nType=exec\nExecStartPre=grep -q canary /etc/shop/app.toml\n\
-                   ExecStart=sleep infinity\n\
-                   ExecStopPost=grep -q canary /etc/shop/app.toml\nProtectSystem=strict\nPrivateTmp=yes\n\
-                   [Install]\nWantedBy=multi-user.target\n";
+const APP: &str = "
+[Unit]
+RequiresMountsFor=/etc/shop
+[Service]
+Type=exec
+ExecStartPre=grep -q canary /etc/shop/app.toml
+ExecStart=sleep infinity
+ExecStopPost=grep -q canary /etc/shop/app.toml
+ProtectSystem=strict
+PrivateTmp=yes
+[Install]
+WantedBy=multi-user.target
+";
 
 /// Puts the app on a machine, with the drop-in, enabled; the service itself is not enabled.
 fn put_app(root: &Path) {
