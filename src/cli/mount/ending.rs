@@ -102,3 +102,17 @@ impl Ending<'_> {
         std::process::exit(0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_unit_leaves_time_for_the_longest_end() {
+        let unit = include_str!("../../../systemd/confseal@.service");
+        let limit = unit.lines().find_map(|line| line.strip_prefix("TimeoutStopSec="));
+        let limit = Duration::from_secs(limit.expect("a limit").parse().expect("seconds"));
+        // And as much again for commits.
+        assert!(limit >= 2 * GRACE.max(FINISH + LAST_REQUEST), "{limit:?}");
+    }
+}
