@@ -9,4 +9,5 @@ mod machine;
 mod order;
 mod service;
 mod shop;
+mod tight;
 mod watch;

@@ -162,6 +162,9 @@ fn redis_boots_with_its_password_sealed_on_disk() {
         assert!(ask("guessed").contains("NOAUTH"), "{}", ask("guessed"));
         let stored = machine.ok(&["cat", "/run/confseal/redis/store/redis.conf"]);
         assert!(stored.contains("requirepass ENC:v1:") && !stored.contains(PASSWORD), "{stored}");
+        // A copy of the key is proved while the store is covered.
+        let verify = "confseal verify --key file:/etc/confseal/shop.key";
+        machine.sh(&format!("{verify} /run/confseal/redis/store"));
         if boot == "first" {
             machine.reboot();
         }
