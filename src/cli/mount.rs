@@ -18,7 +18,7 @@ use clap::Args;
 use parking_lot::Mutex;
 
 use self::ending::Ending;
-use self::supervised::{StatusLine, tell_of_life};
+use self::supervised::{StatusLine, must_be_seen, tell_of_life};
 use super::error::Failure;
 use super::open::{self, KeyArguments, KeysRead, Sources};
 use super::policy::waiting_text;
@@ -165,6 +165,9 @@ impl Plan {
             log::warn!("the limit of open files stays as it is ({error})");
         }
         let root = sys::mount::may_mount();
+        if root && self.foreground && systemd::is_service() {
+            must_be_seen(&self.mountpoint)?;
+        }
         let host = self.host(root).map_err(system)?;
         let taken = self.take_over(&host)?;
         memory::forbid_dumps().map_err(system)?;
@@ -272,8 +275,7 @@ impl Plan {
         log::info!("{} is unmounted", self.mountpoint.display());
         served.map_err(system)?;
         // What a service manager holds, others do not take away.
-        let is_taken =
-            self.foreground && systemd::is_supervised() && !is_told.load(Ordering::Relaxed);
+        let is_taken = self.foreground && systemd::is_service() && !is_told.load(Ordering::Relaxed);
         match is_taken {
             true => Err(Failure::TakenAway { mountpoint: self.mountpoint.clone() }),
             false => Ok(()),
