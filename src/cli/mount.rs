@@ -7,6 +7,7 @@
 
 mod ending;
 mod succession;
+mod supervised;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use clap::Args;
 use parking_lot::Mutex;
 
 use self::ending::Ending;
+use self::supervised::{StatusLine, tell_of_life};
 use super::error::Failure;
 use super::open::{self, KeyArguments, KeysRead, Sources};
 use super::policy::waiting_text;
@@ -84,6 +86,16 @@ struct Plan {
 
 impl Mount {
     pub(super) fn run(self) -> Result {
+        let result = self.start();
+        if let Err(failure) = &result {
+            // In the status of a service: why it is not there.
+            let text = failure.to_string();
+            systemd::status(text.lines().next().unwrap_or_default());
+        }
+        result
+    }
+
+    fn start(self) -> Result {
         let plan = self.plan()?;
         if plan.foreground {
             return plan.serve(&mut Ready::foreground()).map(|()| Outcome::Done);
@@ -144,6 +156,8 @@ impl Plan {
     fn serve(&self, ready: &mut Ready) -> Result<()> {
         let system = |error| Failure::Io { path: self.store.clone(), error };
         let signals = Signals::block().map_err(system)?;
+        // A program's umask comes with its request; that of whoever started us is nobody's business.
+        rustix::process::umask(rustix::fs::Mode::empty());
         let kept = succession::kept_connections();
         // A second logger would only mean that somebody else set one up: keep theirs.
         let _ = systemd::init_logging(self.foreground);
@@ -213,7 +227,14 @@ impl Plan {
         .map_err(system)?;
         start(&ended, "commit", {
             let fs = fs.clone();
-            move |ended| commit_in_time(&fs, ended)
+            let mut status = StatusLine::new(&self.store, &self.mountpoint);
+            status.tell(&fs);
+            move |ended| commit_in_time(&fs, &mut status, ended)
+        })
+        .map_err(system)?;
+        start(&ended, "watchdog", {
+            let (attachment, beat) = (mounted.attachment(), systemd::watchdog());
+            move |ended| tell_of_life(&attachment, beat, &|| ended.load(Ordering::Relaxed))
         })
         .map_err(system)?;
         start(&ended, "recover", {
@@ -230,9 +251,13 @@ impl Plan {
         };
         let (at_signal, attachment) = (fs.clone(), mounted.attachment());
         let leave = withdraw.clone();
+        let is_told = Arc::new(AtomicBool::new(false));
+        let told = is_told.clone();
         start(&ended, "signals", move |_| {
             let (fs, attachment) = (&at_signal, &attachment);
-            Ending { fs, attachment, stop: &stop, is_kept, leave: &leave }.answer(&signals);
+            let ending =
+                Ending { fs, attachment, told: &told, stop: &stop, is_kept, leave: &leave };
+            ending.answer(&signals);
         })
         .map_err(system)?;
         ready.ready().map_err(system)?;
@@ -254,7 +279,14 @@ impl Plan {
         withdraw();
         drop(lock);
         log::info!("{} is unmounted", self.mountpoint.display());
-        served.map_err(system)
+        served.map_err(system)?;
+        // What a service manager holds, others do not take away.
+        let is_taken =
+            self.foreground && systemd::is_supervised() && !is_told.load(Ordering::Relaxed);
+        match is_taken {
+            true => Err(Failure::TakenAway { mountpoint: self.mountpoint.clone() }),
+            false => Ok(()),
+        }
     }
 
     /// What an earlier daemon left is opened before anything else is done: whether it lives is told by
@@ -389,10 +421,9 @@ fn start(
     Ok(())
 }
 
-/// Commits what waits too long, and tells systemd that we are alive.
-fn commit_in_time(fs: &Filesystem, ended: &AtomicBool) {
-    let beat = systemd::watchdog();
-    let (mut last_beat, mut last_save) = (Instant::now(), Instant::now());
+/// Commits what waits too long, and keeps the status line true.
+fn commit_in_time(fs: &Filesystem, status: &mut StatusLine, ended: &AtomicBool) {
+    let mut last_save = Instant::now();
     while !ended.load(Ordering::Relaxed) {
         std::thread::sleep(Duration::from_millis(500));
         fs.commit_old(false);
@@ -400,10 +431,7 @@ fn commit_in_time(fs: &Filesystem, ended: &AtomicBool) {
             fs.save_remembered();
             last_save = Instant::now();
         }
-        if beat.is_some_and(|beat| last_beat.elapsed() >= beat) {
-            systemd::alive();
-            last_beat = Instant::now();
-        }
+        status.tell(fs);
     }
 }
 

@@ -5,7 +5,8 @@
 //!   memory, mounted in a namespace that only this test's thread is in;
 //! - of the machine below it has the programs, not the services: nothing is enabled in it but what
 //!   a story enables;
-//! - it ends with its [`Machine`], also by a panic, and with the test's thread, also by SIGKILL;
+//! - it ends with its [`Machine`], also by a panic, and shuts down with the thread of the test, also by
+//!   SIGKILL (which leaves an empty directory in /var/tmp, and empty control groups);
 //! - two of them know nothing of each other: each has its own control group.
 
 use std::fs;
@@ -260,7 +261,7 @@ fn start(base: &Path, groups: &[PathBuf]) -> Child {
     let name = base.file_name().expect("a name").to_string_lossy();
     let options = format!(
         "--quiet --boot --register=no --keep-unit --notify-ready=yes --private-network \
-         --bind=/dev/fuse --capability=CAP_SYS_ADMIN --link-journal=no --resolv-conf=off \
+         --bind=/dev/fuse --capability=CAP_SYS_ADMIN,CAP_IPC_LOCK --link-journal=no --resolv-conf=off \
          --timezone=off --console=pipe --hostname=machine --machine={name} --directory={}",
         base.join("root").display()
     );
@@ -375,6 +376,5 @@ fn own_groups(base: &Path) -> Vec<PathBuf> {
 fn remove_group(group: &Path) -> bool {
     let below = fs::read_dir(group).into_iter().flatten().flatten();
     let below = below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-    below.fold(true, |all, entry| remove_group(&entry.path()) && all)
-        && fs::remove_dir(group).is_ok()
+    { below }.all(|entry| remove_group(&entry.path())) && fs::remove_dir(group).is_ok()
 }

@@ -1,6 +1,7 @@
 //! How the daemon ends: unmounted for good, or in the middle of a restart with its mount standing,
 //! for the next daemon to take over.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::fs::{Acceptance, Filesystem};
@@ -23,6 +24,8 @@ const LAST_REQUEST: Duration = Duration::from_secs(5);
 pub(super) struct Ending<'a> {
     pub fs: &'a Filesystem,
     pub attachment: &'a Attachment,
+    /// Set before anything is unmounted: it was asked for.
+    pub told: &'a AtomicBool,
     pub stop: &'a Stop,
     /// The service manager has been given the connection.
     pub is_kept: bool,
@@ -37,6 +40,7 @@ impl Ending<'_> {
             match signals.wait() {
                 Ok(Signal::Hangup) => self.reload(),
                 Ok(Signal::Terminate) => {
+                    self.told.store(true, Ordering::Relaxed);
                     systemd::stopping();
                     self.fs.stop_jobs();
                     self.fs.commit_old(true);
@@ -96,5 +100,19 @@ impl Ending<'_> {
         log::warn!("files are still open after {} s: leaving them", GRACE.as_secs());
         (self.leave)();
         std::process::exit(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_unit_leaves_time_for_the_longest_end() {
+        let unit = include_str!("../../../systemd/confseal@.service");
+        let limit = unit.lines().find_map(|line| line.strip_prefix("TimeoutStopSec="));
+        let limit = Duration::from_secs(limit.expect("a limit").parse().expect("seconds"));
+        // And as much again for commits.
+        assert!(limit >= 2 * GRACE.max(FINISH + LAST_REQUEST), "{limit:?}");
     }
 }
