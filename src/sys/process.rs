@@ -276,6 +276,11 @@ fn only_descriptor(kept: OwnedFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(ONLY) })
 }
 
+/// Whether `thread` is a thread of this process.
+pub fn is_own_thread(thread: u32) -> bool {
+    thread != 0 && std::path::Path::new(&format!("/proc/self/task/{thread}")).exists()
+}
+
 /// Sends a duplicate of `descriptor` through a socket, with one byte of no meaning.
 pub fn send_descriptor(socket: impl AsFd, descriptor: BorrowedFd<'_>) -> io::Result<()> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
