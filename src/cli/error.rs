@@ -143,6 +143,20 @@ pub(super) enum Failure {
         /// Who, one line each.
         list: String,
     },
+    /// The mount of a service is gone, and nobody told the service to end.
+    #[error("{mountpoint}: somebody else took the mount away")]
+    TakenAway {
+        /// Where it was.
+        mountpoint: PathBuf,
+    },
+    /// The service was given a mount namespace of its own.
+    #[error(
+        "{mountpoint}: nobody would see the mount: the service has a mount namespace of its own"
+    )]
+    Unseen {
+        /// Where it was to be.
+        mountpoint: PathBuf,
+    },
     /// The running mount refused a command.
     #[error("{0}")]
     Refused(String),
@@ -179,6 +193,8 @@ impl Failure {
             Failure::Pins(_) => 13,
             Failure::Room(_) => 15,
             Failure::Editor(_) => 16,
+            Failure::TakenAway { .. } => 18,
+            Failure::Unseen { .. } => 19,
         }
     }
 
@@ -233,6 +249,13 @@ impl Failure {
                 "edit that one; `confseal scan` shows what its rules find, and what they leave alone"
             }
             Failure::Mount(error) => return error.hint().map(str::to_owned),
+            Failure::TakenAway { .. } => {
+                "a mount that a service holds is ended by stopping the service: `systemctl stop`"
+            }
+            Failure::Unseen { .. } => {
+                "a setting of the unit does that: ProtectSystem=, PrivateTmp= and the like; `systemctl \
+                 cat` shows where it comes from"
+            }
             Failure::Held { .. } => "stop them first, or mount with --force",
             Failure::Sealed { .. } => "`confseal verify` lists every such field of a store",
             Failure::Room(_) => {

@@ -1,0 +1,13 @@
+//! The service, by a real systemd: what an operator installs, driven by what an operator types.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod boots;
+mod keys;
+mod machine;
+mod order;
+mod service;
+mod shop;
+mod tight;
+mod watch;
