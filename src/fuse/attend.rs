@@ -79,7 +79,9 @@ pub fn attend(device: OwnedFd, ended: impl FnOnce() + Send + 'static) -> io::Res
 ///
 /// Nobody else may be reading the connection.
 pub fn release(device: &OwnedFd, daemon: u32) -> io::Result<()> {
-    ask_for_all(device)?;
+    if !ask_for_all(device)? {
+        return Ok(());
+    }
     let mut buffer = vec![0; LARGEST];
     loop {
         let mut poll = [PollFd::new(device, PollFlags::IN)];
@@ -89,7 +91,7 @@ pub fn release(device: &OwnedFd, daemon: u32) -> io::Result<()> {
         }
         let length = match rustix::io::read(device, &mut buffer) {
             Ok(length) => length,
-            Err(Errno::NODEV) => return Ok(()),
+            Err(error) if has_ended(error) => return Ok(()),
             Err(Errno::INTR | Errno::NOENT) => continue,
             Err(error) => return Err(error.into()),
         };
@@ -110,15 +112,25 @@ pub fn release(device: &OwnedFd, daemon: u32) -> io::Result<()> {
     }
 }
 
-fn ask_for_all(device: &OwnedFd) -> io::Result<()> {
-    reply(device, NOTIFY_RESEND, 0).map_err(|error| match error {
+/// Has the kernel give again what was read and not answered. `false` when the connection has ended.
+fn ask_for_all(device: &OwnedFd) -> io::Result<bool> {
+    match reply(device, NOTIFY_RESEND, 0) {
+        Ok(()) => Ok(true),
+        Err(error) if has_ended(error) => Ok(false),
         // Not known to this kernel.
-        Errno::INVAL => io::Error::other("this kernel cannot give requests back (Linux 6.9 can)"),
-        error => error.into(),
-    })
+        Err(Errno::INVAL) => {
+            Err(io::Error::other("this kernel cannot give requests back (Linux 6.9 can)"))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
-/// Answers one request. ENODEV when the connection has ended.
+/// Whether nobody uses the old mount any more, or the connection was aborted.
+fn has_ended(error: Errno) -> bool {
+    matches!(error, Errno::NODEV | Errno::CONNABORTED)
+}
+
+/// Answers one request.
 fn answer_one(device: &OwnedFd, request: &[u8]) -> Result<(), Errno> {
     let request = Request::parse(request).ok_or(Errno::PROTO)?;
     let answer = answer(&request);
@@ -133,12 +145,14 @@ fn answer_one(device: &OwnedFd, request: &[u8]) -> Result<(), Errno> {
 }
 
 fn answer_all(device: &OwnedFd) -> io::Result<()> {
-    ask_for_all(device)?;
+    if !ask_for_all(device)? {
+        return Ok(());
+    }
     let mut buffer = vec![0; LARGEST];
     loop {
         let length = match rustix::io::read(device, &mut buffer) {
             Ok(length) => length,
-            Err(Errno::NODEV) => return Ok(()),
+            Err(error) if has_ended(error) => return Ok(()),
             // A signal; a caller that is gone.
             Err(Errno::INTR | Errno::NOENT) => continue,
             Err(error) => return Err(error.into()),
@@ -148,7 +162,7 @@ fn answer_all(device: &OwnedFd) -> io::Result<()> {
         request.zeroize();
         match outcome {
             Ok(()) => {}
-            Err(Errno::NODEV) => return Ok(()),
+            Err(error) if has_ended(error) => return Ok(()),
             Err(error) => return Err(error.into()),
         }
     }

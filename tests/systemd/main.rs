@@ -9,5 +9,6 @@ mod machine;
 mod order;
 mod service;
 mod shop;
+mod succession;
 mod tight;
 mod watch;
