@@ -21,7 +21,7 @@ use super::open::{self, KeyArguments, KeysRead, Sources};
 use super::policy::waiting_text;
 use super::{Outcome, Result, mount_point, pinned};
 use crate::fs::{Acceptance, Filesystem, Options, Reloaded};
-use crate::fuse::mount::{Attachment, Host, MountError, MountOptions, mount};
+use crate::fuse::mount::{Attachment, Host, KIND, MountError, MountOptions, mount};
 use crate::fuse::{Announcer, KernelNotifier, Wire};
 use crate::instance;
 use crate::keyring::wipe_environment;
@@ -94,7 +94,12 @@ impl Mount {
             return Err(Failure::Usage(format!("{}: {what}", mountpoint.display())));
         }
         mount_point::admit(&mountpoint)?;
-        if open::is_mount(&mountpoint) {
+        // Whoever looks at the place waits for us, and we would wait for ourselves.
+        if sys::mount::shows(&mountpoint, "autofs").map_err(Failure::io(&mountpoint))? {
+            let what = "an automount stands there, which this file system cannot be mounted by";
+            return Err(Failure::Usage(format!("{}: {what}", mountpoint.display())));
+        }
+        if sys::mount::shows(&mountpoint, KIND).map_err(Failure::io(&mountpoint))? {
             let what = "a confseal mount stands there already";
             return Err(Failure::Usage(format!("{}: {what}", mountpoint.display())));
         }
@@ -340,11 +345,16 @@ impl Plan {
 /// The path of a directory without links. A dead mount that lies there is told apart: the kernel
 /// may go on answering for its root out of its cache, but not this question.
 fn resolve(path: PathBuf) -> Result<PathBuf> {
-    match rustix::fs::statfs(&path) {
+    let path = path.canonicalize().map_err(Failure::io(path))?;
+    let place = match sys::mount::reach_untriggered(&path) {
+        Ok(place) => rustix::fs::fstatfs(place).map(drop),
+        Err(error) => Err(Errno::from_io_error(&error).unwrap_or(Errno::IO)),
+    };
+    match place {
         Err(error @ Errno::NOTCONN) => {
             Err(MountError::MountPoint { path, source: error.into() }.into())
         }
-        _ => path.canonicalize().map_err(Failure::io(path)),
+        _ => Ok(path),
     }
 }
 

@@ -14,7 +14,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, StatxFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, OpenTreeFlags, UnmountFlags};
 use rustix::thread::{CapabilitySet, LinkNameSpaceType, UnshareFlags};
@@ -245,6 +245,24 @@ pub fn change(point: &Path, read_only: Option<bool>, no_exec: Option<bool>) -> i
 pub fn reach(directory: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(rustix::fs::openat(CWD, directory, flags, Mode::empty())?)
+}
+
+/// The same, where a mount may be waited for: systemd's automount has us called by a look at the
+/// place, and another look of ours would wait for ourselves. Asking for a directory is such a look.
+pub fn reach_untriggered(directory: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let place = rustix::fs::openat(CWD, directory, flags, Mode::empty())?;
+    match FileType::from_raw_mode(rustix::fs::fstat(&place)?.st_mode) {
+        FileType::Directory => Ok(place),
+        _ => Err(Errno::NOTDIR.into()),
+    }
+}
+
+/// Whether a file system of the type `kind` is what one sees at the directory `point`, a canonical
+/// path. It is not asked itself.
+pub fn shows(point: &Path, kind: &str) -> io::Result<bool> {
+    let top = mounts()?.into_iter().rfind(|entry| entry.point == point);
+    Ok(top.is_some_and(|entry| entry.kind == kind))
 }
 
 /// A mount namespace that can be visited after it has been left.

@@ -4,4 +4,5 @@
 mod support;
 
 mod boots;
+mod fstab;
 mod machine;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags};
 
 use super::{MountError, MountOptions, SUBTYPE};
-use crate::sys::mount::{MountId, mount_of, reach};
+use crate::sys::mount::{MountId, mount_of, reach_untriggered};
 
 /// The device by which the kernel talks to its file systems.
 pub(super) const DEVICE: &str = "/dev/fuse";
@@ -26,7 +26,7 @@ impl MountPoint {
     /// Finds it in the namespace of the calling thread.
     pub(super) fn find(path: &Path) -> Result<Self, MountError> {
         path.canonicalize()
-            .and_then(|path| Ok(Self { directory: reach(&path)?, path }))
+            .and_then(|path| Ok(Self { directory: reach_untriggered(&path)?, path }))
             .map_err(|source| MountError::MountPoint { path: path.to_owned(), source })
     }
 }
