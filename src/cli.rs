@@ -3,6 +3,7 @@
 //! Words, options and exit codes are stable; docs/cli.md lists them.
 
 mod check;
+mod completions;
 mod control;
 mod demo;
 mod edit;
@@ -13,6 +14,7 @@ mod import;
 mod init;
 mod key;
 mod make_public;
+mod man;
 mod mount;
 mod mount_helper;
 mod mount_point;
@@ -85,6 +87,8 @@ enum Verb {
     Reload(reload::Reload),
     WithStore(with_store::WithStore),
     GitSetup(git::setup::GitSetup),
+    Completions(completions::Completions),
+    Man(man::ManVerb),
     #[command(hide = true)]
     GitTextconv(git::textconv::Textconv),
     #[command(hide = true)]
@@ -136,6 +140,8 @@ pub fn main() -> ExitCode {
         Verb::Reload(verb) => verb.run(),
         Verb::WithStore(verb) => verb.run(),
         Verb::GitSetup(verb) => verb.run(),
+        Verb::Completions(verb) => verb.run(),
+        Verb::Man(verb) => verb.run(),
         Verb::GitTextconv(verb) => verb.run(),
         Verb::GitMerge(verb) => verb.run(),
         Verb::GitCheck(verb) => verb.run(),
