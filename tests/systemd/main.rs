@@ -8,6 +8,7 @@ mod fstab;
 mod keys;
 mod machine;
 mod order;
+mod package;
 mod service;
 mod shop;
 mod tight;
