@@ -134,6 +134,23 @@ impl Machine {
 }
 
 #[test]
+fn the_package_holds_every_unit_and_page_of_the_repository() {
+    let package = Package::assemble();
+    for (from, to) in [("systemd", "usr/lib/systemd"), ("docs", "usr/share/doc/confseal")] {
+        for file in fs::read_dir(Path::new(REPOSITORY).join(from)).unwrap() {
+            let file = file.unwrap();
+            let name = file.file_name();
+            let held = Command::new("find")
+                .args([package.tree().join(to).as_os_str(), "-name".as_ref(), &name])
+                .output()
+                .unwrap();
+            let is_held = !held.stdout.is_empty() || file.file_type().unwrap().is_dir();
+            assert!(is_held, "{from}/{} is in no asset of Cargo.toml", name.display());
+        }
+    }
+}
+
+#[test]
 fn a_package_is_installed_upgraded_under_a_reading_app_removed_and_purged() {
     let plain = "name = \"shop\"\npassword = \"hunter2\"\n";
     let package = Package::assemble();
