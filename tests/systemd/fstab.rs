@@ -107,6 +107,15 @@ fn a_line_in_fstab_mounts_at_boot_and_is_undone_by_systemctl_and_umount() {
     machine.wait_until("systemd knows of it", || {
         machine.property("etc-shop.mount", "ActiveState") == "active"
     });
+
+    // One that died is taken over, when somebody asks for the mount again.
+    machine.ok(&["pkill", "--signal", "KILL", "-x", "mount.confseal"]);
+    machine.no_daemon_is_left();
+    let dead = machine.run(&["cat", "/etc/shop/db.toml"]);
+    assert!(words(&dead).contains("Transport endpoint is not connected"), "{dead:?}");
+    machine.ok(&["mount", POINT]);
+    assert_eq!(machine.sh("cat /etc/shop/db.toml"), "password = \"swordfish\"");
+
     machine.ok(&["umount", POINT]);
     machine.no_daemon_is_left();
     machine.wait_until("systemd knows that it is gone", || {
