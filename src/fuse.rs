@@ -15,6 +15,7 @@ mod notify;
 mod pool;
 mod reply;
 mod run;
+mod survivor;
 
 use std::ffi::OsStr;
 use std::io;
@@ -40,6 +41,7 @@ use run::hold_back;
 pub use announce::{Announcer, OwnOpens};
 pub use gate::Stop;
 pub use notify::KernelNotifier;
+pub use survivor::Survivor;
 
 /// A [`Filesystem`] on the wire.
 pub struct Wire {

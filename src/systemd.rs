@@ -49,9 +49,11 @@ pub fn extend_timeout(duration: Duration) {
     notify(&[NotifyState::ExtendTimeoutUsec(microseconds)]);
 }
 
-/// Whether a service manager wants to be told how this process fares.
-pub fn is_supervised() -> bool {
-    std::env::var_os("NOTIFY_SOCKET").is_some()
+/// Whether this very process is one that systemd started as a service, rather than one that such a
+/// process started.
+pub fn is_service() -> bool {
+    let started = std::env::var("SYSTEMD_EXEC_PID").ok();
+    started.and_then(|pid| pid.parse().ok()) == Some(std::process::id())
 }
 
 /// How often to call [`alive`]: half of what the service's `WatchdogSec=` allows. None when systemd

@@ -153,6 +153,14 @@ pub(super) enum Failure {
         /// Where it was.
         mountpoint: PathBuf,
     },
+    /// The service was given a mount namespace of its own.
+    #[error(
+        "{mountpoint}: nobody would see the mount: the service has a mount namespace of its own"
+    )]
+    Unseen {
+        /// Where it was to be.
+        mountpoint: PathBuf,
+    },
     /// The running mount refused a command.
     #[error("{0}")]
     Refused(String),
@@ -190,6 +198,7 @@ impl Failure {
             Failure::Room(_) => 15,
             Failure::Editor(_) => 16,
             Failure::TakenAway { .. } => 18,
+            Failure::Unseen { .. } => 19,
         }
     }
 
@@ -247,6 +256,10 @@ impl Failure {
             Failure::MountPoint(refused) => refused.hint(),
             Failure::TakenAway { .. } => {
                 "a mount that a service holds is ended by stopping the service: `systemctl stop`"
+            }
+            Failure::Unseen { .. } => {
+                "a setting of the unit does that: ProtectSystem=, PrivateTmp= and the like; `systemctl \
+                 cat` shows where it comes from"
             }
             Failure::Held { .. } => "stop them first, or mount with --force",
             Failure::Sealed { .. } => "`confseal verify` lists every such field of a store",

@@ -19,14 +19,14 @@ use clap::Args;
 use parking_lot::Mutex;
 
 use self::ending::Ending;
-use self::supervised::{StatusLine, tell_of_life};
+use self::supervised::{StatusLine, must_be_seen, tell_of_life};
 use super::error::Failure;
 use super::open::{self, KeyArguments, KeysRead, Sources};
 use super::policy::waiting_text;
 use super::{Outcome, Result, mount_point, pinned};
 use crate::fs::{Filesystem, Options, Reloaded};
 use crate::fuse::mount::{Host, MountOptions, Predecessor, succeed};
-use crate::fuse::{Announcer, KernelNotifier, Wire};
+use crate::fuse::{Announcer, KernelNotifier, Survivor, Wire};
 use crate::instance;
 use crate::keyring::wipe_environment;
 use crate::pins::Pins;
@@ -34,7 +34,7 @@ use crate::store::{Store, StoreLock};
 use crate::sys::mount::canonical;
 use crate::sys::process::{self, NotStarted, Ready, Signals, daemonize};
 use crate::sys::{self, memory};
-use crate::systemd;
+use crate::systemd::{self, Kept};
 
 pub(super) use settings::Settings;
 
@@ -170,26 +170,37 @@ impl Plan {
             log::warn!("the limit of open files stays as it is ({error})");
         }
         let root = sys::mount::may_mount();
+        if root && self.foreground && systemd::is_service() {
+            must_be_seen(&self.mountpoint)?;
+        }
         let host = self.host(root).map_err(system)?;
-        let taken = self.take_over(&host)?;
+        let taken = self.take_over(&host, &kept)?;
         memory::forbid_dumps().map_err(system)?;
         if let Err(error) = memory::lock_all() {
             log::warn!("only keys are locked into memory, views are not ({error})");
         }
         let sources = self.keys.sources(&self.store)?;
+        let survivor = Survivor::leave_behind(|| {
+            // It has one thread.
+            let _ = wipe_environment(&sources.all());
+        });
+        let survivor = survivor.map_err(system)?;
         let mut known = KeysRead::default();
         let keys = sources.read_again(&mut known)?;
         wipe_environment(&sources.all())
             .map_err(|error| Failure::Refused(format!("variables that hold keys: {error}")))?;
 
         let (store, lock) = match taken {
-            Some((store, lock)) => (store, Some(lock)),
-            None => (open::open_store(&self.store)?, None),
+            Some(taken) => taken,
+            None => {
+                let store = open::open_store(&self.store)?;
+                if self.mountpoint == self.store {
+                    self.look_for_holders(&store)?;
+                }
+                let lock = open::lock(&store)?;
+                (store, lock)
+            }
         };
-        if self.mountpoint == self.store {
-            self.look_for_holders(&store)?;
-        }
-        let lock = lock.map_or_else(|| open::lock(&store), Ok)?;
         let sealing = open::sealing_with(&store, keys, sources.binding)?;
         pinned::tell(&store, &sealing.policy);
         let is_new = pinned::find(&store)?.is_none();
@@ -209,6 +220,7 @@ impl Plan {
         let (own_opens, stop) = (wire.own_opens(), wire.stop());
         let (options, old) = (self.mount_options(root), self.old.as_ref());
         let mounted = succeed(wire, &self.mountpoint, &options, &host, old)?;
+        mounted.fuse_fd().and_then(|device| survivor.watch(device)).map_err(system)?;
         let is_kept = root && succession::keep_connection(&mounted);
         succession::attend_all(kept);
         let announcer = Announcer::start(mounted.attachment(), own_opens).map_err(system)?;
@@ -277,8 +289,7 @@ impl Plan {
         log::info!("{} is unmounted", self.mountpoint.display());
         served.map_err(system)?;
         // What a service manager holds, others do not take away.
-        let is_taken =
-            self.foreground && systemd::is_supervised() && !is_told.load(Ordering::Relaxed);
+        let is_taken = self.foreground && systemd::is_service() && !is_told.load(Ordering::Relaxed);
         match is_taken {
             true => Err(Failure::TakenAway { mountpoint: self.mountpoint.clone() }),
             false => Ok(()),
@@ -287,8 +298,8 @@ impl Plan {
 
     /// What an earlier daemon left is opened before anything else is done: whether it lives is told by
     /// the lock alone.
-    fn take_over(&self, host: &Host) -> Result<Option<(Store, StoreLock)>> {
-        let over = |old| succession::take_over(host, old, &self.store, &self.mountpoint);
+    fn take_over(&self, host: &Host, kept: &[Kept]) -> Result<Option<(Store, StoreLock)>> {
+        let over = |old| succession::take_over((host, old), kept, &self.store, &self.mountpoint);
         self.old.as_ref().map(over).transpose()
     }
 
@@ -303,6 +314,10 @@ impl Plan {
     }
 
     /// Who holds files of the store open would go on seeing the store, not the mount.
+    ///
+    /// Not to be asked where an earlier daemon's mount is taken over, which has hidden the store all
+    /// along: a process that is being executed (execve(2)) and closes a file of that mount waits for
+    /// us, and whoever looks into it waits for the process.
     fn look_for_holders(&self, store: &Store) -> Result<()> {
         let holders = store.holders();
         for holder in &holders {

@@ -42,8 +42,6 @@ const BATCH: usize = 64;
 pub struct OwnOpens {
     /// The thread that announces, by the number that requests bear; 0 when there is none.
     thread: Arc<AtomicU32>,
-    /// Held while a batch is announced.
-    announcing: Arc<Mutex<()>>,
     /// Held while the kernel is told what to forget.
     invalidating: Arc<Mutex<()>>,
 }
@@ -55,11 +53,10 @@ impl OwnOpens {
         thread != 0 && thread == self.thread.load(Ordering::Relaxed)
     }
 
-    /// Ends what makes the kernel ask us something, or wait until we have answered: announcements and
-    /// invalidations. Waits for those under way.
-    pub(super) fn stop(&self) {
-        std::mem::forget(self.announcing.lock());
-        std::mem::forget(self.invalidating.lock());
+    /// Ends invalidations, which may wait for requests that are to be held back. Waits for the one
+    /// under way, for `patience`.
+    pub(super) fn stop(&self, patience: Duration) {
+        std::mem::forget(self.invalidating.try_lock_for(patience));
     }
 
     fn begin(&self) {
@@ -105,7 +102,6 @@ fn announce_all(changes: &Receiver<RelPath>, attachment: &Attachment, own: &OwnO
     while let Ok(first) = changes.recv() {
         let files = settle(first, changes);
         for batch in files.chunks(BATCH) {
-            let _turn = own.announcing.lock();
             let done = attachment.look_in(|mount| {
                 own.begin();
                 batch.iter().for_each(|file| told(file, announce(mount, file)));

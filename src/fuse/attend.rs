@@ -13,7 +13,9 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use zeroize::Zeroize;
 
@@ -32,13 +34,18 @@ mod op {
     pub(super) const FORGET: u32 = 2;
     pub(super) const GETATTR: u32 = 3;
     pub(super) const SETATTR: u32 = 4;
+    pub(super) const OPEN: u32 = 14;
     pub(super) const READ: u32 = 15;
     pub(super) const WRITE: u32 = 16;
+    pub(super) const STATFS: u32 = 17;
     pub(super) const RELEASE: u32 = 18;
     pub(super) const FSYNC: u32 = 20;
+    pub(super) const GETXATTR: u32 = 22;
     pub(super) const FLUSH: u32 = 25;
     pub(super) const INIT: u32 = 26;
+    pub(super) const OPENDIR: u32 = 27;
     pub(super) const RELEASEDIR: u32 = 29;
+    pub(super) const ACCESS: u32 = 34;
     pub(super) const INTERRUPT: u32 = 36;
     pub(super) const DESTROY: u32 = 38;
     pub(super) const IOCTL: u32 = 39;
@@ -66,15 +73,67 @@ pub fn attend(device: OwnedFd, ended: impl FnOnce() + Send + 'static) -> io::Res
     Ok(())
 }
 
-fn answer_all(device: &OwnedFd) -> io::Result<()> {
-    match reply(device, NOTIFY_RESEND, 0) {
-        // Not known to this kernel.
-        Err(Errno::INVAL) => {
-            return Err(io::Error::other("this kernel cannot give requests back (Linux 6.9 can)"));
+/// Answers what the process `daemon` had read and its own threads may be waiting for, and nothing else,
+/// while its mount may be in sight still: so that it can end. A program whose request that was may get
+/// ESTALE: the kernel walks the path anew only once, and comes to the same mount.
+///
+/// Nobody else may be reading the connection.
+pub fn release(device: &OwnedFd, daemon: u32) -> io::Result<()> {
+    ask_for_all(device)?;
+    let mut buffer = vec![0; LARGEST];
+    loop {
+        let mut poll = [PollFd::new(device, PollFlags::IN)];
+        rustix::event::poll(&mut poll, Some(&Timespec::default()))?;
+        if !poll[0].revents().contains(PollFlags::IN) {
+            return Ok(());
         }
-        Err(error) => return Err(error.into()),
-        Ok(()) => {}
+        let length = match rustix::io::read(device, &mut buffer) {
+            Ok(length) => length,
+            Err(Errno::NODEV) => return Ok(()),
+            Err(Errno::INTR | Errno::NOENT) => continue,
+            Err(error) => return Err(error.into()),
+        };
+        let request = &mut buffer[..length];
+        let (is_new, is_due) = match Request::parse(request) {
+            Some(request) if answer(&request) == Answer::None => (false, true),
+            Some(request) => (!request.is_resent(), request.may_hold_up() || request.is_of(daemon)),
+            None => (false, true),
+        };
+        // What is not answered here is given again to whoever comes next.
+        let outcome = if is_due && !is_new { answer_one(device, request) } else { Ok(()) };
+        request.zeroize();
+        // What was read before comes first.
+        if is_new {
+            return Ok(());
+        }
+        outcome?;
     }
+}
+
+fn ask_for_all(device: &OwnedFd) -> io::Result<()> {
+    reply(device, NOTIFY_RESEND, 0).map_err(|error| match error {
+        // Not known to this kernel.
+        Errno::INVAL => io::Error::other("this kernel cannot give requests back (Linux 6.9 can)"),
+        error => error.into(),
+    })
+}
+
+/// Answers one request. ENODEV when the connection has ended.
+fn answer_one(device: &OwnedFd, request: &[u8]) -> Result<(), Errno> {
+    let request = Request::parse(request).ok_or(Errno::PROTO)?;
+    let answer = answer(&request);
+    log::debug!("old mount: request {} gets {answer:?}", request.opcode);
+    let answered = match answer {
+        Answer::None => Ok(()),
+        Answer::Done => reply(device, 0, request.unique),
+        Answer::Error(errno) => reply(device, -errno.raw_os_error(), request.unique),
+    };
+    // Nobody waits for it any more.
+    answered.or_else(|error| if error == Errno::NOENT { Ok(()) } else { Err(error) })
+}
+
+fn answer_all(device: &OwnedFd) -> io::Result<()> {
+    ask_for_all(device)?;
     let mut buffer = vec![0; LARGEST];
     loop {
         let length = match rustix::io::read(device, &mut buffer) {
@@ -85,21 +144,10 @@ fn answer_all(device: &OwnedFd) -> io::Result<()> {
             Err(error) => return Err(error.into()),
         };
         let request = &mut buffer[..length];
-        let outcome = match Request::parse(request) {
-            Some(request) => {
-                log::debug!("old mount: request {} gets {:?}", request.opcode, answer(&request));
-                match answer(&request) {
-                    Answer::None => Ok(()),
-                    Answer::Done => reply(device, 0, request.unique),
-                    Answer::Error(errno) => reply(device, -errno.raw_os_error(), request.unique),
-                }
-            }
-            None => Err(Errno::PROTO),
-        };
+        let outcome = answer_one(device, request);
         request.zeroize();
         match outcome {
-            // Nobody waits for it any more.
-            Ok(()) | Err(Errno::NOENT) => {}
+            Ok(()) => {}
             Err(Errno::NODEV) => return Ok(()),
             Err(error) => return Err(error.into()),
         }
@@ -118,6 +166,8 @@ fn reply(device: &OwnedFd, code: i32, unique: u64) -> Result<(), Errno> {
 struct Request<'a> {
     opcode: u32,
     unique: u64,
+    /// The thread that asks; 0 when it has no number here.
+    pid: u32,
     body: &'a [u8],
 }
 
@@ -126,7 +176,25 @@ impl<'a> Request<'a> {
         let (head, body) = bytes.split_at_checked(HEAD)?;
         let opcode = u32::from_ne_bytes(head[4..8].try_into().ok()?);
         let unique = u64::from_ne_bytes(head[8..16].try_into().ok()?);
-        Some(Self { opcode, unique, body })
+        let pid = u32::from_ne_bytes(head[32..36].try_into().ok()?);
+        Some(Self { opcode, unique, pid, body })
+    }
+
+    /// Whether somebody has read it before (FUSE_UNIQUE_RESEND).
+    fn is_resent(&self) -> bool {
+        self.unique & 1 << 63 != 0
+    }
+
+    /// Whether a thread of the process `daemon` asks.
+    fn is_of(&self, daemon: u32) -> bool {
+        self.pid != 0 && Path::new(&format!("/proc/{daemon}/task/{}", self.pid)).exists()
+    }
+
+    /// Whether the program that waits for it may hold what an invalidation waits for: the lock of a
+    /// directory, or a page.
+    fn may_hold_up(&self) -> bool {
+        let harmless = [op::GETATTR, op::OPEN, op::OPENDIR, op::STATFS, op::ACCESS, op::GETXATTR];
+        !harmless.contains(&self.opcode)
     }
 
     /// The number that the body holds at `at`.
@@ -172,12 +240,12 @@ mod tests {
     use super::*;
 
     fn answer_to(opcode: u32, body: &[u8]) -> Answer {
-        answer(&Request { opcode, unique: 7, body })
+        answer(&Request { opcode, unique: 7, pid: 0, body })
     }
 
     #[test]
     fn what_goes_by_path_is_sent_to_the_new_mount() {
-        let lookup_open_create_mkdir_rename2 = [1, 14, 35, 9, 45];
+        let lookup_open_create_mkdir_rename2 = [1, op::OPEN, 35, 9, 45];
         for opcode in lookup_open_create_mkdir_rename2 {
             assert_eq!(answer_to(opcode, b"name\0"), Answer::Error(Errno::STALE), "{opcode}");
         }
@@ -209,6 +277,7 @@ mod tests {
         let request = Request::parse(&bytes).unwrap();
         // The mark of what comes a second time has to come back in the answer.
         assert_eq!((request.opcode, request.unique), (15, 1 << 63 | 5));
+        assert!(request.is_resent());
         assert!(Request::parse(&bytes[..HEAD - 1]).is_none());
     }
 }

@@ -105,11 +105,12 @@ impl Stop {
         self.gate.leave(patience)
     }
 
-    /// Answers no request any more; what is under way is finished. `false` when it takes longer than
+    /// Answers no request any more (this process is to look into its mount no more: see
+    /// [`Attachment::look_away`](super::mount::Attachment::look_away)); what is under way is finished. `false` when it takes longer than
     /// `patience`. The process is to end soon: every program waits.
     pub fn hold_all(&self, patience: Duration) -> bool {
-        // What it asks of the kernel itself would wait for it.
-        self.own_opens.stop();
+        // They would wait for what is held back, and this process for them.
+        self.own_opens.stop(patience);
         self.gate.close(patience)
     }
 }

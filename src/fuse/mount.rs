@@ -17,8 +17,11 @@ mod predecessor;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use fuser::{Filesystem, Notifier};
+use parking_lot::RwLock;
 use rustix::fs::{Mode, OFlags};
 
 use self::host::Pending;
@@ -201,7 +204,10 @@ pub fn succeed<F: Filesystem>(
     let Succession { mount, buried } = host.attach(place, old)?;
     host.hide_from_us(mount);
     host.let_go_of_others();
-    Ok(Mounted { session, attachment: Attachment { host: host.clone(), mount, buried } })
+    Ok(Mounted {
+        session,
+        attachment: Attachment { host: host.clone(), mount, buried, looks: Arc::default() },
+    })
 }
 
 impl Mounted {
@@ -241,6 +247,8 @@ pub struct Attachment {
     mount: MountId,
     /// The mount before it, dead by now, where the kernel could not take it away from beneath.
     buried: Option<MountId>,
+    /// Shared by those who look in at the moment.
+    looks: Arc<RwLock<()>>,
 }
 
 impl Attachment {
@@ -250,19 +258,26 @@ impl Attachment {
     ///
     /// ENOENT when the mount is gone or covered. EOPNOTSUPP where an ordinary user mounted.
     pub fn look_in<T: Send>(&self, act: impl FnOnce(BorrowedFd<'_>) -> T + Send) -> io::Result<T> {
+        let _look = self.looks.read();
         self.host.look_in(self.mount, act)
     }
 
+    /// Lets nobody look in any more: whoever tries waits for the end of the process. Returns when
+    /// nobody does, `false` if somebody still does after `patience`.
+    pub fn look_away(&self, patience: Duration) -> bool {
+        self.looks.try_write_for(patience).map(std::mem::forget).is_some()
+    }
+
     /// Asks the file system something that its dispatch threads answer, by the way of every request,
-    /// and that needs nothing of what lies below. Blocks until they do, however long that takes.
+    /// and that needs nothing of what lies below. Blocks until they do, however long that takes; what
+    /// they answer is all the same.
     ///
-    /// Errors as those of [`look_in`](Self::look_in), or what was answered.
+    /// Errors as those of [`look_in`](Self::look_in): it could not be asked.
     pub fn ask(&self) -> io::Result<()> {
         self.look_in(|mount| {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            rustix::fs::openat(mount, ".", flags, Mode::empty()).map(drop)
-        })?
-        .map_err(io::Error::from)
+            let _answer = rustix::fs::openat(mount, ".", flags, Mode::empty());
+        })
     }
 
     /// Takes the mount away, in the namespace where it lives and wherever it was moved there; one

@@ -8,6 +8,7 @@ use super::gate::Turn;
 use super::guarded::guarded;
 use super::reply::Answer;
 use crate::fs::{Caller, Error, Filesystem, Pace, Result};
+use crate::sys::process::is_own_thread;
 
 impl Wire {
     /// Tries `op` at once; if it would have to wait, it is made again by who may.
@@ -63,13 +64,11 @@ impl Wire {
         });
     }
 
-    /// The turn of a request that opens something. An announcement does it in passing, and is over
-    /// before the gate closes.
+    /// The turn of a request that opens something. What this process itself opens, to announce
+    /// something or to see whether it is answered, is not held back: it could not end then.
     pub(super) fn enter_to_open(&self, caller: Caller) -> Option<Turn> {
-        match self.own_opens.include(caller.pid) {
-            true => self.gate.enter(),
-            false => self.gate.enter_to_open(),
-        }
+        let turn = self.gate.enter_to_open();
+        turn.or_else(|| self.gate.enter().filter(|_| is_own_thread(caller.pid)))
     }
 }
 

@@ -5,14 +5,18 @@
 #![allow(unsafe_code)]
 
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::Command;
 
 use rustix::fs::{CWD, Mode, OFlags};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags,
+};
 use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, WaitOptions, WaitStatus};
 
@@ -270,6 +274,36 @@ fn only_descriptor(kept: OwnedFd) -> io::Result<OwnedFd> {
     }
     // SAFETY: number 3 is open, and nothing else owns it any more.
     Ok(unsafe { OwnedFd::from_raw_fd(ONLY) })
+}
+
+/// Whether `thread` is a thread of this process.
+pub fn is_own_thread(thread: u32) -> bool {
+    thread != 0 && std::path::Path::new(&format!("/proc/self/task/{thread}")).exists()
+}
+
+/// Sends a duplicate of `descriptor` through a socket, with one byte of no meaning.
+pub fn send_descriptor(socket: impl AsFd, descriptor: BorrowedFd<'_>) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    ancillary.push(SendAncillaryMessage::ScmRights(std::slice::from_ref(&descriptor)));
+    let byte = [IoSlice::new(&[0])];
+    rustix::net::sendmsg(socket, &byte, &mut ancillary, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+/// What [`send_descriptor`] sent; none when the other side is gone.
+pub fn receive_descriptor(socket: impl AsFd) -> io::Result<Option<OwnedFd>> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let mut byte = [0];
+    rustix::io::retry_on_intr(|| {
+        let bytes = &mut [IoSliceMut::new(&mut byte)];
+        rustix::net::recvmsg(&socket, bytes, &mut ancillary, RecvFlags::CMSG_CLOEXEC)
+    })?;
+    Ok(ancillary.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+        _ => None,
+    }))
 }
 
 /// A duplicate that a program started from here inherits.

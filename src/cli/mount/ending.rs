@@ -71,7 +71,8 @@ impl Ending<'_> {
         if !self.stop.wait_for_files(FINISH) {
             log::info!("files are still open: what is read or written there later fails with EIO");
         }
-        if !self.stop.hold_all(LAST_REQUEST) {
+        let is_quiet = self.attachment.look_away(LAST_REQUEST);
+        if !self.stop.hold_all(LAST_REQUEST) || !is_quiet {
             log::warn!("a request is not answered yet: it may be carried out twice");
         }
         self.fs.commit_old(true);

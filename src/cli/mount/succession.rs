@@ -7,6 +7,7 @@
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FileType, Timespec};
 use rustix::io::Errno;
@@ -15,10 +16,16 @@ use rustix::time::ClockId;
 use super::super::Result;
 use super::super::error::Failure;
 use super::super::open;
-use crate::fuse::attend::attend;
+use crate::fuse::attend::{attend, release};
 use crate::fuse::mount::{Host, MountError, Mounted, Predecessor};
-use crate::store::{Store, StoreLock};
+use crate::store::{LockError, Store, StoreLock};
 use crate::systemd::{self, Kept};
+
+/// How long the end of a daemon may take that systemd takes for ended.
+const ITS_END: Duration = Duration::from_secs(5);
+
+/// How often is looked whether it has ended.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// What the kept connections are named by.
 const NAME: &str = "connection-";
@@ -61,10 +68,11 @@ fn stands_already(mountpoint: &Path) -> Failure {
     Failure::Usage(format!("{}: {what}", mountpoint.display()))
 }
 
-/// Opens the store that `old` shows and may cover, and takes its lock: its daemon is gone.
+/// Opens the store that `old` shows and may cover, and takes its lock: its daemon is gone. If its
+/// connection was kept, it is known to have been told to go, and waited for.
 pub(super) fn take_over(
-    host: &Host,
-    old: &Predecessor,
+    (host, old): (&Host, &Predecessor),
+    kept: &[Kept],
     store: &Path,
     mountpoint: &Path,
 ) -> Result<(Store, StoreLock)> {
@@ -74,13 +82,34 @@ pub(super) fn take_over(
     }
     host.uncover(old).map_err(Failure::io(mountpoint))?;
     let store = open::open_store(store)?;
-    match open::lock(&store) {
+    match lock(&store, kept) {
         Ok(lock) => {
             log::info!("{}: the mount of an earlier daemon is taken over", mountpoint.display());
             Ok((store, lock))
         }
         Err(Failure::Locked { .. }) => Err(stands_already(mountpoint)),
         Err(other) => Err(other),
+    }
+}
+
+/// Takes the lock. An earlier daemon that has been killed holds it until its last thread has ended,
+/// which may wait for an answer that it owes itself.
+fn lock(store: &Store, kept: &[Kept]) -> Result<StoreLock> {
+    let start = Instant::now();
+    loop {
+        match open::lock(store) {
+            Err(Failure::Locked { error: LockError::Held { pid }, .. })
+                if !kept.is_empty() && start.elapsed() < ITS_END =>
+            {
+                for Kept { name, fd } in kept {
+                    if let Err(error) = release(fd, pid.unwrap_or(0)) {
+                        log::debug!("{name}: {error}");
+                    }
+                }
+                std::thread::sleep(LOOK);
+            }
+            other => return other,
+        }
     }
 }
 

@@ -4,10 +4,13 @@
 //! What must stay true: only a request that went the way of every other, by the kernel and a thread
 //! that reads requests, is a sign of life. That other threads of the daemon run says nothing.
 
+use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
+use super::super::Result;
+use super::super::error::Failure;
 use crate::fs::Filesystem;
 use crate::fuse::mount::Attachment;
 use crate::systemd;
@@ -37,6 +40,20 @@ impl StatusLine {
     }
 }
 
+/// Fails where what this process mounts would be seen by none of those that it is for: the service
+/// manager, whose first process is number 1, has put it into a mount namespace of its own. To be
+/// called before the process enters one by itself.
+pub(super) fn must_be_seen(mountpoint: &Path) -> Result<()> {
+    let [own, first] = ["self", "1"].map(|who| fs::read_link(format!("/proc/{who}/ns/mnt")));
+    match (own, first) {
+        (Ok(own), Ok(first)) if own != first => {
+            Err(Failure::Unseen { mountpoint: mountpoint.to_owned() })
+        }
+        // The same, or not for us to know.
+        _ => Ok(()),
+    }
+}
+
 /// Tells the service manager every `beat` that the mount answers, for as long as it does, or until it
 /// is gone. Where nobody watches, `beat` is `None` and nothing is done.
 ///
@@ -48,13 +65,18 @@ pub(super) fn tell_of_life(
     ended: &dyn Fn() -> bool,
 ) {
     let Some(beat) = beat else { return };
+    let mut is_known = false;
     while !ended() {
         match attachment.ask() {
             Ok(()) => {}
-            // Nothing to ask: covered by another mount, or about to be gone.
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound) => {}
-            // An answer as well.
-            Err(error) => log::debug!("asked for a sign of life, the mount answered: {error}"),
+            // Covered by another mount, or about to be gone.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            // No reason to end a daemon that may well serve.
+            Err(error) if !is_known => {
+                log::warn!("the watchdog learns nothing: the mount cannot be asked ({error})");
+                is_known = true;
+            }
+            Err(_) => {}
         }
         systemd::alive();
         std::thread::sleep(beat);
