@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::machine::{Machine, put_at};
+use crate::machine::{AUTOFS, Machine, put_at};
 use crate::support::CONFSEAL;
 
 const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n";
@@ -165,6 +165,7 @@ fn a_mount_unit_may_be_read_only_and_root_still_commands_it() {
     machine.no_daemon_is_left();
 
     // What waits for the first look is told no, and does not hang.
+    assert!(Path::new(AUTOFS).exists(), "{AUTOFS} is missing: modprobe autofs4");
     assert!(
         !machine.run(&["timeout", "20", "systemctl", "start", "srv-auto.mount"]).status.success()
     );
@@ -174,7 +175,11 @@ fn a_mount_unit_may_be_read_only_and_root_still_commands_it() {
 
 #[test]
 fn mount_says_what_it_does_not_do_and_ends_as_mount_does() {
-    let machine = Machine::boot(|root| shop(root, "/etc/confseal/master.key"));
+    let machine = Machine::boot(|root| {
+        shop(root, "/etc/confseal/master.key");
+        let mine = "/srv/mine /srv/my-point confseal user,noauto,key=file:/srv/mine.key 0 0\n";
+        put_at(root, "/etc/fstab", mine, 0o644);
+    });
     let t = ["-t", "confseal", STORE];
     let with = |more: &[&'static str]| [&t[..], more].concat();
     for place in ["/", "/etc", "/etc/pam.d", "/etc/systemd", "/usr/share", "/proc/1"] {
@@ -198,5 +203,17 @@ fn mount_says_what_it_does_not_do_and_ends_as_mount_does() {
     assert!(machine.mounted("OPTIONS").starts_with("rw,nosuid,nodev,noexec,"));
     machine.mount_ends(&with(&[POINT]), 1, "a confseal mount stands there already");
     machine.ok(&["umount", POINT]);
+    machine.no_daemon_is_left();
+
+    // An ordinary user mounts what fstab lets him, with rights of his own, and unmounts it.
+    // The device as distributions ship it; the one that is here is that of the machine below.
+    machine.sh("mknod -m 666 /dev/open-fuse c 10 229; mount --bind /dev/open-fuse /dev/fuse");
+    machine.sh("mkdir /srv/mine /srv/my-point; confseal key new /srv/mine.key; \
+                chown -R nobody /srv/mine /srv/my-point /srv/mine.key");
+    let as_nobody =
+        |script: &str| machine.ok(&["runuser", "-u", "nobody", "--", "sh", "-euc", script]);
+    as_nobody("mount /srv/my-point; echo 'password = \"hunter2\"' > /srv/my-point/app.toml");
+    assert!(machine.sh("cat /srv/mine/app.toml").contains("\"ENC:v1:"));
+    as_nobody("umount /srv/my-point");
     machine.no_daemon_is_left();
 }

@@ -34,6 +34,9 @@ const UNITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/systemd");
 /// The one generator that a story needs; the others would bring in services of the machine below.
 const GENERATOR: &str = "systemd-fstab-generator";
 
+/// By which systemd waits for the first look at a mount point.
+pub const AUTOFS: &str = "/dev/autofs";
+
 /// Units that `multi-user.target` pulls in and that have nothing to do in a container that lives for
 /// seconds.
 const MASKED: [&str; 17] = [
@@ -259,9 +262,11 @@ fn lay_out(base: &Path) -> PathBuf {
 fn start(base: &Path, groups: &[PathBuf]) -> Child {
     let console = fs::File::create(base.join("console")).expect("a console");
     let name = base.file_name().expect("a name").to_string_lossy();
+    // Not every kernel has it; the story that needs it says so.
+    let autofs = if Path::new(AUTOFS).exists() { "--bind=/dev/autofs" } else { "" };
     let options = format!(
         "--quiet --boot --register=no --keep-unit --notify-ready=yes --private-network \
-         --bind=/dev/fuse --bind=/dev/autofs --capability=CAP_SYS_ADMIN,CAP_IPC_LOCK \
+         --bind=/dev/fuse {autofs} --capability=CAP_SYS_ADMIN,CAP_IPC_LOCK \
          --link-journal=no --resolv-conf=off \
          --timezone=off --console=pipe --hostname=machine --machine={name} --directory={}",
         base.join("root").display()
