@@ -108,10 +108,10 @@ pub(super) fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// The exit code in the words of mount(8).
+/// The exit code in the words of mount(8). What is wrong with the call itself is known before, as a
+/// [`CallError`].
 fn exit_code(failure: &Failure) -> u8 {
     match failure {
-        Failure::Usage(_) => WRONG_USE,
         Failure::Mount(MountError::Device { .. } | MountError::Host { .. }) => SYSTEM,
         _ => NOT_MOUNTED,
     }
@@ -311,7 +311,7 @@ mod tests {
         let device = MountError::Device { source: std::io::ErrorKind::NotFound.into() };
         assert_eq!(exit_code(&Failure::Mount(device)), 2);
         assert_eq!(exit_code(&Failure::Mount(MountError::FusermountMissing)), 32);
-        assert_eq!(exit_code(&Failure::Usage(String::new())), 1);
+        assert_eq!(exit_code(&Failure::Usage(String::new())), 32);
         let missing = std::io::ErrorKind::NotFound.into();
         assert_eq!(exit_code(&Failure::Io { path: "/a".into(), error: missing }), 32);
     }

@@ -54,7 +54,7 @@ impl Machine {
 
 #[test]
 fn a_line_in_fstab_mounts_at_boot_and_is_undone_by_systemctl_and_umount() {
-    let machine = Machine::boot(|root| {
+    let mut machine = Machine::boot(|root| {
         shop(root, "/root/shop.key");
         // The key comes from elsewhere, by a service that the line names.
         let bring = "[Unit]\nDefaultDependencies=no\nBefore=local-fs.target\n[Service]\nType=oneshot\n\
@@ -121,6 +121,21 @@ fn a_line_in_fstab_mounts_at_boot_and_is_undone_by_systemctl_and_umount() {
     machine.wait_until("systemd knows that it is gone", || {
         machine.property("etc-shop.mount", "ActiveState") == "inactive"
     });
+
+    // What nobody has committed yet is when the machine goes down.
+    machine.ok(&["mount", POINT]);
+    machine.ok(&[
+        "systemd-run",
+        "sh",
+        "-c",
+        "exec 3> /etc/shop/late.toml; echo 'token = \"mackerel\"' >&3; exec sleep 1000",
+    ]);
+    machine.wait_until("it is written", || {
+        machine.sh("cat /etc/shop/late.toml || true").contains("mackerel")
+    });
+    machine.reboot();
+    assert_eq!(machine.sh("cat /etc/shop/late.toml"), "token = \"mackerel\"");
+    assert!(machine.sh(&format!("cat {STORE}/late.toml")).starts_with("token = \"ENC:v1:"));
 }
 
 #[test]
@@ -201,7 +216,7 @@ fn mount_says_what_it_does_not_do_and_ends_as_mount_does() {
         "without effect:",
     );
     assert!(machine.mounted("OPTIONS").starts_with("rw,nosuid,nodev,noexec,"));
-    machine.mount_ends(&with(&[POINT]), 1, "a confseal mount stands there already");
+    machine.mount_ends(&with(&[POINT]), 32, "a confseal mount stands there already");
     machine.ok(&["umount", POINT]);
     machine.no_daemon_is_left();
 

@@ -139,6 +139,9 @@ impl MountWords {
                 other => other?,
             }
         }
+        if sloppy {
+            self.without_effect.extend(self.shown.take());
+        }
         Ok(())
     }
 
@@ -199,7 +202,9 @@ impl MountWords {
                 ));
             }
             _ if is_word || is_valued || is_remark => self.without_effect.push(name.to_owned()),
-            _ if SHOWN.contains(&name) => self.shown = Some(name.to_owned()),
+            _ if SHOWN.contains(&name) => {
+                self.shown.get_or_insert_with(|| name.to_owned());
+            }
             _ => return Err(OptionError::Unknown(name.to_owned())),
         }
         Ok(())
