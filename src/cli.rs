@@ -3,6 +3,7 @@
 //! Words, options and exit codes are stable; docs/cli.md lists them.
 
 mod check;
+mod completions;
 mod control;
 mod demo;
 mod edit;
@@ -13,7 +14,10 @@ mod import;
 mod init;
 mod key;
 mod make_public;
+mod man;
 mod mount;
+mod mount_helper;
+mod mount_point;
 mod offline;
 mod one;
 mod open;
@@ -83,6 +87,8 @@ enum Verb {
     Reload(reload::Reload),
     WithStore(with_store::WithStore),
     GitSetup(git::setup::GitSetup),
+    Completions(completions::Completions),
+    Man(man::ManVerb),
     #[command(hide = true)]
     GitTextconv(git::textconv::Textconv),
     #[command(hide = true)]
@@ -102,8 +108,12 @@ enum Outcome {
     Code(u8),
 }
 
-/// Runs the verb of the process's arguments.
+/// Runs the verb of the process's arguments, or mounts for mount(8).
 pub fn main() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    if mount_helper::is_called(arguments.next().as_deref()) {
+        return mount_helper::main(arguments);
+    }
     let result = match Arguments::parse().verb {
         Verb::Demo(verb) => verb.run(),
         Verb::Key(verb) => verb.run(),
@@ -130,6 +140,8 @@ pub fn main() -> ExitCode {
         Verb::Reload(verb) => verb.run(),
         Verb::WithStore(verb) => verb.run(),
         Verb::GitSetup(verb) => verb.run(),
+        Verb::Completions(verb) => verb.run(),
+        Verb::Man(verb) => verb.run(),
         Verb::GitTextconv(verb) => verb.run(),
         Verb::GitMerge(verb) => verb.run(),
         Verb::GitCheck(verb) => verb.run(),

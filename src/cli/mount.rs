@@ -6,6 +6,7 @@
 //! mount covers it.
 
 mod ending;
+mod settings;
 mod succession;
 mod supervised;
 
@@ -22,7 +23,7 @@ use self::supervised::{StatusLine, must_be_seen, tell_of_life};
 use super::error::Failure;
 use super::open::{self, KeyArguments, KeysRead, Sources};
 use super::policy::waiting_text;
-use super::{Outcome, Result, pinned};
+use super::{Outcome, Result, mount_point, pinned};
 use crate::fs::{Filesystem, Options, Reloaded};
 use crate::fuse::mount::{Host, MountOptions, Predecessor, succeed};
 use crate::fuse::{Announcer, KernelNotifier, Survivor, Wire};
@@ -34,6 +35,8 @@ use crate::sys::mount::canonical;
 use crate::sys::process::{self, NotStarted, Ready, Signals, daemonize};
 use crate::sys::{self, memory};
 use crate::systemd::{self, Kept};
+
+pub(super) use settings::Settings;
 
 /// How often it is written down what a walk would have to open every file for.
 const SAVE: Duration = Duration::from_secs(300);
@@ -47,37 +50,28 @@ const WORKERS: usize = 4;
 pub(super) struct Mount {
     /// The directory with sealed content.
     #[arg(required_unless_present = "instance")]
-    store: Option<PathBuf>,
+    pub store: Option<PathBuf>,
     /// Where plaintext is seen.
-    mountpoint: Option<PathBuf>,
+    pub mountpoint: Option<PathBuf>,
     #[command(flatten)]
-    keys: KeyArguments,
+    pub keys: KeyArguments,
     /// Stay in the foreground.
     #[arg(short, long)]
-    foreground: bool,
+    pub foreground: bool,
     /// Mount although programs hold files of the store open for writing.
     #[arg(long)]
-    force: bool,
-    /// Do not watch the store for changes: for a file system that tells of none (the usual network
-    /// ones are known as such).
-    #[arg(long)]
-    no_watch: bool,
-    /// Let other users in (root's default).
-    #[arg(long, overrides_with = "no_allow_other")]
-    allow_other: bool,
-    /// Let nobody else in, not even root (an ordinary user's default).
-    #[arg(long)]
-    no_allow_other: bool,
+    pub force: bool,
+    #[command(flatten)]
+    pub settings: Settings,
 }
 
 /// What is to be mounted, with every path absolute: a daemon leaves its directory.
-struct Plan {
+pub(super) struct Plan {
     store: PathBuf,
     mountpoint: PathBuf,
     keys: KeyArguments,
     force: bool,
     foreground: bool,
-    allow_other: Option<bool>,
     options: instance::Mount,
     name: String,
     /// What an earlier daemon of the store left at the mount point, or one that lives.
@@ -86,7 +80,7 @@ struct Plan {
 
 impl Mount {
     pub(super) fn run(self) -> Result {
-        let result = self.start();
+        let result = self.plan().and_then(|plan| plan.start(Failure::exit_code));
         if let Err(failure) = &result {
             // In the status of a service: why it is not there.
             let text = failure.to_string();
@@ -95,26 +89,8 @@ impl Mount {
         result
     }
 
-    fn start(self) -> Result {
-        let plan = self.plan()?;
-        if plan.foreground {
-            return plan.serve(&mut Ready::foreground()).map(|()| Outcome::Done);
-        }
-        let here = Failure::io(&plan.store);
-        let started = daemonize(|ready| plan.serve(ready).map_err(|failure| to_parent(&failure)));
-        match started.map_err(here)? {
-            Ok(()) => Ok(Outcome::Done),
-            Err(NotStarted::Failed(failure)) => {
-                eprintln!("{}", failure.message);
-                Ok(Outcome::Code(failure.code))
-            }
-            Err(NotStarted::Died(status)) => {
-                Err(Failure::Refused(format!("the daemon died before the mount stood: {status:?}")))
-            }
-        }
-    }
-
-    fn plan(self) -> Result<Plan> {
+    /// What is to be done, as far as it can be told before anything is done.
+    pub(super) fn plan(self) -> Result<Plan> {
         let lookup = self.store.clone().unwrap_or_default();
         let instance = self.keys.instance_for(&lookup)?;
         let named = self.store.or_else(|| Some(instance.as_ref()?.store.clone()));
@@ -127,6 +103,12 @@ impl Mount {
             let what = "the mount point must not lie inside the store";
             return Err(Failure::Usage(format!("{}: {what}", mountpoint.display())));
         }
+        mount_point::admit(&mountpoint)?;
+        // Whoever looks at the place waits for us, and we would wait for ourselves.
+        if sys::mount::shows(&mountpoint, "autofs").map_err(Failure::io(&mountpoint))? {
+            let what = "an automount stands there, which this file system cannot be mounted by";
+            return Err(Failure::Usage(format!("{}: {what}", mountpoint.display())));
+        }
         let old = succession::predecessor(&store, &mountpoint)?;
         if mountpoint != store {
             succession::must_be_alive(&store)?;
@@ -134,17 +116,14 @@ impl Mount {
         let name = pinned::name_of(&store);
         let mut keys = self.keys;
         keys.make_absolute();
-        let mut options = instance.map(|instance| instance.mount).unwrap_or_default();
-        options.watch &= !self.no_watch;
-        let flag = (self.allow_other || self.no_allow_other).then_some(self.allow_other);
+        let instance = instance.map(|instance| instance.mount).unwrap_or_default();
         Ok(Plan {
-            allow_other: flag.or(options.allow_other),
             store,
             mountpoint,
             keys,
             force: self.force,
             foreground: self.foreground,
-            options,
+            options: self.settings.over(instance),
             name,
             old,
         })
@@ -152,6 +131,32 @@ impl Mount {
 }
 
 impl Plan {
+    /// Mounts, and returns once the mount stands; in the foreground, when it is gone. `code` gives a
+    /// failure of the daemon its exit code.
+    pub(super) fn start(self, code: fn(&Failure) -> u8) -> Result {
+        if self.foreground {
+            return self.serve(&mut Ready::foreground()).map(|()| Outcome::Done);
+        }
+        let here = Failure::io(&self.store);
+        let to_parent = |failure| to_parent(&failure, code(&failure));
+        match daemonize(|ready| self.serve(ready).map_err(to_parent)).map_err(here)? {
+            Ok(()) => Ok(Outcome::Done),
+            Err(NotStarted::Failed(failure)) => {
+                eprintln!("{}", failure.message);
+                Ok(Outcome::Code(failure.code))
+            }
+            Err(NotStarted::Died(status)) => {
+                Err(Failure::Refused(format!("the daemon died before the mount stood: {status:?}")))
+            }
+        }
+    }
+
+    /// `STORE at MOUNTPOINT`, for eyes.
+    pub(super) fn summary(&self) -> String {
+        let how = if self.options.read_only { ", read-only" } else { "" };
+        format!("{} at {}{how}", self.store.display(), self.mountpoint.display())
+    }
+
     /// Mounts and serves until the mount is gone.
     fn serve(&self, ready: &mut Ready) -> Result<()> {
         let system = |error| Failure::Io { path: self.store.clone(), error };
@@ -357,9 +362,9 @@ impl Plan {
     fn mount_options(&self, root: bool) -> MountOptions {
         MountOptions {
             source: succession::source_of(&self.store),
-            allow_other: self.allow_other.unwrap_or(root),
-            // The control room of a read-only mount would refuse commands.
-            read_only: false,
+            allow_other: self.options.allow_other.unwrap_or(root),
+            read_only: self.options.read_only,
+            no_exec: self.options.no_exec,
             context: self.options.context.clone(),
             threads: self.options.threads.max(1),
         }
@@ -438,7 +443,7 @@ fn commit_in_time(fs: &Filesystem, status: &mut StatusLine, ended: &AtomicBool) 
 }
 
 /// The failure as the parent prints it.
-fn to_parent(failure: &Failure) -> process::Failure {
+fn to_parent(failure: &Failure, code: u8) -> process::Failure {
     let hint = failure.hint().map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
-    process::Failure { code: failure.exit_code(), message: format!("confseal: {failure}{hint}") }
+    process::Failure { code, message: format!("confseal: {failure}{hint}") }
 }

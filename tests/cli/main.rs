@@ -7,6 +7,7 @@ mod foreign;
 mod keys;
 mod looking;
 mod manual;
+mod pages;
 mod rotation;
 mod scanning;
 mod scene;

@@ -4,9 +4,11 @@
 mod support;
 
 mod boots;
+mod fstab;
 mod keys;
 mod machine;
 mod order;
+mod package;
 mod service;
 mod shop;
 mod succession;
