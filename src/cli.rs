@@ -2,6 +2,8 @@
 //!
 //! Words, options and exit codes are stable; docs/cli.md lists them.
 
+mod audit;
+mod audited;
 mod check;
 mod control;
 mod demo;
@@ -14,6 +16,7 @@ mod init;
 mod key;
 mod make_public;
 mod mount;
+mod mounts;
 mod offline;
 mod one;
 mod open;
@@ -79,6 +82,7 @@ enum Verb {
     #[command(alias = "unmount")]
     Umount(umount::Umount),
     Status(status::Status),
+    Audit(audit::Audit),
     WithStore(with_store::WithStore),
     GitSetup(git::setup::GitSetup),
     #[command(hide = true)]
@@ -125,6 +129,7 @@ pub fn main() -> ExitCode {
         Verb::Mount(verb) => verb.run(),
         Verb::Umount(verb) => verb.run(),
         Verb::Status(verb) => verb.run(),
+        Verb::Audit(verb) => verb.run(),
         Verb::WithStore(verb) => verb.run(),
         Verb::GitSetup(verb) => verb.run(),
         Verb::GitTextconv(verb) => verb.run(),

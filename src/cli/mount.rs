@@ -17,7 +17,7 @@ use rustix::io::Errno;
 use super::error::Failure;
 use super::open::{self, KeyArguments, KeysRead, Sources};
 use super::policy::waiting_text;
-use super::{Outcome, Result, pinned};
+use super::{Outcome, Result, audited, pinned};
 use crate::fs::{Acceptance, Filesystem, Options, Reloaded};
 use crate::fuse::mount::{Attachment, Host, MountError, MountOptions, mount};
 use crate::fuse::{Announcer, KernelNotifier, Wire};
@@ -76,6 +76,7 @@ struct Plan {
     foreground: bool,
     allow_other: Option<bool>,
     options: instance::Mount,
+    audit: instance::Audit,
     name: String,
 }
 
@@ -119,6 +120,7 @@ impl Mount {
         let name = pinned::name_of(&store);
         let mut keys = self.keys;
         keys.make_absolute();
+        let audit = instance.as_ref().map(|instance| instance.audit).unwrap_or_default();
         let mut options = instance.map(|instance| instance.mount).unwrap_or_default();
         options.watch &= !self.no_watch;
         let flag = (self.allow_other || self.no_allow_other).then_some(self.allow_other);
@@ -130,6 +132,7 @@ impl Mount {
             force: self.force,
             foreground: self.foreground,
             options,
+            audit,
             name,
         })
     }
@@ -138,10 +141,21 @@ impl Mount {
 impl Plan {
     /// Mounts and serves until the mount is gone.
     fn serve(&self, ready: &mut Ready) -> Result<()> {
+        let served = self.mount_and_serve(ready);
+        // In the foreground of a terminal `main` says it.
+        if let Err(failure) = &served
+            && (!self.foreground || systemd::is_in_a_unit())
+        {
+            failure.log();
+        }
+        served
+    }
+
+    fn mount_and_serve(&self, ready: &mut Ready) -> Result<()> {
         let system = |error| Failure::Io { path: self.store.clone(), error };
         let signals = Signals::block().map_err(system)?;
         // A second logger would only mean that somebody else set one up: keep theirs.
-        let _ = systemd::init_logging(self.foreground);
+        let _ = systemd::init_logging(self.foreground, &self.name);
         if let Err(error) = sys::file::allow_many_open() {
             log::warn!("the limit of open files stays as it is ({error})");
         }
@@ -164,7 +178,7 @@ impl Plan {
         let lock = open::lock(&store)?;
         let sealing = open::sealing_with(&store, keys, sources.binding)?;
         pinned::tell(&store, &sealing.policy);
-        let is_new = pinned::find(&store)?.is_none();
+        let is_new = !pinned::is_known(&store)?;
         let pins = pinned::keep(&store, &sealing)?;
         let first_use = pins.as_ref().filter(|_| is_new).map(|pins| pins.path().to_owned());
         open::remember_key(&store, &sealing)?;
@@ -172,7 +186,8 @@ impl Plan {
 
         let covered = root && self.mountpoint == self.store;
         let store_at = self.expose(&host, covered);
-        let options = self.options(root, store_at.clone(), pins);
+        let trail = audited::trail_of_mount(&self.name, self.audit)?.map(Arc::new);
+        let options = Options { trail, ..self.options(root, store_at.clone(), pins) };
         let reload = self.reload(known);
         let fs = Filesystem::new(store, sealing, options, reload).map_err(system)?;
         let fs = Arc::new(fs);
@@ -215,7 +230,11 @@ impl Plan {
         .map_err(system)?;
         ready.ready().map_err(system)?;
         systemd::ready();
-        log::info!("{} is mounted at {}", self.store.display(), self.mountpoint.display());
+        log::info!(
+            event = "mounted", store:% = self.store.display(),
+            mountpoint:% = self.mountpoint.display();
+            "{} is mounted at {}", self.store.display(), self.mountpoint.display()
+        );
         if let Some(place) = first_use {
             log::info!("first use here: its policy is accepted as it is ({})", place.display());
         }
@@ -227,7 +246,11 @@ impl Plan {
         fs.save_remembered();
         withdraw();
         drop(lock);
-        log::info!("{} is unmounted", self.mountpoint.display());
+        log::info!(
+            event = "unmounted", store:% = self.store.display(),
+            mountpoint:% = self.mountpoint.display();
+            "{} is unmounted", self.mountpoint.display()
+        );
         served.map_err(system)
     }
 
@@ -279,6 +302,7 @@ impl Plan {
             give_away: root,
             store_at,
             pins,
+            name: self.name.clone(),
             ..Options::default()
         }
     }
@@ -388,10 +412,8 @@ fn answer_signals(signals: &Signals, fs: &Filesystem, attachment: &Attachment, l
         match signals.wait() {
             Ok(Signal::Hangup) => {
                 systemd::reloading();
-                match fs.reload(&Acceptance::Waits) {
-                    Ok(summary) => log::info!("reloaded: {summary}"),
-                    Err(error) => log::error!("not reloaded: {error}"),
-                }
+                // How it went is in the log; the old keys and rules hold if it failed.
+                let _ = fs.reload(&Acceptance::Waits);
                 systemd::ready();
             }
             Ok(Signal::Terminate) => {

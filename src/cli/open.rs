@@ -147,7 +147,9 @@ impl Sources {
         for source in &self.legacy {
             match get(source) {
                 Ok(key) => legacy.push(key),
-                Err(error) if error.is_absence() => log::warn!("legacy key: {error}"),
+                Err(error) if error.is_absence() => {
+                    log::warn!(event = "key-missing"; "legacy key: {error}");
+                }
                 Err(error) => return Err(error.into()),
             }
         }
