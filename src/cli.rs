@@ -11,6 +11,7 @@ mod edit;
 mod error;
 mod explain;
 mod git;
+mod health;
 mod import;
 mod init;
 mod key;
@@ -23,6 +24,7 @@ mod open;
 mod output;
 mod pinned;
 mod policy;
+mod probe;
 mod rebind;
 mod rewrap;
 mod scan;
@@ -83,6 +85,9 @@ enum Verb {
     Umount(umount::Umount),
     Status(status::Status),
     Audit(audit::Audit),
+    Health(health::Health),
+    #[command(hide = true)]
+    Probe(probe::Probe),
     WithStore(with_store::WithStore),
     GitSetup(git::setup::GitSetup),
     #[command(hide = true)]
@@ -106,7 +111,11 @@ enum Outcome {
 
 /// Runs the verb of the process's arguments.
 pub fn main() -> ExitCode {
-    let result = match Arguments::parse().verb {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return ExitCode::from(misread(&error)),
+    };
+    let result = match arguments.verb {
         Verb::Demo(verb) => verb.run(),
         Verb::Key(verb) => verb.run(),
         Verb::Genkey(verb) => verb.run(),
@@ -130,6 +139,10 @@ pub fn main() -> ExitCode {
         Verb::Umount(verb) => verb.run(),
         Verb::Status(verb) => verb.run(),
         Verb::Audit(verb) => verb.run(),
+        Verb::Health(verb) => {
+            verb.run().or_else(|failure| Ok(Outcome::Code(health::unknown(&failure))))
+        }
+        Verb::Probe(verb) => verb.run(),
         Verb::WithStore(verb) => verb.run(),
         Verb::GitSetup(verb) => verb.run(),
         Verb::GitTextconv(verb) => verb.run(),
@@ -147,6 +160,18 @@ pub fn main() -> ExitCode {
             }
             ExitCode::from(failure.exit_code())
         }
+    }
+}
+
+/// Says what is wrong with the arguments, or the help that was asked for; the exit code.
+fn misread(error: &clap::Error) -> u8 {
+    // Where it cannot be printed, there is nobody to read it.
+    let _ = error.print();
+    let is_health = std::env::args_os().nth(1).is_some_and(|verb| verb == "health");
+    match error.use_stderr() {
+        true if is_health => health::USAGE,
+        true => 2,
+        false => 0,
     }
 }
 

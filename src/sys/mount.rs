@@ -46,6 +46,10 @@ pub struct MountEntry {
     pub point: PathBuf,
     /// Type of the file system, with its subtype: `fuse.confseal`.
     pub kind: String,
+    /// What is mounted, in the words of whoever mounted it.
+    pub source: PathBuf,
+    /// The options of the file system.
+    pub options: String,
     /// The id of the mount that it is attached to.
     parent: u64,
     /// Mounts and unmounts elsewhere, on its double there, are repeated on it.
@@ -63,7 +67,13 @@ pub fn mount_of(fd: impl AsFd) -> io::Result<MountId> {
 /// All mounts in the namespace of the calling thread, below its root, oldest of one place first.
 pub fn mounts() -> io::Result<Vec<MountEntry>> {
     // thread-self, not self: threads of one process may live in different namespaces.
-    let table = fs::read("/proc/thread-self/mountinfo")?;
+    mounts_in(Path::new("/proc/thread-self"))
+}
+
+/// The same in the namespace, and below the root, of the process whose directory below `/proc` is
+/// `process`.
+pub fn mounts_in(process: &Path) -> io::Result<Vec<MountEntry>> {
+    let table = fs::read(process.join("mountinfo"))?;
     Ok(table.split(|byte| *byte == b'\n').filter_map(parse_entry).collect())
 }
 
@@ -82,7 +92,10 @@ fn parse_entry(line: &[u8]) -> Option<MountEntry> {
     let follows = optional.any(|field| field.starts_with(b"master:"));
     optional.for_each(drop);
     let kind = String::from_utf8_lossy(&unescape(fields.next()?)).into_owned();
-    Some(MountEntry { mount: MountId { id, device }, point, kind, parent, follows })
+    let source = PathBuf::from(OsString::from_vec(unescape(fields.next()?)));
+    let options = String::from_utf8_lossy(&unescape(fields.next()?)).into_owned();
+    let mount = MountId { id, device };
+    Some(MountEntry { mount, point, kind, source, options, parent, follows })
 }
 
 fn number(digits: &[u8]) -> Option<u64> {
@@ -332,6 +345,10 @@ mod tests {
         assert_eq!(entry.mount, MountId { id: 96, device });
         assert_eq!(entry.point, Path::new("/etc/with blank\\"));
         assert_eq!(entry.kind, "fuse.confseal");
+        assert_eq!(
+            (&*entry.source, &*entry.options),
+            (Path::new("/etc/with blank"), "rw,user_id=0")
+        );
         assert_eq!((entry.parent, entry.follows), (27, true));
     }
 
