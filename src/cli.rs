@@ -7,6 +7,7 @@ mod audited;
 mod check;
 mod control;
 mod demo;
+mod doctor;
 mod edit;
 mod error;
 mod explain;
@@ -85,6 +86,7 @@ enum Verb {
     Umount(umount::Umount),
     Status(status::Status),
     Audit(audit::Audit),
+    Doctor(doctor::Doctor),
     Health(health::Health),
     #[command(hide = true)]
     Probe(probe::Probe),
@@ -139,6 +141,7 @@ pub fn main() -> ExitCode {
         Verb::Umount(verb) => verb.run(),
         Verb::Status(verb) => verb.run(),
         Verb::Audit(verb) => verb.run(),
+        Verb::Doctor(verb) => verb.run(),
         Verb::Health(verb) => {
             verb.run().or_else(|failure| Ok(Outcome::Code(health::unknown(&failure))))
         }

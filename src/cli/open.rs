@@ -156,6 +156,21 @@ impl Sources {
         Ok(Keyring::of(master, legacy)?)
     }
 
+    /// Where the master key is looked for, in this order.
+    pub(super) fn master(&self) -> &[KeySource] {
+        &self.master
+    }
+
+    /// Where the legacy keys are.
+    pub(super) fn legacy(&self) -> &[KeySource] {
+        &self.legacy
+    }
+
+    /// Where the keys of other systems are.
+    pub(super) fn imports(&self) -> &[ImportSource] {
+        &self.imports
+    }
+
     /// The variables among them.
     pub(super) fn variables(&self) -> Vec<String> {
         self.all()
