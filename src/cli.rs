@@ -27,6 +27,7 @@ mod pinned;
 mod policy;
 mod probe;
 mod rebind;
+mod reload;
 mod rewrap;
 mod scan;
 mod seal;
@@ -85,6 +86,7 @@ enum Verb {
     #[command(alias = "unmount")]
     Umount(umount::Umount),
     Status(status::Status),
+    Reload(reload::Reload),
     Audit(audit::Audit),
     Doctor(doctor::Doctor),
     Health(health::Health),
@@ -140,6 +142,7 @@ pub fn main() -> ExitCode {
         Verb::Mount(verb) => verb.run(),
         Verb::Umount(verb) => verb.run(),
         Verb::Status(verb) => verb.run(),
+        Verb::Reload(verb) => verb.run(),
         Verb::Audit(verb) => verb.run(),
         Verb::Doctor(verb) => verb.run(),
         Verb::Health(verb) => {

@@ -41,6 +41,11 @@ pub fn extend_timeout(duration: Duration) {
     notify(&[NotifyState::ExtendTimeoutUsec(microseconds)]);
 }
 
+/// Whether a service manager wants to be told how this process fares.
+pub fn is_supervised() -> bool {
+    std::env::var_os("NOTIFY_SOCKET").is_some()
+}
+
 /// How often to call [`alive`]: half of what the service's `WatchdogSec=` allows. None when systemd
 /// does not watch this process.
 pub fn watchdog() -> Option<Duration> {

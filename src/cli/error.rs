@@ -150,6 +150,12 @@ pub(super) enum Failure {
         /// Who, one line each.
         list: String,
     },
+    /// The mount of a service is gone, and nobody told the service to end.
+    #[error("{mountpoint}: somebody else took the mount away")]
+    TakenAway {
+        /// Where it was.
+        mountpoint: PathBuf,
+    },
     /// The running mount refused a command.
     #[error("{0}")]
     Refused(String),
@@ -187,6 +193,7 @@ impl Failure {
             Failure::Room(_) => 15,
             Failure::Editor(_) => 16,
             Failure::NoTrail(_) | Failure::Unrecorded(_) => 17,
+            Failure::TakenAway { .. } => 18,
         }
     }
 
@@ -202,6 +209,7 @@ impl Failure {
                     "not mounted: {self}"
                 );
             }
+            Failure::TakenAway { .. } => log::error!(event = "unmounted"; "{self}"),
             _ => log::error!(event = "not-mounted"; "not mounted: {self}"),
         }
     }
@@ -262,6 +270,9 @@ impl Failure {
                 "edit that one; `confseal scan` shows what its rules find, and what they leave alone"
             }
             Failure::Mount(error) => return error.hint().map(str::to_owned),
+            Failure::TakenAway { .. } => {
+                "a mount that a service holds is ended by stopping the service: `systemctl stop`"
+            }
             Failure::Held { .. } => "stop them first, or mount with --force",
             Failure::Sealed { .. } => "`confseal verify` lists every such field of a store",
             Failure::Room(_) => {

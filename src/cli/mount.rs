@@ -5,6 +5,8 @@
 //! keys are wiped before a thread or child could inherit them; the store is opened before the
 //! mount covers it.
 
+mod supervised;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +16,7 @@ use clap::Args;
 use parking_lot::Mutex;
 use rustix::io::Errno;
 
+use self::supervised::{StatusLine, tell_of_life};
 use super::error::Failure;
 use super::open::{self, KeyArguments, KeysRead, Sources};
 use super::policy::waiting_text;
@@ -82,6 +85,16 @@ struct Plan {
 
 impl Mount {
     pub(super) fn run(self) -> Result {
+        let result = self.start();
+        if let Err(failure) = &result {
+            // In the status of a service: why it is not there.
+            let text = failure.to_string();
+            systemd::status(text.lines().next().unwrap_or_default());
+        }
+        result
+    }
+
+    fn start(self) -> Result {
         let plan = self.plan()?;
         if plan.foreground {
             return plan.serve(&mut Ready::foreground()).map(|()| Outcome::Done);
@@ -154,6 +167,8 @@ impl Plan {
     fn mount_and_serve(&self, ready: &mut Ready) -> Result<()> {
         let system = |error| Failure::Io { path: self.store.clone(), error };
         let signals = Signals::block().map_err(system)?;
+        // A program's umask comes with its request; that of whoever started us is nobody's business.
+        rustix::process::umask(rustix::fs::Mode::empty());
         // A second logger would only mean that somebody else set one up: keep theirs.
         let _ = systemd::init_logging(self.foreground, &self.name);
         if let Err(error) = sys::file::allow_many_open() {
@@ -207,7 +222,14 @@ impl Plan {
         .map_err(system)?;
         start(&ended, "commit", {
             let fs = fs.clone();
-            move |ended| commit_in_time(&fs, ended)
+            let mut status = StatusLine::new(&self.store, &self.mountpoint);
+            status.tell(&fs);
+            move |ended| commit_in_time(&fs, &mut status, ended)
+        })
+        .map_err(system)?;
+        start(&ended, "watchdog", {
+            let (attachment, beat) = (mounted.attachment(), systemd::watchdog());
+            move |ended| tell_of_life(&attachment, beat, &|| ended.load(Ordering::Relaxed))
         })
         .map_err(system)?;
         start(&ended, "recover", {
@@ -224,8 +246,10 @@ impl Plan {
         };
         let (at_signal, attachment) = (fs.clone(), mounted.attachment());
         let leave = withdraw.clone();
+        let is_told = Arc::new(AtomicBool::new(false));
+        let told = is_told.clone();
         start(&ended, "signals", move |_| {
-            answer_signals(&signals, &at_signal, &attachment, &leave)
+            answer_signals(&signals, &told, &at_signal, &attachment, &leave)
         })
         .map_err(system)?;
         ready.ready().map_err(system)?;
@@ -251,7 +275,14 @@ impl Plan {
             mountpoint:% = self.mountpoint.display();
             "{} is unmounted", self.mountpoint.display()
         );
-        served.map_err(system)
+        served.map_err(system)?;
+        // What a service manager holds, others do not take away.
+        let is_taken =
+            self.foreground && systemd::is_supervised() && !is_told.load(Ordering::Relaxed);
+        match is_taken {
+            true => Err(Failure::TakenAway { mountpoint: self.mountpoint.clone() }),
+            false => Ok(()),
+        }
     }
 
     /// A namespace of our own. An ordinary user's makes everybody else look like nobody: where the
@@ -387,10 +418,9 @@ fn start(
     Ok(())
 }
 
-/// Commits what waits too long, and tells systemd that we are alive.
-fn commit_in_time(fs: &Filesystem, ended: &AtomicBool) {
-    let beat = systemd::watchdog();
-    let (mut last_beat, mut last_save) = (Instant::now(), Instant::now());
+/// Commits what waits too long, and keeps the status line true.
+fn commit_in_time(fs: &Filesystem, status: &mut StatusLine, ended: &AtomicBool) {
+    let mut last_save = Instant::now();
     while !ended.load(Ordering::Relaxed) {
         std::thread::sleep(Duration::from_millis(500));
         fs.commit_old(false);
@@ -398,16 +428,20 @@ fn commit_in_time(fs: &Filesystem, ended: &AtomicBool) {
             fs.save_remembered();
             last_save = Instant::now();
         }
-        if beat.is_some_and(|beat| last_beat.elapsed() >= beat) {
-            systemd::alive();
-            last_beat = Instant::now();
-        }
+        status.tell(fs);
     }
 }
 
 /// SIGTERM and SIGINT commit and unmount; while the mount is in use it is taken out of sight, and
-/// open descriptors are served for a while; `leave` then cleans up. SIGHUP reloads.
-fn answer_signals(signals: &Signals, fs: &Filesystem, attachment: &Attachment, leave: &dyn Fn()) {
+/// open descriptors are served for a while; `leave` then cleans up. SIGHUP reloads. Before anything
+/// is unmounted `told` says that it was asked for.
+fn answer_signals(
+    signals: &Signals,
+    told: &AtomicBool,
+    fs: &Filesystem,
+    attachment: &Attachment,
+    leave: &dyn Fn(),
+) {
     loop {
         match signals.wait() {
             Ok(Signal::Hangup) => {
@@ -417,6 +451,7 @@ fn answer_signals(signals: &Signals, fs: &Filesystem, attachment: &Attachment, l
                 systemd::ready();
             }
             Ok(Signal::Terminate) => {
+                told.store(true, Ordering::Relaxed);
                 systemd::stopping();
                 fs.stop_jobs();
                 fs.commit_old(true);
@@ -434,7 +469,8 @@ fn answer_signals(signals: &Signals, fs: &Filesystem, attachment: &Attachment, l
                 std::thread::sleep(GRACE);
                 fs.commit_old(true);
                 fs.save_remembered();
-                log::warn!("files are still open after {} s: leaving them", GRACE.as_secs());
+                let grace = GRACE.as_secs();
+                log::warn!(event = "unmounted"; "files are still open after {grace} s: leaving them");
                 leave();
                 std::process::exit(0);
             }

@@ -17,6 +17,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use fuser::{Filesystem, Notifier};
+use rustix::fs::{Mode, OFlags};
 
 use self::host::Pending;
 use super::session::Session;
@@ -229,6 +230,18 @@ impl Attachment {
     /// ENOENT when the mount is gone or covered. EOPNOTSUPP where an ordinary user mounted.
     pub fn look_in<T: Send>(&self, act: impl FnOnce(BorrowedFd<'_>) -> T + Send) -> io::Result<T> {
         self.host.look_in(self.mount, act)
+    }
+
+    /// Asks the file system something that its dispatch threads answer, by the way of every request,
+    /// and that needs nothing of what lies below. Blocks until they do, however long that takes.
+    ///
+    /// Errors as those of [`look_in`](Self::look_in), or what was answered.
+    pub fn ask(&self) -> io::Result<()> {
+        self.look_in(|mount| {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            rustix::fs::openat(mount, ".", flags, Mode::empty()).map(drop)
+        })?
+        .map_err(io::Error::from)
     }
 
     /// Takes the mount away, in the namespace where it lives and wherever it was moved there; one
