@@ -28,10 +28,12 @@ impl Who {
         Self::of(rustix::process::getuid().as_raw(), std::process::id())
     }
 
-    /// The process `pid` of the user `uid`. What cannot be found out is left empty: the process may
-    /// be gone.
+    /// The process of the user `uid` that `pid`, a process or one of its threads, belongs to. What
+    /// cannot be found out is left empty: it may be gone.
     pub fn of(uid: u32, pid: u32) -> Self {
-        let parent = parent_of(pid).map(comm).unwrap_or_default();
+        let pid = number(pid, "Tgid:").unwrap_or(pid);
+        let parent =
+            number(pid, "PPid:").filter(|parent| *parent != 0).map(comm).unwrap_or_default();
         Self { uid, login_uid: login_uid(pid), pid, comm: comm(pid), parent }
     }
 }
@@ -66,10 +68,11 @@ fn login_uid(pid: u32) -> Option<u32> {
     read(pid, "loginuid")?.parse().ok().filter(|uid| *uid != u32::MAX)
 }
 
-fn parent_of(pid: u32) -> Option<u32> {
+/// A number out of what the kernel says of a process.
+fn number(pid: u32, name: &str) -> Option<u32> {
     let status = read(pid, "status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
-    line.trim().parse().ok().filter(|parent| *parent != 0)
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    line.trim().parse().ok()
 }
 
 #[cfg(test)]

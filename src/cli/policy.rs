@@ -115,7 +115,12 @@ impl Accept {
 
 /// Accepts the rules of a store, once that is recorded.
 fn accept(store: &Store, written: &(Policy, Ledger)) -> Result<()> {
-    let audited = Audited::of(store.path(), Action::PolicyAccept, &RelPath::root(), None)?;
+    let audited = Audited::of(store.path(), Action::PolicyAccept, &RelPath::root(), None);
+    // Where nothing can be recorded nothing can be pinned either, and that is what this is about.
+    let audited = audited.map_err(|failure| match failure {
+        Failure::NoTrail(error) => Failure::Pins(error),
+        other => other,
+    })?;
     audited.before(audit::Outcome::Begun)?;
     audited.ended(audit::Outcome::Done, pinned::accept(store, written))
 }

@@ -272,7 +272,8 @@ fn tell_whole(file: &RelPath, because: &WholeBecause, before: Form) {
     if is_meant || because.is_amiss() || before == Form::Whole {
         log::debug!("{file}: sealed whole: {because}");
     } else {
-        log::warn!(
+        // No warning: a save that is seen half-way is an everyday thing.
+        log::info!(
             event = "sealed-whole", file:% = file;
             "{file}: sealed whole until it can be sealed by fields again: {because}"
         );

@@ -80,7 +80,7 @@ pub(super) fn look(
         }
     };
     known.binding = sources.binding;
-    let unit = place.instance.as_ref().map(|(name, _)| format!("confseal@{name}.service"));
+    let unit = place.installed().map(|name| format!("confseal@{name}.service"));
     let is_chosen = sources.master().len() == 1;
     let mut master = None;
     let mut absent = Vec::new();

@@ -63,7 +63,7 @@ fn is_not_mounted(place: &Place, report: &mut Report) {
     match (&place.instance, &place.mountpoint) {
         (Some((name, _)), Some(point)) if place.path.starts_with(point) => {
             let text = format!("{}: nothing is mounted there (instance {name})", point.display());
-            report.wrong_with(ABOUT, text).fact("mounted", false).todo(start_it(name));
+            report.wrong_with(ABOUT, text).fact("mounted", false).todo(place.start());
         }
         (_, Some(point)) => {
             let text = format!("{store} is the store, where secrets stand sealed");
@@ -78,16 +78,8 @@ fn is_not_mounted(place: &Place, report: &mut Report) {
                     format!("{store}: a store that is not mounted: programs see tokens"),
                 )
                 .fact("mounted", false)
-                .todo(format!("mount it: confseal mount {store}"));
+                .todo(place.start());
         }
-    }
-}
-
-/// How an instance is started here.
-pub(super) fn start_it(name: &str) -> String {
-    match super::unit::has_systemd() {
-        true => format!("start it: systemctl start confseal@{name}.service"),
-        false => format!("mount it: confseal mount --instance {name}"),
     }
 }
 
@@ -100,7 +92,7 @@ fn hangs(place: &Place, mount: &MountEntry, patience: Duration, report: &mut Rep
         format!("{point}: does not answer within {patience:?}{}", waiting.unwrap_or_default());
     let finding = report.wrong_with(ABOUT, text);
     finding.fact("mounted", true).fact("answers", false);
-    if let Some((name, _)) = &place.instance {
+    if let Some(name) = place.installed() {
         finding.todo(format!("see what its daemon does: systemctl status confseal@{name}.service"));
     }
     finding.todo(format!(
@@ -119,10 +111,7 @@ fn does_not_tell(place: &Place, mount: &MountEntry, answer: &Value, report: &mut
             let finding = report.wrong_with(ABOUT, text);
             finding.fact("mounted", true).fact("answers", false);
             finding.todo(format!("take it away: umount {point}"));
-            match &place.instance {
-                Some((name, _)) => finding.todo(start_it(name)),
-                None => finding.todo(format!("mount {} again", mount.source.display())),
-            };
+            finding.todo(place.start());
         }
         Some(libc::EACCES | libc::EPERM) => match only {
             Some(uid) => {

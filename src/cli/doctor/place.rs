@@ -99,10 +99,30 @@ impl Place {
 
     /// What this machine calls the store.
     pub(super) fn name(&self) -> Option<String> {
-        match (&self.instance, &self.store) {
-            (Some((name, _)), _) => Some(name.clone()),
-            (None, Some(store)) => Some(pinned::name_of(store)),
-            (None, None) => None,
+        self.installed().map(str::to_owned).or_else(|| self.store.as_deref().map(pinned::name_of))
+    }
+
+    /// The name of the instance, if it is one that units go by, and not a file elsewhere.
+    pub(super) fn installed(&self) -> Option<&str> {
+        let file = self.instance_file.as_ref()?;
+        let is_there = file.parent() == Some(Path::new(DIRECTORY));
+        self.instance.as_ref().filter(|_| is_there).map(|(name, _)| name.as_str())
+    }
+
+    /// How it is mounted here.
+    pub(super) fn start(&self) -> String {
+        match (self.installed(), &self.instance_file) {
+            (Some(name), _) if super::unit::has_systemd() => {
+                format!("start it: systemctl start confseal@{name}.service")
+            }
+            (_, Some(file)) => format!("mount it: confseal mount --instance {}", file.display()),
+            (_, None) => {
+                let store = self.store.as_deref().unwrap_or(&self.path).display();
+                let point =
+                    self.mountpoint.as_deref().filter(|at| Some(*at) != self.store.as_deref());
+                let point = point.map(|at| format!(" {}", at.display())).unwrap_or_default();
+                format!("mount it: confseal mount {store}{point}")
+            }
         }
     }
 

@@ -58,7 +58,7 @@ pub(super) fn bounded_bytes(program: &str, arguments: &[&str]) -> Result<Vec<u8>
 
 /// Looks at the unit.
 pub(super) fn look(place: &Place, report: &mut Report) {
-    let Some((name, _)) = place.instance.as_ref().filter(|_| has_systemd()) else { return };
+    let Some(name) = place.installed().filter(|_| has_systemd()) else { return };
     let unit = format!("confseal@{name}.service");
     let asked = "LoadState,ActiveState,SubState,Result,StatusText,UnitFileState";
     let Some(answer) = bounded("systemctl", &["show", "-p", asked, "--", &unit]) else {
