@@ -4,12 +4,14 @@
 
 pub mod catalogue;
 mod journal;
+mod kept;
 
 use std::time::Duration;
 
 use sd_notify::NotifyState;
 
 pub use journal::{LEVEL_VARIABLE, init_logging, is_in_a_unit, send_records_of};
+pub use kept::{Kept, forget, is_restarting, keep, kept};
 
 /// The mount stands; the service has started.
 pub fn ready() {

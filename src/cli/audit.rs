@@ -76,7 +76,7 @@ impl Audit {
     fn place(&self) -> Result<(PathBuf, RelPath)> {
         let path = std::path::absolute(&self.path).map_err(Failure::io(&self.path))?;
         if let Some((mount, below)) = mounts::holding(&path) {
-            return Ok((mount.source, below));
+            return Ok((mount.source.into(), below));
         }
         match path.exists() {
             true => locate(&path),

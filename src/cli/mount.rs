@@ -5,6 +5,8 @@
 //! keys are wiped before a thread or child could inherit them; the store is opened before the
 //! mount covers it.
 
+mod ending;
+mod succession;
 mod supervised;
 
 use std::path::PathBuf;
@@ -14,26 +16,24 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use parking_lot::Mutex;
-use rustix::io::Errno;
 
+use self::ending::Ending;
 use self::supervised::{StatusLine, tell_of_life};
 use super::error::Failure;
 use super::open::{self, KeyArguments, KeysRead, Sources};
 use super::policy::waiting_text;
 use super::{Outcome, Result, audited, pinned};
-use crate::fs::{Acceptance, Filesystem, Options, Reloaded};
-use crate::fuse::mount::{Attachment, Host, MountError, MountOptions, mount};
+use crate::fs::{Filesystem, Options, Reloaded};
+use crate::fuse::mount::{Host, MountOptions, Predecessor, succeed};
 use crate::fuse::{Announcer, KernelNotifier, Wire};
 use crate::instance;
 use crate::keyring::wipe_environment;
 use crate::pins::Pins;
-use crate::store::Store;
-use crate::sys::process::{self, NotStarted, Ready, Signal, Signals, daemonize};
+use crate::store::{Store, StoreLock};
+use crate::sys::mount::canonical;
+use crate::sys::process::{self, NotStarted, Ready, Signals, daemonize};
 use crate::sys::{self, memory};
 use crate::systemd;
-
-/// How long open descriptors are served after a SIGTERM took the mount away under them.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// How often it is written down what a walk would have to open every file for.
 const SAVE: Duration = Duration::from_secs(300);
@@ -81,6 +81,8 @@ struct Plan {
     options: instance::Mount,
     audit: instance::Audit,
     name: String,
+    /// What an earlier daemon of the store left at the mount point, or one that lives.
+    old: Option<Predecessor>,
 }
 
 impl Mount {
@@ -118,17 +120,17 @@ impl Mount {
         let instance = self.keys.instance_for(&lookup)?;
         let named = self.store.or_else(|| Some(instance.as_ref()?.store.clone()));
         let store = named.ok_or_else(|| Failure::Usage("which store?".into()))?;
-        let store = resolve(store)?;
+        let store = canonical(&store).map_err(Failure::io(store))?;
         let own_point = instance.as_ref().and_then(|instance| instance.mountpoint.clone());
         let mountpoint = self.mountpoint.or(own_point).unwrap_or_else(|| store.clone());
-        let mountpoint = resolve(mountpoint)?;
+        let mountpoint = canonical(&mountpoint).map_err(Failure::io(mountpoint))?;
         if mountpoint != store && mountpoint.starts_with(&store) {
             let what = "the mount point must not lie inside the store";
             return Err(Failure::Usage(format!("{}: {what}", mountpoint.display())));
         }
-        if open::is_mount(&mountpoint) {
-            let what = "a confseal mount stands there already";
-            return Err(Failure::Usage(format!("{}: {what}", mountpoint.display())));
+        let old = succession::predecessor(&store, &mountpoint)?;
+        if mountpoint != store {
+            succession::must_be_alive(&store)?;
         }
         let name = pinned::name_of(&store);
         let mut keys = self.keys;
@@ -147,6 +149,7 @@ impl Mount {
             options,
             audit,
             name,
+            old,
         })
     }
 }
@@ -169,6 +172,7 @@ impl Plan {
         let signals = Signals::block().map_err(system)?;
         // A program's umask comes with its request; that of whoever started us is nobody's business.
         rustix::process::umask(rustix::fs::Mode::empty());
+        let kept = succession::kept_connections();
         // A second logger would only mean that somebody else set one up: keep theirs.
         let _ = systemd::init_logging(self.foreground, &self.name);
         if let Err(error) = sys::file::allow_many_open() {
@@ -176,6 +180,7 @@ impl Plan {
         }
         let root = sys::mount::may_mount();
         let host = self.host(root).map_err(system)?;
+        let taken = self.take_over(&host)?;
         memory::forbid_dumps().map_err(system)?;
         if let Err(error) = memory::lock_all() {
             log::warn!("only keys are locked into memory, views are not ({error})");
@@ -186,11 +191,14 @@ impl Plan {
         wipe_environment(&sources.all())
             .map_err(|error| Failure::Refused(format!("variables that hold keys: {error}")))?;
 
-        let store = open::open_store(&self.store)?;
+        let (store, lock) = match taken {
+            Some((store, lock)) => (store, Some(lock)),
+            None => (open::open_store(&self.store)?, None),
+        };
         if self.mountpoint == self.store {
             self.look_for_holders(&store)?;
         }
-        let lock = open::lock(&store)?;
+        let lock = lock.map_or_else(|| open::lock(&store), Ok)?;
         let sealing = open::sealing_with(&store, keys, sources.binding)?;
         pinned::tell(&store, &sealing.policy);
         let is_new = !pinned::is_known(&store)?;
@@ -208,8 +216,11 @@ impl Plan {
         let fs = Arc::new(fs);
         let readers = self.options.threads.max(1);
         let wire = Wire::new(fs.clone(), readers, WORKERS).map_err(system)?;
-        let own_opens = wire.own_opens();
-        let mounted = mount(wire, &self.mountpoint, &self.mount_options(root), &host)?;
+        let (own_opens, stop) = (wire.own_opens(), wire.stop());
+        let (options, old) = (self.mount_options(root), self.old.as_ref());
+        let mounted = succeed(wire, &self.mountpoint, &options, &host, old)?;
+        let is_kept = root && succession::keep_connection(&mounted);
+        succession::attend_all(kept);
         let announcer = Announcer::start(mounted.attachment(), own_opens).map_err(system)?;
         let notifier = KernelNotifier::start(mounted.notifier(), announcer).map_err(system)?;
         fs.set_invalidate(Box::new(notifier));
@@ -249,7 +260,10 @@ impl Plan {
         let is_told = Arc::new(AtomicBool::new(false));
         let told = is_told.clone();
         start(&ended, "signals", move |_| {
-            answer_signals(&signals, &told, &at_signal, &attachment, &leave)
+            let (fs, attachment) = (&at_signal, &attachment);
+            let ending =
+                Ending { fs, attachment, told: &told, stop: &stop, is_kept, leave: &leave };
+            ending.answer(&signals);
         })
         .map_err(system)?;
         ready.ready().map_err(system)?;
@@ -263,7 +277,11 @@ impl Plan {
             log::info!("first use here: its policy is accepted as it is ({})", place.display());
         }
 
+        let attachment = mounted.attachment();
         let served = mounted.wait();
+        if let Err(error) = attachment.clear_beneath() {
+            log::warn!("an older mount, dead, is left at {}: {error}", self.mountpoint.display());
+        }
         ended.store(true, Ordering::Relaxed);
         fs.stop_jobs();
         fs.commit_old(true);
@@ -283,6 +301,13 @@ impl Plan {
             true => Err(Failure::TakenAway { mountpoint: self.mountpoint.clone() }),
             false => Ok(()),
         }
+    }
+
+    /// What an earlier daemon left is opened before anything else is done: whether it lives is told by
+    /// the lock alone.
+    fn take_over(&self, host: &Host) -> Result<Option<(Store, StoreLock)>> {
+        let over = |old| succession::take_over(host, old, &self.store, &self.mountpoint);
+        self.old.as_ref().map(over).transpose()
     }
 
     /// A namespace of our own. An ordinary user's makes everybody else look like nobody: where the
@@ -340,7 +365,7 @@ impl Plan {
 
     fn mount_options(&self, root: bool) -> MountOptions {
         MountOptions {
-            source: self.store.display().to_string(),
+            source: succession::source_of(&self.store),
             allow_other: self.allow_other.unwrap_or(root),
             // The control room of a read-only mount would refuse commands.
             read_only: false,
@@ -387,17 +412,6 @@ impl Plan {
     }
 }
 
-/// The path of a directory without links. A dead mount that lies there is told apart: the kernel
-/// may go on answering for its root out of its cache, but not this question.
-fn resolve(path: PathBuf) -> Result<PathBuf> {
-    match rustix::fs::statfs(&path) {
-        Err(error @ Errno::NOTCONN) => {
-            Err(MountError::MountPoint { path, source: error.into() }.into())
-        }
-        _ => path.canonicalize().map_err(Failure::io(path)),
-    }
-}
-
 /// Makes whole what a daemon that was killed left torn; its other leftovers can wait until the
 /// mount stands.
 fn mend(store: &Store, sealing: &crate::document::Sealing) {
@@ -429,56 +443,6 @@ fn commit_in_time(fs: &Filesystem, status: &mut StatusLine, ended: &AtomicBool) 
             last_save = Instant::now();
         }
         status.tell(fs);
-    }
-}
-
-/// SIGTERM and SIGINT commit and unmount; while the mount is in use it is taken out of sight, and
-/// open descriptors are served for a while; `leave` then cleans up. SIGHUP reloads. Before anything
-/// is unmounted `told` says that it was asked for.
-fn answer_signals(
-    signals: &Signals,
-    told: &AtomicBool,
-    fs: &Filesystem,
-    attachment: &Attachment,
-    leave: &dyn Fn(),
-) {
-    loop {
-        match signals.wait() {
-            Ok(Signal::Hangup) => {
-                systemd::reloading();
-                // How it went is in the log; the old keys and rules hold if it failed.
-                let _ = fs.reload(&Acceptance::Waits);
-                systemd::ready();
-            }
-            Ok(Signal::Terminate) => {
-                told.store(true, Ordering::Relaxed);
-                systemd::stopping();
-                fs.stop_jobs();
-                fs.commit_old(true);
-                let busy = match attachment.unmount(false) {
-                    Ok(()) => false,
-                    Err(error) => {
-                        log::info!("the mount is in use ({error}): open files are served on");
-                        true
-                    }
-                };
-                if busy && let Err(error) = attachment.unmount(true) {
-                    log::error!("cannot unmount: {error}");
-                    continue;
-                }
-                std::thread::sleep(GRACE);
-                fs.commit_old(true);
-                fs.save_remembered();
-                let grace = GRACE.as_secs();
-                log::warn!(event = "unmounted"; "files are still open after {grace} s: leaving them");
-                leave();
-                std::process::exit(0);
-            }
-            Err(error) => {
-                log::error!("signals can no longer be waited for: {error}");
-                return;
-            }
-        }
     }
 }
 

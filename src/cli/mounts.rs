@@ -40,7 +40,7 @@ pub(super) fn holding(path: &Path) -> Option<(MountEntry, RelPath)> {
 
 /// The store of the mount at `point`.
 pub(super) fn source_of(point: &Path) -> Option<PathBuf> {
-    holding(point).filter(|(mount, _)| mount.point == point).map(|(mount, _)| mount.source)
+    holding(point).filter(|(mount, _)| mount.point == point).map(|(mount, _)| mount.source.into())
 }
 
 #[cfg(test)]
@@ -66,7 +66,7 @@ mod tests {
     fn a_mount_is_told_by_its_place_its_store_and_who_is_let_in() {
         let (_process, table) = table();
         let shop = covering(&table, Path::new("/etc/my shop/app.toml")).unwrap();
-        assert_eq!((is_ours(shop), &*shop.source), (true, Path::new("/srv/shop")));
+        assert_eq!((is_ours(shop), &*shop.source), (true, "/srv/shop".as_ref()));
         assert_eq!(only_for(shop), None);
         let own = covering(&table, Path::new("/home/u/conf")).unwrap();
         assert_eq!(only_for(own), Some(1000));

@@ -8,7 +8,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use std::thread;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
 use rustix::io::Errno;
-use rustix::mount::{MountPropagationFlags, OpenTreeFlags, UnmountFlags};
+use rustix::mount::{MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags};
 use rustix::thread::{CapabilitySet, LinkNameSpaceType, UnshareFlags};
 
 /// A mount among those that exist right now.
@@ -46,8 +46,8 @@ pub struct MountEntry {
     pub point: PathBuf,
     /// Type of the file system, with its subtype: `fuse.confseal`.
     pub kind: String,
-    /// What is mounted, in the words of whoever mounted it.
-    pub source: PathBuf,
+    /// What it says it was made of; for a mount of ours the store.
+    pub source: OsString,
     /// The options of the file system.
     pub options: String,
     /// The id of the mount that it is attached to.
@@ -92,7 +92,7 @@ fn parse_entry(line: &[u8]) -> Option<MountEntry> {
     let follows = optional.any(|field| field.starts_with(b"master:"));
     optional.for_each(drop);
     let kind = String::from_utf8_lossy(&unescape(fields.next()?)).into_owned();
-    let source = PathBuf::from(OsString::from_vec(unescape(fields.next()?)));
+    let source = OsString::from_vec(unescape(fields.next()?));
     let options = String::from_utf8_lossy(&unescape(fields.next()?)).into_owned();
     let mount = MountId { id, device };
     Some(MountEntry { mount, point, kind, source, options, parent, follows })
@@ -166,20 +166,55 @@ pub fn detach_stranded(kind: &str) -> io::Result<()> {
     failed
 }
 
-/// Makes the directory `source` appear at `place` too, which is made with mode 0700 (its parents as
-/// usual). What was mounted at `place` is taken away first.
-pub fn bind(source: &Path, place: &Path) -> io::Result<()> {
+/// Makes the directory `source`, as [`copy_of`] has got hold of it in whatever namespace, appear at
+/// `place`, which is made with mode 0700 (its parents as usual). What was mounted at `place` is taken
+/// away first.
+pub fn show(source: OwnedFd, place: &Path) -> io::Result<()> {
     match unbind(place) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     fs::DirBuilder::new().recursive(true).mode(0o700).create(place)?;
-    rustix::mount::mount_bind(source, place)?;
+    attach(&source, &reach(place)?, Attach::OnTop)?;
+    drop(source);
     // What is mounted over the source afterwards must not show up here.
     Ok(rustix::mount::mount_change(place, MountPropagationFlags::PRIVATE)?)
 }
 
-/// Undoes [`bind`]: takes `place` away, and the directory above it if nothing else is in it.
+/// A copy of what the calling thread sees at `directory`, without what is mounted below it, attached
+/// nowhere. Needs CAP_SYS_ADMIN.
+pub fn copy_of(directory: &Path) -> io::Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
+    Ok(rustix::mount::open_tree(CWD, directory, flags)?)
+}
+
+/// Where a mount goes, seen from what is at its place already.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Attach {
+    /// Over it.
+    OnTop,
+    /// Under the mount that is there, which is seen until it is taken away. Linux 6.5, EINVAL on
+    /// older ones.
+    Beneath,
+}
+
+/// Attaches `tree`, a mount that is attached nowhere, at `place`, in the namespace of the calling
+/// thread.
+pub fn attach(tree: impl AsFd, place: impl AsFd, how: Attach) -> io::Result<()> {
+    /// MOVE_MOUNT_BENEATH of linux/mount.h.
+    const BENEATH: MoveMountFlags = MoveMountFlags::from_bits_retain(0x200);
+    let by_descriptors =
+        MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    let flags = match how {
+        Attach::OnTop => by_descriptors,
+        Attach::Beneath => by_descriptors | BENEATH,
+    };
+    Ok(rustix::mount::move_mount(tree, "", place, "", flags)?)
+}
+
+/// Undoes [`show`]: takes `place` away, and the directory above it if nothing else is in it.
 pub fn unbind_and_remove(place: &Path) -> io::Result<()> {
     unbind(place)?;
     fs::remove_dir(place)?;
@@ -213,12 +248,33 @@ fn unmount_entry(entry: &MountEntry, lazy: bool) -> io::Result<()> {
 /// CAP_SYS_ADMIN.
 pub fn loose_copy(mount: MountId) -> io::Result<OwnedFd> {
     let entry = mounts()?.into_iter().find(|entry| entry.mount == mount).ok_or(Errno::NOENT)?;
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE
-        | OpenTreeFlags::OPEN_TREE_CLOEXEC
-        | OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
-    let copy = rustix::mount::open_tree(CWD, &entry.point, flags)?;
+    let copy = copy_of(&entry.point)?;
     // What is topmost at the path was copied.
     if mount_of(&copy)?.device == mount.device { Ok(copy) } else { Err(Errno::NOENT.into()) }
+}
+
+/// `path` without links, as `fs::canonicalize` gives it; but of what is mounted at its end nothing
+/// is asked: a mount that nobody serves just now would keep us waiting.
+pub fn canonical(path: &Path) -> io::Result<PathBuf> {
+    let place = rustix::fs::openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    fs::read_link(format!("/proc/thread-self/fd/{}", place.as_raw_fd()))
+}
+
+/// The mount of type `kind` that is topmost at `point`, a path without links.
+pub fn topmost(point: &Path, kind: &str) -> io::Result<Option<MountEntry>> {
+    let mount = mount_of(reach(point)?)?;
+    let is_it = |entry: &MountEntry| entry.mount == mount && entry.point == point;
+    Ok(mounts()?.into_iter().find(is_it).filter(|entry| entry.kind == kind))
+}
+
+/// The mount on whose root `upper` is attached, if it is of the same type and source.
+pub fn same_beneath(upper: &MountEntry) -> io::Result<Option<MountEntry>> {
+    let is_same = |entry: &MountEntry| {
+        entry.mount.id == upper.parent
+            && (&entry.point, &entry.kind, &entry.source)
+                == (&upper.point, &upper.kind, &upper.source)
+    };
+    Ok(mounts()?.into_iter().find(is_same))
 }
 
 /// Opens a directory, or what is mounted there, as a place only: the file system is not asked.
@@ -336,7 +392,7 @@ mod tests {
     use super::*;
 
     const LINE: &[u8] = b"96 27 0:52 / /etc/with\\040blank\\134 rw,nosuid shared:7 master:1 - \
-        fuse.confseal /etc/with\\040blank rw,user_id=0";
+        fuse.confseal /etc/with\\040blank\\134 rw,user_id=0";
 
     #[test]
     fn an_entry_is_read_past_its_optional_fields() {
@@ -344,11 +400,8 @@ mod tests {
         let device = Device { major: 0, minor: 52 };
         assert_eq!(entry.mount, MountId { id: 96, device });
         assert_eq!(entry.point, Path::new("/etc/with blank\\"));
-        assert_eq!(entry.kind, "fuse.confseal");
-        assert_eq!(
-            (&*entry.source, &*entry.options),
-            (Path::new("/etc/with blank"), "rw,user_id=0")
-        );
+        assert_eq!((&*entry.kind, &*entry.source), ("fuse.confseal", "/etc/with blank\\".as_ref()));
+        assert_eq!(entry.options, "rw,user_id=0");
         assert_eq!((entry.parent, entry.follows), (27, true));
     }
 

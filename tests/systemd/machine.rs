@@ -260,7 +260,7 @@ fn start(base: &Path, groups: &[PathBuf]) -> Child {
     let name = base.file_name().expect("a name").to_string_lossy();
     let options = format!(
         "--quiet --boot --register=no --keep-unit --notify-ready=yes --private-network \
-         --bind=/dev/fuse --capability=CAP_SYS_ADMIN --link-journal=no --resolv-conf=off \
+         --bind=/dev/fuse --capability=CAP_SYS_ADMIN,CAP_IPC_LOCK --link-journal=no --resolv-conf=off \
          --timezone=off --console=pipe --hostname=machine --machine={name} --directory={}",
         base.join("root").display()
     );

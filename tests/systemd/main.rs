@@ -4,6 +4,10 @@
 mod support;
 
 mod boots;
+mod keys;
 mod machine;
+mod order;
 mod service;
 mod shop;
+mod tight;
+mod watch;

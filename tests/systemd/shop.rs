@@ -59,6 +59,14 @@ pub fn seal(root: &Path, directory: &str, key: &str) {
     assert!(!text.is_ok_and(|text| text.contains(SECRET)), "{directory} is not sealed");
 }
 
+/// The block of docs/systemd.md in `language` that holds `text`.
+pub fn documented(language: &str, text: &str) -> &'static str {
+    let mut blocks = include_str!("../../docs/systemd.md").split("```").skip(1).step_by(2);
+    let is_it = |block: &&str| block.starts_with(language) && block.contains(text);
+    let block = blocks.find(is_it).and_then(|block| block.strip_prefix(language));
+    block.expect("a block of docs/systemd.md")
+}
+
 /// Starts the service, and has it stand.
 pub fn start(machine: &Machine) {
     let started = machine.systemctl(&["start", SERVICE]);
@@ -69,4 +77,9 @@ pub fn start(machine: &Machine) {
 /// What the mount shows of the secret.
 pub fn secret(machine: &Machine) -> String {
     machine.ok(&["cat", "/etc/shop/app.toml"])
+}
+
+/// Whether something is mounted where the mount belongs.
+pub fn is_mounted(machine: &Machine) -> bool {
+    machine.run(&["mountpoint", "--quiet", MOUNTPOINT]).status.success()
 }

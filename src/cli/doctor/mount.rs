@@ -1,5 +1,6 @@
 //! Is the mount there, and does it answer?
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -18,7 +19,7 @@ pub(super) fn look(place: &Place, patience: Duration, report: &mut Report) -> Op
         is_not_mounted(place, report);
         return None;
     };
-    let (point, store) = (mount.point.display(), mount.source.display());
+    let (point, store) = (mount.point.display(), Path::new(&mount.source).display());
     match probe::ask(What::Status, &mount.point, patience) {
         Err(Silence::TimedOut) => {
             hangs(place, mount, patience, report);

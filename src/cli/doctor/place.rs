@@ -129,7 +129,7 @@ impl Place {
     fn is_on_mount(&mut self, table: &[MountEntry], path: &Path) -> bool {
         let over = mounts::covering(table, path).filter(|mount| mounts::is_ours(mount));
         let Some(mount) = over else { return false };
-        self.store = Some(mount.source.clone());
+        self.store = Some(mount.source.clone().into());
         self.mountpoint = Some(mount.point.clone());
         self.file = below(path, &mount.point);
         self.mount = Some(mount.clone());
