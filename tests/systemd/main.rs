@@ -10,4 +10,5 @@ mod order;
 mod service;
 mod shop;
 mod tight;
+mod told;
 mod watch;
