@@ -63,6 +63,10 @@ fn a_unit_without_its_key_fails_and_doctor_says_which_key_and_where_it_belongs()
     assert!(about(&wrong, "mount")["text"].as_str().unwrap().contains("nothing is mounted there"));
     let unit = about(&wrong, "unit");
     assert_eq!(unit["state"], "failed", "{wrong:#?}");
+    let said = unit["todo"][0].as_str().unwrap();
+    assert!(said.starts_with("it said: not mounted: no key found"), "{said}");
+    let missing = events(&machine, "key-missing");
+    assert_eq!((missing.len(), &missing[0]["PRIORITY"]), (1, &"3".into()), "{missing:#?}");
     let key = about(&wrong, "key");
     assert_eq!(key["source"], "credential:confseal.shop.master", "{wrong:#?}");
     let todo = key["todo"][0].as_str().unwrap();

@@ -60,8 +60,9 @@ pub(super) fn bounded_bytes(program: &str, arguments: &[&str]) -> Result<Vec<u8>
 pub(super) fn look(place: &Place, report: &mut Report) {
     let Some(name) = place.installed().filter(|_| has_systemd()) else { return };
     let unit = format!("confseal@{name}.service");
-    let asked = "LoadState,ActiveState,SubState,Result,StatusText,UnitFileState";
-    let Some(answer) = bounded("systemctl", &["show", "-p", asked, "--", &unit]) else {
+    let asked = "LoadState,ActiveState,SubState,Result,StatusText,ExecMainStartTimestamp";
+    let arguments = ["show", "--timestamp=unix", "-p", asked, "--", &unit];
+    let Some(answer) = bounded("systemctl", &arguments) else {
         report.note(ABOUT, format!("{unit}: systemd does not say how it is"));
         return;
     };
@@ -78,7 +79,7 @@ pub(super) fn look(place: &Place, report: &mut Report) {
         ("loaded", "failed") => {
             let result = property("Result");
             let text = format!("{unit} has failed ({result}){status}");
-            let said = last_words(&unit);
+            let said = last_words(name, property("ExecMainStartTimestamp"));
             let finding = report.wrong_with(ABOUT, text).fact("state", active);
             for line in said {
                 finding.todo(format!("it said: {line}"));
@@ -104,9 +105,15 @@ pub(super) fn look(place: &Place, report: &mut Report) {
     }
 }
 
-/// The last warnings and errors of a unit.
-fn last_words(unit: &str) -> Vec<String> {
-    let arguments = ["-q", "--no-pager", "-o", "cat", "-p", "warning", "-n", "3", "-u", unit];
+/// The last warnings and errors of an instance's daemon since it was started, a moment as `@SECONDS`.
+///
+/// By our own field: what a process says in its last moment the journal may know no unit of.
+fn last_words(name: &str, since: &str) -> Vec<String> {
+    // What was said a moment ago may not be written yet; where it cannot be asked for, so be it.
+    let _ = bounded("journalctl", &["--sync"]);
+    let ours = format!("CONFSEAL_INSTANCE={name}");
+    let since = format!("--since={}", if since.starts_with('@') { since } else { "-1h" });
+    let arguments = ["-q", "--no-pager", "-o", "cat", "-p", "warning", "-n", "3", &since, &ours];
     let said = bounded("journalctl", &arguments).unwrap_or_default();
     let lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
     lines.map(str::to_owned).collect()
