@@ -252,15 +252,15 @@ impl Attachment {
     }
 
     /// Asks the file system something that its dispatch threads answer, by the way of every request,
-    /// and that needs nothing of what lies below. Blocks until they do, however long that takes.
+    /// and that needs nothing of what lies below. Blocks until they do, however long that takes; what
+    /// they answer is all the same.
     ///
-    /// Errors as those of [`look_in`](Self::look_in), or what was answered.
+    /// Errors as those of [`look_in`](Self::look_in): it could not be asked.
     pub fn ask(&self) -> io::Result<()> {
         self.look_in(|mount| {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            rustix::fs::openat(mount, ".", flags, Mode::empty()).map(drop)
-        })?
-        .map_err(io::Error::from)
+            let _answer = rustix::fs::openat(mount, ".", flags, Mode::empty());
+        })
     }
 
     /// Takes the mount away, in the namespace where it lives and wherever it was moved there; one

@@ -5,7 +5,8 @@
 //!   memory, mounted in a namespace that only this test's thread is in;
 //! - of the machine below it has the programs, not the services: nothing is enabled in it but what
 //!   a story enables;
-//! - it ends with its [`Machine`], also by a panic, and with the test's thread, also by SIGKILL;
+//! - it ends with its [`Machine`], also by a panic, and shuts down with the thread of the test, also by
+//!   SIGKILL (which leaves an empty directory in /var/tmp, and empty control groups);
 //! - two of them know nothing of each other: each has its own control group.
 
 use std::fs;

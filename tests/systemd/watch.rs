@@ -61,7 +61,7 @@ fn a_killed_daemon_is_started_again_and_the_mount_is_whole() {
 fn a_daemon_whose_readers_are_stuck_is_replaced_though_its_other_threads_run() {
     let machine = Machine::boot(|root| {
         put_shop_with_key(root);
-        let short = "[Service]\nWatchdogSec=3\n";
+        let short = "[Service]\nWatchdogSec=4\n";
         put_at(root, "/etc/systemd/system/confseal@.service.d/short.conf", short, 0o644);
     });
     start(&machine);

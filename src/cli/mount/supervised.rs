@@ -48,13 +48,18 @@ pub(super) fn tell_of_life(
     ended: &dyn Fn() -> bool,
 ) {
     let Some(beat) = beat else { return };
+    let mut is_known = false;
     while !ended() {
         match attachment.ask() {
             Ok(()) => {}
-            // Nothing to ask: covered by another mount, or about to be gone.
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound) => {}
-            // An answer as well.
-            Err(error) => log::debug!("asked for a sign of life, the mount answered: {error}"),
+            // Covered by another mount, or about to be gone.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            // No reason to end a daemon that may well serve.
+            Err(error) if !is_known => {
+                log::warn!("the watchdog learns nothing: the mount cannot be asked ({error})");
+                is_known = true;
+            }
+            Err(_) => {}
         }
         systemd::alive();
         std::thread::sleep(beat);
