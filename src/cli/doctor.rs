@@ -7,6 +7,7 @@ mod file;
 mod keys;
 mod mount;
 mod namespace;
+mod permission;
 mod place;
 mod report;
 mod unit;

@@ -48,12 +48,12 @@ pub(super) enum Silence {
 
 /// An answer: a JSON object. Errors of the system stand in it as `errno`.
 pub(super) fn ask(what: What, path: &Path, patience: Duration) -> Result<Value, Silence> {
-    let program = std::env::current_exe().map_err(|_| Silence::Failed)?;
     let word = match what {
         What::Status => "status",
         What::Reach => "reach",
     };
-    let mut command = Command::new(program);
+    // By the kernel's link: the file may have been replaced by a newer one.
+    let mut command = Command::new("/proc/self/exe");
     command.args(["probe", word, "--"]).arg(path);
     // Not in the caller's directory either: that may be on the mount.
     command.current_dir("/").stdin(Stdio::null()).stderr(Stdio::null()).stdout(Stdio::piped());

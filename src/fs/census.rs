@@ -105,7 +105,8 @@ impl Filesystem {
         *known = next;
         if told > MOST_TOLD {
             let more = told - MOST_TOLD;
-            log::warn!(event = "in-the-clear"; "{more} more secrets in the clear: see `confseal check`");
+            log::warn!(event = "in-the-clear"; "{more} more secrets in the clear: see \
+                                                `confseal check`");
         }
         for name in self.store.kept()? {
             for key in token_keys(&self.store.read_kept(&name)?) {
@@ -155,6 +156,7 @@ fn tell_exposed(file: &RelPath, field: &str, told: &mut usize) {
     };
     log::warn!(
         event = "in-the-clear", file:% = file, field = field;
-        "{file}: {what} is secret and stands in the clear in the store; saving it through the mount seals it"
+        "{file}: {what} is secret and stands in the clear in the store; saving it through the \
+         mount seals it"
     );
 }

@@ -203,7 +203,8 @@ impl Troubles {
 fn tell_well(file: &RelPath, known: Option<Held>) {
     if let Some(Held { trouble, .. }) = known {
         let reason = trouble.reason;
-        log::info!(event = "file-well", file:% = file; "{file}: no longer in trouble (was: {reason})");
+        log::info!(event = "file-well", file:% = file; "{file}: no longer in trouble (was: \
+                                                        {reason})");
     }
 }
 

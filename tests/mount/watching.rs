@@ -63,8 +63,27 @@ fn health_tells_each_state_by_its_exit_code() {
         "{line}"
     );
 
-    let sealed_elsewhere = "password = \"ENC:v1:00000000:AAAA\"\n";
-    fs::write(fixture.store().join("app.toml"), sealed_elsewhere).unwrap();
+    // Half a save: sealed whole, until the next good one.
+    let mnt = fixture.mnt();
+    for file in ["app.toml", "clear.toml"] {
+        fs::remove_file(mnt.join(file)).unwrap();
+    }
+    fs::write(mnt.join("half.toml"), "password = \"hunter2-hun\nport").unwrap();
+    let (code, line) = health(&fixture, &[]);
+    assert_eq!((code, line.contains(" sealed_whole=1;0;;0 ")), (1, true), "{line}");
+    fixture.umount().mount();
+    assert_eq!(
+        fixture.metric("sealed_whole", ""),
+        1,
+        "known by the store, not by the daemon alone"
+    );
+    fs::write(mnt.join("half.toml"), APP).unwrap();
+    assert_eq!(health(&fixture, &[]).0, 0);
+    let kept = fixture.store().join(".confseal/kept");
+    fs::create_dir_all(&kept).unwrap();
+    fs::write(kept.join("app.toml.20260102T030405Z.1"), "ENC:file:v1:00000000:AAAA\n").unwrap();
+    let (code, line) = health(&fixture, &["--critical", "missing_key=9"]);
+    assert_eq!((code, line.contains(" kept=1;0;;0 ")), (1, true), "{line}");
 
     fixture.kill_daemon();
     let (code, line) = health(&fixture, &[]);
@@ -109,6 +128,34 @@ fn health_knows_a_rotation_and_a_missing_key() {
 }
 
 #[test]
+fn in_the_foreground_of_a_terminal_the_level_is_coloured_unless_that_is_unwanted() {
+    let lines = |no_color: &str| {
+        let mut fixture = Fixture::new();
+        fixture.variable("NO_COLOR", no_color).variable("TERM", "xterm");
+        fixture.put("app.toml", APP);
+        // `script` makes the terminal; its own output is what a reader would see.
+        let said = fixture.dir().join("said");
+        let wrapper = format!(
+            "C=$(printf '%q ' \"$@\"); export C; exec script -qefc \"$C\" {}",
+            said.display()
+        );
+        fixture.started_by(["bash", "-c", &wrapper, "-"].map(Into::into).to_vec());
+        let (store, mnt) = (fixture.store(), fixture.mnt());
+        let (master, absent) = (fixture.source("master"), "file:/nowhere/absent.key");
+        fixture.mount_with(&store, Some(&mnt), &["--key", &master, "--legacy", absent]);
+        fixture.umount();
+        fs::read_to_string(said).unwrap()
+    };
+    let coloured = lines("");
+    assert!(coloured.contains("\x1b[1;33mwarning\x1b[0m: legacy key: "), "{coloured:?}");
+    let plain = lines("1");
+    assert!(
+        plain.contains("confseal: warning: legacy key: ") && !plain.contains('\x1b'),
+        "{plain:?}"
+    );
+}
+
+#[test]
 fn a_mount_that_hangs_does_not_make_the_check_hang() {
     let fixture = with_app();
     fixture.signal("STOP");
@@ -135,7 +182,7 @@ fn a_mount_that_hangs_does_not_make_the_check_hang() {
             fs::read(path.join(what)).is_ok_and(|bytes| holds(&bytes, text))
         };
         // By their name first: to ask for the arguments of a stranger may take for ever.
-        let mut ours = processes.filter(|path| is(path, "comm", "confseal"));
+        let mut ours = processes.filter(|path| is(path, "comm", "exe"));
         ours.any(|path| {
             is(&path, "cmdline", "probe") && is(&path, "cmdline", mnt.to_str().unwrap())
         })

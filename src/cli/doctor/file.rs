@@ -1,8 +1,6 @@
-//! The file itself: what governs it, how it stands, whether it opens, and who may read it.
+//! The file itself: what governs it, how it stands, and whether it opens.
 
 use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -11,9 +9,10 @@ use super::super::explain::{class_name, class_reason, form};
 use super::super::offline::{keep_secrets_in_memory, read};
 use super::super::open::{open_store, rules};
 use super::super::probe::{self, What};
-use super::super::{check, import, mounts};
+use super::super::{check, import};
 use super::keys::Known;
 use super::namespace::Victim;
+use super::permission;
 use super::place::Place;
 use super::report::Report;
 use crate::document::{Form, Imports, OpenError, Sealing, inspect_with, sealer, token_keys};
@@ -58,7 +57,7 @@ pub(super) fn look(
             return;
         }
     };
-    permissions(place, &at, file, victim, report);
+    permission::look(place, &at, file, victim, report);
     let kind = if file.is_root() { Ok(FileKind::Dir) } else { kind(&store, file) };
     match kind {
         Ok(FileKind::File) => content(context, &store, file, report),
@@ -67,9 +66,10 @@ pub(super) fn look(
             report.note("file", format!("{file}: no regular file: nothing in it is sealed"));
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            report
-                .wrong_with("file", format!("{file}: there is no such file in the store"))
-                .todo("see that the program has the right path; a file that was removed comes back from a backup of the store");
+            report.wrong_with("file", format!("{file}: there is no such file in the store")).todo(
+                "see that the program has the right path; a file that was removed comes \
+                 back from a backup of the store",
+            );
         }
         Err(error) => {
             report.wrong_with("file", format!("{file}: {error}"));
@@ -101,7 +101,7 @@ fn reached(place: &Place, patience: Duration, report: &mut Report) {
             ("ENOKEY", "a value in it is sealed under a key that is not there: see below")
         }
         libc::EBADMSG => ("EBADMSG", "something in it is damaged, or was moved there: see below"),
-        libc::EKEYREJECTED => ("EKEYREJECTED", "a token in it is refused under its key: see below"),
+        libc::EKEYREJECTED => ("EKEYREJECTED", "a token in it is refused: see below"),
         libc::EFBIG => ("EFBIG", "raise `max_view` in [mount] of the instance"),
         libc::EACCES => (
             "EACCES",
@@ -138,7 +138,7 @@ fn told_by_daemon(context: &Context<'_>, file: &RelPath, report: &mut Report) {
             }
             "damaged" => {
                 "restore the file in the store, from version control or a backup; if it was \
-                          renamed there, `confseal rebind`"
+                 renamed there, `confseal rebind`"
                     .to_owned()
             }
             "sealed-whole" => {
@@ -181,7 +181,11 @@ fn content(context: &Context<'_>, store: &Store, file: &RelPath, report: &mut Re
         && !seen.class.is_by_content()
     {
         report
-            .note("file", "sealed whole, though its fields were to be sealed: it could not be read in its format when it was saved, or a secret stood outside its field")
+            .note(
+                "file",
+                "sealed whole, though its fields were to be sealed: it could not be \
+                 read in its format when it was saved, or a secret stood outside its field",
+            )
             .todo("look at it through the mount, correct it and save it");
     }
     let exposed: Vec<String> = seen
@@ -229,9 +233,18 @@ fn opened(
     let is_anything_known = known.keyring.is_some() || !known.daemon.is_empty();
     for id in needed.iter().filter(|id| is_anything_known && !known.has(id)) {
         report
-            .wrong_with("file", format!("{file}: holds values sealed under the key {id}, which is not among the keys"))
+            .wrong_with(
+                "file",
+                format!(
+                    "{file}: holds values sealed under the key {id}, \
+                     which is not among the keys"
+                ),
+            )
             .fact("key_id", id.as_str())
-            .todo(format!("give the key {id} as a legacy key (`legacy` in [keys] of the instance), then reload"));
+            .todo(format!(
+                "give the key {id} as a legacy key (`legacy` in [keys] of the \
+                 instance), then reload"
+            ));
     }
     let Some(keyring) = &known.keyring else {
         if !needed.is_empty() && known.daemon.is_empty() {
@@ -276,55 +289,4 @@ fn refused<'a>(
         .fact("field", error.field.as_ref().map(ToString::to_string))
         .fact("line", error.line)
         .fact("key_id", error.key_id().map(|id| id.to_string()))
-}
-
-/// Who may read it: mode and owner on the way to it and of itself.
-fn permissions(
-    place: &Place,
-    store: &Path,
-    file: &RelPath,
-    victim: Option<&Victim>,
-    report: &mut Report,
-) {
-    if let (Some(mount), Some(victim)) = (&place.mount, victim)
-        && let Some(only) = mounts::only_for(mount).filter(|only| *only != victim.uid)
-    {
-        report
-            .wrong_with("permission", format!("only user {only}, who mounted it, is let in; process {} is user {}", victim.pid, victim.uid))
-            .todo("mount with --allow-other (as an ordinary user that takes `user_allow_other` in /etc/fuse.conf)");
-    }
-    // Through the mount each has the mode that it has in the store; above it lies the mount point.
-    let point = place.mountpoint.as_deref().unwrap_or(store);
-    let outside = point.ancestors().skip(1).map(|dir| (dir.to_owned(), dir.to_owned()));
-    let inside = file.components().scan(std::path::PathBuf::new(), |at, name| {
-        at.push(std::ffi::OsStr::new(&*String::from_utf8_lossy(name)));
-        Some((store.join(&*at), point.join(&*at)))
-    });
-    let root = std::iter::once((store.to_owned(), point.to_owned()));
-    for (at, shown) in outside.chain(root).chain(inside) {
-        let Ok(metadata) = std::fs::metadata(&at) else { continue };
-        let (mode, uid, gid) = (metadata.mode() & 0o7777, metadata.uid(), metadata.gid());
-        let shown = shown.display();
-        let about = format!("{shown}: mode {mode:04o}, user {uid}, group {gid}");
-        if at == store.join(Path::new(&*file.to_string())) && metadata.is_file() {
-            report
-                .fine("permission", about.clone())
-                .fact("mode", mode)
-                .fact("uid", uid)
-                .fact("gid", gid);
-        }
-        let Some(victim) = victim.filter(|victim| victim.uid != 0) else { continue };
-        let bits = match () {
-            () if victim.uid == uid => mode >> 6,
-            () if victim.groups.contains(&gid) => mode >> 3,
-            () => mode,
-        };
-        let (needed, what) = if metadata.is_dir() { (0o1, "pass") } else { (0o4, "read") };
-        if bits & needed == 0 {
-            report
-                .wrong_with("permission", format!("{about}: user {} may not {what} it", victim.uid))
-                .fact("denied_uid", victim.uid)
-                .todo(format!("give it to that user or his group (chown, chmod through the mount), or an ACL: {shown}"));
-        }
-    }
 }

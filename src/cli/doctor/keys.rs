@@ -227,10 +227,12 @@ fn credential(name: &str, unit: Option<&str>) -> Result<(Key, String), Unread> {
     }
     Err(Unread {
         text: format!(
-            "{source}: no such credential in /etc/credstore.encrypted, /etc/credstore, or below /run and /usr/lib"
+            "{source}: no such credential in /etc/credstore.encrypted, /etc/credstore, or \
+             below /run and /usr/lib"
         ),
         todo: format!(
-            "put it there: systemd-creds encrypt --name={name} KEYFILE /etc/credstore.encrypted/{name} \
+            "put it there: systemd-creds encrypt --name={name} KEYFILE \
+             /etc/credstore.encrypted/{name} \
              (or the unit's own LoadCredential=)"
         ),
         is_elsewhere: true,

@@ -46,7 +46,11 @@ pub(super) fn look(place: &Place, patience: Duration, report: &mut Report) -> Op
             }
             if status["policy"] == "waits for acceptance" {
                 report
-                    .note(ABOUT, "a changed policy waits: it holds together with the accepted one")
+                    .note(
+                        ABOUT,
+                        "a changed policy waits: it holds together with the accepted \
+                         one",
+                    )
                     .todo(format!("look at it and accept it: confseal policy accept {point}"));
             }
             Some(status)
@@ -94,7 +98,10 @@ fn hangs(place: &Place, mount: &MountEntry, patience: Duration, report: &mut Rep
     let finding = report.wrong_with(ABOUT, text);
     finding.fact("mounted", true).fact("answers", false);
     if let Some(name) = place.installed() {
-        finding.todo(format!("see what its daemon does: systemctl status confseal@{name}.service"));
+        finding.todo(format!(
+            "see what its daemon does: systemctl status \
+             confseal@{name}.service"
+        ));
     }
     finding.todo(format!(
         "end it: kill the daemon, or write 1 to /sys/fs/fuse/connections/{number}/abort, then \
@@ -117,10 +124,10 @@ fn does_not_tell(place: &Place, mount: &MountEntry, answer: &Value, report: &mut
         Some(libc::EACCES | libc::EPERM) => match only {
             Some(uid) => {
                 let text = format!("{point}: only user {uid}, who mounted it, is let in");
-                report
-                        .wrong_with(ABOUT, text)
-                        .fact("only_for", uid)
-                        .todo("let others in: mount with --allow-other (as an ordinary user that takes `user_allow_other` in /etc/fuse.conf)");
+                report.wrong_with(ABOUT, text).fact("only_for", uid).todo(
+                    "let others in: mount with --allow-other (as an ordinary user \
+                     that takes `user_allow_other` in /etc/fuse.conf)",
+                );
             }
             None => {
                 let text = format!("{point}: mounted; its status is for the daemon's user alone");

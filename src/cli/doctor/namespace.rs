@@ -69,7 +69,8 @@ fn compare(
     let restart = |finding: &mut super::report::Finding| {
         match unit_of(pid) {
             Some(unit) => finding.todo(format!(
-                "restart it: systemctl restart {unit}; and let it be started after the mount (After= and Requires=)"
+                "restart it: systemctl restart {unit}; and let it be started after the mount \
+                 (After= and Requires=)"
             )),
             None => finding.todo("restart it, now that the mount is there"),
         };
@@ -87,7 +88,8 @@ fn compare(
         }
         (Some(_), None) => {
             let text = format!(
-                "{called} does not have the mount at {point} in its namespace: that is a private one, \
+                "{called} does not have the mount at {point} in its namespace: that is a \
+                 private one, \
                  made before the mount, and shows what lies beneath"
             );
             let finding = report.wrong_with(ABOUT, text);

@@ -79,14 +79,15 @@ impl Place {
         place.belongs_by_its_name(&instances, &table, &[path, &real]);
         if place.store.is_none() {
             let text = "belongs to no mount, no store and no instance of confseal";
-            report
-                .wrong_with("path", text)
-                .todo(format!("`confseal init` and `seal` make a store of a directory; instances are read from {DIRECTORY}/NAME.toml"));
+            report.wrong_with("path", text).todo(format!(
+                "`confseal init` and `seal` make a store of a directory; \
+                 instances are read from {DIRECTORY}/NAME.toml"
+            ));
         }
         place
     }
 
-    /// Where its store can be read, if it can: beside the mount, or where it is kept reachable below.
+    /// Where its store can be read, if it can: beside the mount, or below it where it is kept.
     pub(super) fn readable_store(&self, status: Option<&Value>) -> Option<PathBuf> {
         let store = self.store.as_ref()?;
         let is_covered = self.mount.as_ref().is_some_and(|mount| store.starts_with(&mount.point));

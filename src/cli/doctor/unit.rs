@@ -85,7 +85,8 @@ pub(super) fn look(place: &Place, report: &mut Report) {
                 finding.todo(format!("it said: {line}"));
             }
             finding.todo(format!(
-                "put right what is wrong, then: systemctl restart {unit}; more: journalctl -u {unit}"
+                "put right what is wrong, then: systemctl restart {unit}; more: journalctl -u \
+                 {unit}"
             ));
         }
         ("loaded", _) if place.mount.is_none() => {
@@ -105,7 +106,7 @@ pub(super) fn look(place: &Place, report: &mut Report) {
     }
 }
 
-/// The last warnings and errors of an instance's daemon since it was started, a moment as `@SECONDS`.
+/// The last warnings and errors of an instance since its daemon was started, as `@SECONDS`.
 ///
 /// By our own field: what a process says in its last moment the journal may know no unit of.
 fn last_words(name: &str, since: &str) -> Vec<String> {

@@ -1,8 +1,8 @@
 //! `metrics`: the mount in numbers, as Prometheus text.
 //!
-//! Names, and the label `store` on each, are stable: docs/monitoring.md lists them, and the rules in
-//! systemd/confseal.rules.yml go by them. A kind that may be counted is there from the start with 0:
-//! a rule cannot tell a missing series from a well one.
+//! Names, and the label `store` on each, are stable: docs/monitoring.md lists them, and the rules
+//! in systemd/confseal.rules.yml go by them. A kind that may be counted is there from the start
+//! with 0: a rule cannot tell a missing series from a well one.
 
 use std::fmt::Write;
 use std::sync::atomic::Ordering;
@@ -31,12 +31,19 @@ impl Page {
             Kind::Counter => "counter",
         };
         // Writing to a String cannot fail.
-        let _ = writeln!(self.text, "# HELP confseal_{name} {help}\n# TYPE confseal_{name} {kind}");
+        let _ = writeln!(
+            self.text,
+            "# HELP confseal_{name} {help}\n# TYPE confseal_{name} \
+         {kind}"
+        );
         for (labels, value) in values {
             let comma = if labels.is_empty() { "" } else { "," };
             let store = &self.store;
-            let _ =
-                writeln!(self.text, "confseal_{name}{{store=\"{store}\"{comma}{labels}}} {value}");
+            let _ = writeln!(
+                self.text,
+                "confseal_{name}{{store=\"{store}\"{comma}{labels}}} \
+                 {value}"
+            );
         }
     }
 
