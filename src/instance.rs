@@ -26,6 +26,9 @@ pub struct Instance {
     /// How it is mounted.
     #[serde(default)]
     pub mount: Mount,
+    /// What is written down of who had what done.
+    #[serde(default)]
+    pub audit: Audit,
 }
 
 /// Key sources, as text: `credential:NAME`, `file:PATH`, `env:NAME`.
@@ -145,6 +148,24 @@ impl Default for Mount {
     }
 }
 
+/// The trail of who read or changed secrets by confseal's own verbs and its control file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Audit {
+    /// Whether there is one.
+    pub enabled: bool,
+    /// At how many MiB its file is moved aside.
+    pub max_size: u64,
+    /// How many files that were moved aside are kept.
+    pub keep: u32,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self { enabled: true, max_size: 8, keep: 4 }
+    }
+}
+
 /// Why an instance file is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum InstanceError {
@@ -212,6 +233,11 @@ impl Instance {
             }
         }
         Ok(instance)
+    }
+
+    /// The instance called `name`, if its file can be read and is fit.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::read(&Self::file_of(name)).ok()
     }
 
     /// Every readable instance with its name; those that are refused are passed over.

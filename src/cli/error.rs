@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::import::{EntryError, ImportKeyError};
 use super::mount_point;
+use crate::audit::TrailError;
 use crate::document::OpenError;
 use crate::fuse::mount::MountError;
 use crate::instance::InstanceError;
@@ -56,6 +57,12 @@ pub(super) enum Failure {
         /// The file that says so.
         pins: PathBuf,
     },
+    /// There is no place for the record that has to come first.
+    #[error("nothing is shown or changed that cannot be recorded: {0}")]
+    NoTrail(PinsError),
+    /// The record that has to come first cannot be written, or the trail not be read.
+    #[error("the audit trail: {0}")]
+    Unrecorded(TrailError),
     /// What this machine remembers of a store.
     #[error("what was accepted of this store cannot be relied on: {0}")]
     Pins(#[from] PinsError),
@@ -197,8 +204,26 @@ impl Failure {
             Failure::Pins(_) => 13,
             Failure::Room(_) => 15,
             Failure::Editor(_) => 16,
+            Failure::NoTrail(_) | Failure::Unrecorded(_) => 17,
             Failure::TakenAway { .. } => 18,
             Failure::Unseen { .. } => 19,
+        }
+    }
+
+    /// Says in a daemon's log why it does not come up.
+    pub(super) fn log(&self) {
+        match self {
+            Failure::Source(_) | Failure::Key(_) | Failure::ImportKey { .. } => {
+                log::error!(event = "key-missing"; "not mounted: {self}");
+            }
+            Failure::WrongKey { store, given, .. } | Failure::PinnedKey { store, given, .. } => {
+                log::error!(
+                    event = "wrong-key", store:% = store.display(), key_id:% = given.id();
+                    "not mounted: {self}"
+                );
+            }
+            Failure::TakenAway { .. } => log::error!(event = "unmounted"; "{self}"),
+            _ => log::error!(event = "not-mounted"; "not mounted: {self}"),
         }
     }
 
@@ -236,6 +261,11 @@ impl Failure {
                     given.id(),
                     pins.display()
                 ));
+            }
+            Failure::NoTrail(_) | Failure::Unrecorded(_) => {
+                "who reads secrets by confseal is written to `audit` in the state directory: make \
+                 room there, or name another place for all of them in CONFSEAL_STATE_DIRECTORY; \
+                 `enabled = false` in [audit] of the instance does without"
             }
             Failure::Pins(_) => {
                 "the directory must be yours or root's, and nobody else's to write; \

@@ -23,7 +23,7 @@ use self::supervised::{StatusLine, must_be_seen, tell_of_life};
 use super::error::Failure;
 use super::open::{self, KeyArguments, KeysRead, Sources};
 use super::policy::waiting_text;
-use super::{Outcome, Result, mount_point, pinned};
+use super::{Outcome, Result, audited, mount_point, pinned};
 use crate::fs::{Filesystem, Options, Reloaded};
 use crate::fuse::mount::{Host, MountOptions, Predecessor, succeed};
 use crate::fuse::{Announcer, KernelNotifier, Survivor, Wire};
@@ -73,6 +73,7 @@ pub(super) struct Plan {
     force: bool,
     foreground: bool,
     options: instance::Mount,
+    audit: instance::Audit,
     name: String,
     /// What an earlier daemon of the store left at the mount point, or one that lives.
     old: Option<Predecessor>,
@@ -116,14 +117,16 @@ impl Mount {
         let name = pinned::name_of(&store);
         let mut keys = self.keys;
         keys.make_absolute();
-        let instance = instance.map(|instance| instance.mount).unwrap_or_default();
+        let audit = instance.as_ref().map(|instance| instance.audit).unwrap_or_default();
+        let options = instance.map(|instance| instance.mount).unwrap_or_default();
         Ok(Plan {
             store,
             mountpoint,
             keys,
             force: self.force,
             foreground: self.foreground,
-            options: self.settings.over(instance),
+            options: self.settings.over(options),
+            audit,
             name,
             old,
         })
@@ -159,13 +162,24 @@ impl Plan {
 
     /// Mounts and serves until the mount is gone.
     fn serve(&self, ready: &mut Ready) -> Result<()> {
+        let served = self.mount_and_serve(ready);
+        // In the foreground of a terminal `main` says it.
+        if let Err(failure) = &served
+            && (!self.foreground || systemd::is_in_a_unit())
+        {
+            failure.log();
+        }
+        served
+    }
+
+    fn mount_and_serve(&self, ready: &mut Ready) -> Result<()> {
         let system = |error| Failure::Io { path: self.store.clone(), error };
         let signals = Signals::block().map_err(system)?;
         // A program's umask comes with its request; that of whoever started us is nobody's business.
         rustix::process::umask(rustix::fs::Mode::empty());
         let kept = succession::kept_connections();
         // A second logger would only mean that somebody else set one up: keep theirs.
-        let _ = systemd::init_logging(self.foreground);
+        let _ = systemd::init_logging(self.foreground, &self.name);
         if let Err(error) = sys::file::allow_many_open() {
             log::warn!("the limit of open files stays as it is ({error})");
         }
@@ -203,7 +217,7 @@ impl Plan {
         };
         let sealing = open::sealing_with(&store, keys, sources.binding)?;
         pinned::tell(&store, &sealing.policy);
-        let is_new = pinned::find(&store)?.is_none();
+        let is_new = !pinned::is_known(&store)?;
         let pins = pinned::keep(&store, &sealing)?;
         let first_use = pins.as_ref().filter(|_| is_new).map(|pins| pins.path().to_owned());
         open::remember_key(&store, &sealing)?;
@@ -211,7 +225,8 @@ impl Plan {
 
         let covered = root && self.mountpoint == self.store;
         let store_at = self.expose(&host, covered);
-        let options = self.options(root, store_at.clone(), pins);
+        let trail = audited::trail_of_mount(&self.name, self.audit)?.map(Arc::new);
+        let options = Options { trail, ..self.options(root, store_at.clone(), pins) };
         let reload = self.reload(known);
         let fs = Filesystem::new(store, sealing, options, reload).map_err(system)?;
         let fs = Arc::new(fs);
@@ -270,7 +285,11 @@ impl Plan {
         .map_err(system)?;
         ready.ready().map_err(system)?;
         systemd::ready();
-        log::info!("{} is mounted at {}", self.store.display(), self.mountpoint.display());
+        log::info!(
+            event = "mounted", store:% = self.store.display(),
+            mountpoint:% = self.mountpoint.display();
+            "{} is mounted at {}", self.store.display(), self.mountpoint.display()
+        );
         if let Some(place) = first_use {
             log::info!("first use here: its policy is accepted as it is ({})", place.display());
         }
@@ -286,7 +305,11 @@ impl Plan {
         fs.save_remembered();
         withdraw();
         drop(lock);
-        log::info!("{} is unmounted", self.mountpoint.display());
+        log::info!(
+            event = "unmounted", store:% = self.store.display(),
+            mountpoint:% = self.mountpoint.display();
+            "{} is unmounted", self.mountpoint.display()
+        );
         served.map_err(system)?;
         // What a service manager holds, others do not take away.
         let is_taken = self.foreground && systemd::is_service() && !is_told.load(Ordering::Relaxed);
@@ -355,6 +378,7 @@ impl Plan {
             give_away: root,
             store_at,
             pins,
+            name: self.name.clone(),
             ..Options::default()
         }
     }

@@ -48,6 +48,8 @@ pub struct MountEntry {
     pub kind: String,
     /// What it says it was made of; for a mount of ours the store.
     pub source: OsString,
+    /// The options of the file system.
+    pub options: String,
     /// The id of the mount that it is attached to.
     parent: u64,
     /// Mounts and unmounts elsewhere, on its double there, are repeated on it.
@@ -65,7 +67,13 @@ pub fn mount_of(fd: impl AsFd) -> io::Result<MountId> {
 /// All mounts in the namespace of the calling thread, below its root, oldest of one place first.
 pub fn mounts() -> io::Result<Vec<MountEntry>> {
     // thread-self, not self: threads of one process may live in different namespaces.
-    let table = fs::read("/proc/thread-self/mountinfo")?;
+    mounts_in(Path::new("/proc/thread-self"))
+}
+
+/// The same in the namespace, and below the root, of the process whose directory below `/proc` is
+/// `process`.
+pub fn mounts_in(process: &Path) -> io::Result<Vec<MountEntry>> {
+    let table = fs::read(process.join("mountinfo"))?;
     Ok(table.split(|byte| *byte == b'\n').filter_map(parse_entry).collect())
 }
 
@@ -85,7 +93,9 @@ fn parse_entry(line: &[u8]) -> Option<MountEntry> {
     optional.for_each(drop);
     let kind = String::from_utf8_lossy(&unescape(fields.next()?)).into_owned();
     let source = OsString::from_vec(unescape(fields.next()?));
-    Some(MountEntry { mount: MountId { id, device }, point, kind, source, parent, follows })
+    let options = String::from_utf8_lossy(&unescape(fields.next()?)).into_owned();
+    let mount = MountId { id, device };
+    Some(MountEntry { mount, point, kind, source, options, parent, follows })
 }
 
 fn number(digits: &[u8]) -> Option<u64> {
@@ -443,6 +453,7 @@ mod tests {
         assert_eq!(entry.mount, MountId { id: 96, device });
         assert_eq!(entry.point, Path::new("/etc/with blank\\"));
         assert_eq!((&*entry.kind, &*entry.source), ("fuse.confseal", "/etc/with blank\\".as_ref()));
+        assert_eq!(entry.options, "rw,user_id=0");
         assert_eq!((entry.parent, entry.follows), (27, true));
     }
 

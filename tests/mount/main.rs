@@ -7,6 +7,7 @@ mod support;
 mod calls;
 
 mod accepting;
+mod ailing;
 mod announced;
 mod basics;
 mod behind;
@@ -23,3 +24,4 @@ mod saving;
 mod together;
 mod trouble;
 mod unwatched;
+mod watching;

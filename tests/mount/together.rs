@@ -165,11 +165,7 @@ fn saves_in_place_are_never_lost_to_a_rewrap() {
         });
     });
     assert!(!fixture.store().join(".confseal/kept").exists());
-    let nodes = |text: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix("confseal_nodes "));
-        line.unwrap().parse::<u64>().unwrap()
-    };
-    assert!(nodes(&fixture.seen(".confseal/metrics")) <= 4);
+    assert!(fixture.metric("nodes", "") <= 4);
 }
 
 #[test]

@@ -13,4 +13,5 @@ mod service;
 mod shop;
 mod succession;
 mod tight;
+mod told;
 mod watch;
