@@ -230,6 +230,7 @@ impl Plan {
         let reload = self.reload(known);
         let fs = Filesystem::new(store, sealing, options, reload).map_err(system)?;
         let fs = Arc::new(fs);
+        fs.watch_store();
         let readers = self.options.threads.max(1);
         let wire = Wire::new(fs.clone(), readers, WORKERS).map_err(system)?;
         let (own_opens, stop) = (wire.own_opens(), wire.stop());
