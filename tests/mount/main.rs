@@ -20,6 +20,7 @@ mod recovery;
 mod remembered;
 mod review;
 mod saving;
+mod succession;
 mod together;
 mod trouble;
 mod unwatched;
