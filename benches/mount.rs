@@ -191,13 +191,14 @@ impl Save {
         content: &mut dyn FnMut() -> String,
     ) {
         let path = sides.all[0].root().join("app.toml");
+        let sync = floor::Sync::of(&sides.all[0].root(), self.syncs);
         let mut commit = || {
             let temporary = path.with_extension("toml.tmp");
             let target = if self.renames { &temporary } else { &path };
             if self.renames {
                 File::create(target).expect("create");
             }
-            floor::commit(target, &content(), self.syncs);
+            floor::commit(target, &content(), sync);
             if self.renames {
                 fs::rename(&temporary, &path).expect("rename");
             }

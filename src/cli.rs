@@ -2,24 +2,34 @@
 //!
 //! Words, options and exit codes are stable; docs/cli.md lists them.
 
+mod audit;
+mod audited;
 mod check;
+mod completions;
 mod control;
 mod demo;
+mod doctor;
 mod edit;
 mod error;
 mod explain;
 mod git;
+mod health;
 mod import;
 mod init;
 mod key;
 mod make_public;
+mod man;
 mod mount;
+mod mount_helper;
+mod mount_point;
+mod mounts;
 mod offline;
 mod one;
 mod open;
 mod output;
 mod pinned;
 mod policy;
+mod probe;
 mod rebind;
 mod reload;
 mod rewrap;
@@ -81,8 +91,15 @@ enum Verb {
     Umount(umount::Umount),
     Status(status::Status),
     Reload(reload::Reload),
+    Audit(audit::Audit),
+    Doctor(doctor::Doctor),
+    Health(health::Health),
+    #[command(hide = true)]
+    Probe(probe::Probe),
     WithStore(with_store::WithStore),
     GitSetup(git::setup::GitSetup),
+    Completions(completions::Completions),
+    Man(man::ManVerb),
     #[command(hide = true)]
     GitTextconv(git::textconv::Textconv),
     #[command(hide = true)]
@@ -102,9 +119,17 @@ enum Outcome {
     Code(u8),
 }
 
-/// Runs the verb of the process's arguments.
+/// Runs the verb of the process's arguments, or mounts for mount(8).
 pub fn main() -> ExitCode {
-    let result = match Arguments::parse().verb {
+    let mut arguments = std::env::args_os();
+    if mount_helper::is_called(arguments.next().as_deref()) {
+        return mount_helper::main(arguments);
+    }
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return ExitCode::from(misread(&error)),
+    };
+    let result = match arguments.verb {
         Verb::Demo(verb) => verb.run(),
         Verb::Key(verb) => verb.run(),
         Verb::Genkey(verb) => verb.run(),
@@ -128,8 +153,16 @@ pub fn main() -> ExitCode {
         Verb::Umount(verb) => verb.run(),
         Verb::Status(verb) => verb.run(),
         Verb::Reload(verb) => verb.run(),
+        Verb::Audit(verb) => verb.run(),
+        Verb::Doctor(verb) => verb.run(),
+        Verb::Health(verb) => {
+            verb.run().or_else(|failure| Ok(Outcome::Code(health::unknown(&failure))))
+        }
+        Verb::Probe(verb) => verb.run(),
         Verb::WithStore(verb) => verb.run(),
         Verb::GitSetup(verb) => verb.run(),
+        Verb::Completions(verb) => verb.run(),
+        Verb::Man(verb) => verb.run(),
         Verb::GitTextconv(verb) => verb.run(),
         Verb::GitMerge(verb) => verb.run(),
         Verb::GitCheck(verb) => verb.run(),
@@ -145,6 +178,18 @@ pub fn main() -> ExitCode {
             }
             ExitCode::from(failure.exit_code())
         }
+    }
+}
+
+/// Says what is wrong with the arguments, or the help that was asked for; the exit code.
+fn misread(error: &clap::Error) -> u8 {
+    // Where it cannot be printed, there is nobody to read it.
+    let _ = error.print();
+    let is_health = std::env::args_os().nth(1).is_some_and(|verb| verb == "health");
+    match error.use_stderr() {
+        true if is_health => health::USAGE,
+        true => 2,
+        false => 0,
     }
 }
 

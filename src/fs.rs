@@ -49,8 +49,9 @@ pub use node::{Ino, ROOT};
 pub use requests::{Op, Requests};
 pub use rewrap::Progress;
 pub use rules::{Acceptance, Reload, Reloaded};
-pub use trouble::Trouble;
+pub use trouble::{Trouble, TroubleKind};
 
+use crate::audit::Trail;
 use crate::document::Sealing;
 use crate::path::RelPath;
 use crate::pins::Pins;
@@ -110,6 +111,10 @@ pub struct Options {
     pub store_at: Option<PathBuf>,
     /// Where this machine remembers what it accepted of the store; `None` where it cannot.
     pub pins: Option<Arc<Pins>>,
+    /// What this machine calls the store, for whoever watches several.
+    pub name: String,
+    /// Where it is written down who had what done; `None` where nothing is.
+    pub trail: Option<Arc<Trail>>,
 }
 
 impl Default for Options {
@@ -123,6 +128,8 @@ impl Default for Options {
             give_away: false,
             store_at: None,
             pins: None,
+            name: String::new(),
+            trail: None,
         }
     }
 }

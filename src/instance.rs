@@ -26,6 +26,9 @@ pub struct Instance {
     /// How it is mounted.
     #[serde(default)]
     pub mount: Mount,
+    /// What is written down of who had what done.
+    #[serde(default)]
+    pub audit: Audit,
 }
 
 /// Key sources, as text: `credential:NAME`, `file:PATH`, `env:NAME`.
@@ -108,6 +111,10 @@ pub enum Binding {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Mount {
+    /// Whether programs are refused what they write.
+    pub read_only: bool,
+    /// Whether no program may be started out of the mount.
+    pub no_exec: bool,
     /// Whether others than the mounting user may use the mount; root's default is yes.
     pub allow_other: Option<bool>,
     /// Threads that read requests.
@@ -128,14 +135,34 @@ pub struct Mount {
 impl Default for Mount {
     fn default() -> Self {
         Self {
+            read_only: false,
+            no_exec: false,
             allow_other: None,
-            threads: 2,
+            threads: 3,
             ttl: 3600,
             watch: true,
             max_view: 64,
             cache: 64,
             context: None,
         }
+    }
+}
+
+/// The trail of who read or changed secrets by confseal's own verbs and its control file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Audit {
+    /// Whether there is one.
+    pub enabled: bool,
+    /// At how many MiB its file is moved aside.
+    pub max_size: u64,
+    /// How many files that were moved aside are kept.
+    pub keep: u32,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self { enabled: true, max_size: 8, keep: 4 }
     }
 }
 
@@ -208,6 +235,11 @@ impl Instance {
         Ok(instance)
     }
 
+    /// The instance called `name`, if its file can be read and is fit.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::read(&Self::file_of(name)).ok()
+    }
+
     /// Every readable instance with its name; those that are refused are passed over.
     pub fn all() -> Vec<(String, Instance)> {
         let Ok(entries) = std::fs::read_dir(DIRECTORY) else { return Vec::new() };
@@ -247,7 +279,7 @@ mod tests {
         let instance = Instance::read(&path).unwrap();
         assert_eq!(instance.mountpoint.as_deref(), Some(Path::new("/etc/shop")));
         assert_eq!(instance.keys.legacy, ["file:/old"]);
-        assert_eq!((instance.mount.ttl, instance.mount.threads), (60, 2));
+        assert_eq!((instance.mount.ttl, instance.mount.threads), (60, 3));
     }
 
     #[test]

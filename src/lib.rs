@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | [`cli`] | one verb per file, exit codes, hints | everything below |
 //! | [`fuse`] | the kernel's wire: decode, one call, reply; mounting | `fs` |
-//! | [`fs`] | a filesystem on plain structs: nodes, buffers, control room | `document`, `store`, `policy`, `keyring`, `pins` |
+//! | [`fs`] | a filesystem on plain structs: nodes, buffers, control room | `document`, `store`, `policy`, `keyring`, `pins`, `audit` |
 //! | [`document`] | pure: open, seal, rewrap one file's bytes | `format`, `policy`, `token`, `keyring` |
 //! | [`policy`] | is this field secret, what class is this file | `format` |
 //! | [`format`](mod@format) | where the scalars of a document stand; never keys | |
@@ -16,9 +16,12 @@
 //! | [`keyring`] | keys by id, and where they come from | `sys` |
 //! | [`store`] | the directory on disk: reach, commit, recover, watch | `sys` |
 //! | [`pins`] | what this machine accepted of a store, out of its writers' reach | |
+//! | [`audit`] | who read or changed secrets, written down | |
+//! | [`systemd`] | the service manager, the journal and its message ids | |
 //!
 //! [`path`], [`span`], [`secret`] and [`sys`] serve all.
 
+pub mod audit;
 pub mod cli;
 pub mod document;
 pub mod format;

@@ -13,7 +13,7 @@
 //! | `dir`, `change`, `xattr`, `metadata` | one directory: look, make, change attributes |
 //! | `walk` | a tree of them |
 //! | `control` | `.confseal/`: lock, state files, kept versions |
-//! | `temporary`, `carry`, `step`, `commit`, `in_place` | how a file's content is replaced |
+//! | `temporary`, `carry`, `order`, `step`, `commit`, `in_place` | how a file's content is replaced |
 //! | `recover` | what a crash left |
 //! | [`watch`], [`holders`] | who else changes or holds the store |
 
@@ -38,6 +38,7 @@ mod dir;
 pub mod holders;
 mod in_place;
 mod metadata;
+mod order;
 mod recover;
 mod step;
 mod temporary;
@@ -84,6 +85,7 @@ struct Shared {
     in_place: parking_lot::Mutex<()>,
     means: temporary::Means,
     births: metadata::Births,
+    order: order::Order,
 }
 
 impl Store {
@@ -94,6 +96,14 @@ impl Store {
     }
 
     fn open_with(path: &Path, means: temporary::Means) -> io::Result<Self> {
+        Self::open_as(path, means, |root| order::Order::on(root))
+    }
+
+    fn open_as(
+        path: &Path,
+        means: temporary::Means,
+        order: impl FnOnce(&OwnedFd) -> order::Order,
+    ) -> io::Result<Self> {
         let path = path.canonicalize()?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = Arc::new(rustix::fs::open(&path, flags, Mode::empty())?);
@@ -104,6 +114,7 @@ impl Store {
             in_place: Default::default(),
             means,
             births: metadata::Births::on(&root),
+            order: order(&root),
         };
         Ok(Self { root: Dir::new(root, Arc::new(shared)) })
     }
@@ -135,6 +146,12 @@ impl Store {
         const FUSE: u32 = 0x6573_5546;
         let kind = rustix::fs::fstatfs(self.root.fd()).map(|about| about.f_type as u32);
         !matches!(kind, Ok(NFS | SMB2 | CIFS | NINE_P | CEPH | AFS | FUSE))
+    }
+
+    /// Whether one fsync behind the exchange of names makes a commit durable, for want of a reason to
+    /// sync both the file and its directory.
+    pub fn syncs_once(&self) -> bool {
+        self.root().shared().order == order::Order::Journal
     }
 
     /// Sizes and limits of the filesystem that the store stands on.
@@ -174,6 +191,14 @@ mod testing {
 
         pub(super) fn with(means: temporary::Means) -> Self {
             Self::at(tempfile::tempdir().unwrap(), means)
+        }
+
+        /// On a filesystem that is taken for one of this order.
+        pub(super) fn ordered(order: order::Order) -> Self {
+            let mut fresh = Self::new();
+            let path = fresh.place.path().to_owned();
+            fresh.store = Store::open_as(&path, temporary::Means::ALL, |_| order).unwrap();
+            fresh
         }
 
         fn at(place: tempfile::TempDir, means: temporary::Means) -> Self {

@@ -1,5 +1,7 @@
 //! System calls: the only `unsafe` of the crate.
 
+pub mod calendar;
+pub mod closing;
 pub mod environ;
 pub mod file;
 pub mod memory;

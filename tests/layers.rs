@@ -10,10 +10,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     (
         "cli",
-        &["fuse", "fs", "document", "policy", "keyring", "store", "instance", "pins", "systemd"],
+        &[
+            "fuse", "fs", "document", "policy", "keyring", "store", "instance", "pins", "audit",
+            "systemd",
+        ],
     ),
     ("fuse", &["fs"]),
-    ("fs", &["document", "store", "policy", "keyring", "pins"]),
+    ("fs", &["document", "store", "policy", "keyring", "pins", "audit"]),
     ("document", &["format", "policy", "token", "keyring"]),
     ("policy", &["format"]),
     ("format", &[]),
@@ -21,6 +24,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("keyring", &["sys"]),
     ("store", &["sys"]),
     ("pins", &[]),
+    ("audit", &["sys"]),
     ("instance", &[]),
     ("systemd", &[]),
     ("linear", &[]),

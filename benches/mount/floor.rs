@@ -13,12 +13,35 @@ use rustix::fs::{
     renameat_with, unlinkat,
 };
 
+use confseal::store::Store;
 use confseal::sys::file::write_out;
 
 const TEMPORARY: &str = ".confseal-tmp.floor";
 
+/// How a commit is made durable.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Sync {
+    /// Not at all.
+    No,
+    /// By one fsync behind the exchange.
+    Once,
+    /// By one of the file before it, and one of the directory behind it.
+    Twice,
+}
+
+impl Sync {
+    /// What it takes in the directory `dir`.
+    pub fn of(dir: &Path, durable: bool) -> Self {
+        match Store::open(dir).expect("the directory").syncs_once() {
+            _ if !durable => Self::No,
+            true => Self::Once,
+            false => Self::Twice,
+        }
+    }
+}
+
 /// Replaces what `path`, an existing file, holds.
-pub fn commit(path: &Path, content: &str, durable: bool) {
+pub fn commit(path: &Path, content: &str, sync: Sync) {
     let dir = File::open(path.parent().expect("a parent")).expect("the directory");
     let name = path.file_name().expect("a name");
     let read = |name: &OsStr| {
@@ -42,19 +65,21 @@ pub fn commit(path: &Path, content: &str, durable: bool) {
         last_modification: time(old.st_mtime, old.st_mtime_nsec),
     };
     futimens(&draft, &times).expect("futimens");
-    match durable {
-        true => draft.sync_all().expect("fsync"),
-        false => write_out(&draft).expect("sync_file_range"),
-    }
-
+    write_out(&draft).expect("sync_file_range");
     linkat(&draft, "", &dir, TEMPORARY, AtFlags::EMPTY_PATH).expect("link");
+    if sync == Sync::Twice {
+        draft.sync_all().expect("fsync");
+    }
     renameat_with(&dir, TEMPORARY, &dir, name, RenameFlags::EXCHANGE).expect("exchange");
     let displaced = read(OsStr::new(TEMPORARY));
     let mut bytes = vec![0; fstat(&displaced).expect("fstat").st_size as usize];
     displaced.read_exact_at(&mut bytes, 0).expect("read");
     black_box(bytes);
+    if sync == Sync::Once {
+        draft.sync_all().expect("fsync");
+    }
     unlinkat(&dir, TEMPORARY, AtFlags::empty()).expect("unlink");
-    if durable {
+    if sync == Sync::Twice {
         dir.sync_all().expect("fsync of the directory");
     }
 }

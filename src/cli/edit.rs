@@ -15,6 +15,7 @@ use std::time::Duration;
 use clap::Args;
 use rustix::fs::{Mode, OFlags};
 
+use super::audited::Audited;
 use super::error::Failure;
 use super::offline::{Change, LARGEST};
 use super::one::One;
@@ -22,6 +23,7 @@ use super::open::{KeyArguments, remember_key};
 use super::output::say;
 use super::trouble::Trouble;
 use super::{Outcome, Result};
+use crate::audit::{self, Action};
 use crate::document::{Existing, Form, Markers, Opened, Sealed, Sealing, Versions, WholeBecause};
 use crate::path::RelPath;
 use crate::secret::SecretBytes;
@@ -60,13 +62,22 @@ impl Edit {
         drop(lock);
         let stored = one.read()?;
         let opened = one.open(&sealing, &stored)?;
+        let audited = Audited::of(one.store().path(), Action::Edit, &one.file, None)?;
+        audited.before(audit::Outcome::Shown)?;
         let desk = Desk { room: &room, name: one.file.name() };
-        desk.lay(&opened.view).map_err(Failure::Room)?;
-        let Some(sealed) = desk.edit(&sealing, &one.file, &opened)? else {
+        let edited = desk.lay(&opened.view).map_err(Failure::Room);
+        let edited = edited.and_then(|()| desk.edit(&sealing, &one.file, &opened));
+        let edited = match edited {
+            Ok(edited) => edited,
+            failed => audited.ended(audit::Outcome::Done, failed)?,
+        };
+        let Some(sealed) = edited else {
+            audited.after(audit::Outcome::Unchanged, "");
             say(format_args!("{}: no change", self.file.display()))?;
             return Ok(Outcome::Done);
         };
-        self.save(&one, &stored, &opened, &sealed)
+        let saved = self.save(&one, &stored, &opened, &sealed);
+        audited.ended(audit::Outcome::Done, saved)
     }
 
     /// The room, in which the editor runs on demand.

@@ -4,6 +4,8 @@ use std::io;
 use std::path::PathBuf;
 
 use super::import::{EntryError, ImportKeyError};
+use super::mount_point;
+use crate::audit::TrailError;
 use crate::document::OpenError;
 use crate::fuse::mount::MountError;
 use crate::instance::InstanceError;
@@ -55,6 +57,12 @@ pub(super) enum Failure {
         /// The file that says so.
         pins: PathBuf,
     },
+    /// There is no place for the record that has to come first.
+    #[error("nothing is shown or changed that cannot be recorded: {0}")]
+    NoTrail(PinsError),
+    /// The record that has to come first cannot be written, or the trail not be read.
+    #[error("the audit trail: {0}")]
+    Unrecorded(TrailError),
     /// What this machine remembers of a store.
     #[error("what was accepted of this store cannot be relied on: {0}")]
     Pins(#[from] PinsError),
@@ -135,6 +143,9 @@ pub(super) enum Failure {
     /// Mounting.
     #[error("{0}")]
     Mount(#[from] MountError),
+    /// Nothing may be mounted there.
+    #[error(transparent)]
+    MountPoint(#[from] mount_point::Refused),
     /// The store is in use by programs that would go on writing to it directly.
     #[error("{store}: programs hold it open for writing:\n{list}")]
     Held {
@@ -147,6 +158,14 @@ pub(super) enum Failure {
     #[error("{mountpoint}: somebody else took the mount away")]
     TakenAway {
         /// Where it was.
+        mountpoint: PathBuf,
+    },
+    /// The service was given a mount namespace of its own.
+    #[error(
+        "{mountpoint}: nobody would see the mount: the service has a mount namespace of its own"
+    )]
+    Unseen {
+        /// Where it was to be.
         mountpoint: PathBuf,
     },
     /// The running mount refused a command.
@@ -179,13 +198,32 @@ impl Failure {
             Failure::Io { .. } => 7,
             Failure::Locked { .. } | Failure::Mounted { .. } => 8,
             Failure::Sealed { .. } | Failure::Value(_) => 9,
-            Failure::Mount(_) => 10,
+            Failure::Mount(_) | Failure::MountPoint(_) => 10,
             Failure::Held { .. } => 11,
             Failure::Refused(_) => 12,
             Failure::Pins(_) => 13,
             Failure::Room(_) => 15,
             Failure::Editor(_) => 16,
+            Failure::NoTrail(_) | Failure::Unrecorded(_) => 17,
             Failure::TakenAway { .. } => 18,
+            Failure::Unseen { .. } => 19,
+        }
+    }
+
+    /// Says in a daemon's log why it does not come up.
+    pub(super) fn log(&self) {
+        match self {
+            Failure::Source(_) | Failure::Key(_) | Failure::ImportKey { .. } => {
+                log::error!(event = "key-missing"; "not mounted: {self}");
+            }
+            Failure::WrongKey { store, given, .. } | Failure::PinnedKey { store, given, .. } => {
+                log::error!(
+                    event = "wrong-key", store:% = store.display(), key_id:% = given.id();
+                    "not mounted: {self}"
+                );
+            }
+            Failure::TakenAway { .. } => log::error!(event = "unmounted"; "{self}"),
+            _ => log::error!(event = "not-mounted"; "not mounted: {self}"),
         }
     }
 
@@ -224,6 +262,11 @@ impl Failure {
                     pins.display()
                 ));
             }
+            Failure::NoTrail(_) | Failure::Unrecorded(_) => {
+                "who reads secrets by confseal is written to `audit` in the state directory: make \
+                 room there, or name another place for all of them in CONFSEAL_STATE_DIRECTORY; \
+                 `enabled = false` in [audit] of the instance does without"
+            }
             Failure::Pins(_) => {
                 "the directory must be yours or root's, and nobody else's to write; \
                  CONFSEAL_STATE_DIRECTORY names another place for all of them"
@@ -240,8 +283,13 @@ impl Failure {
                 "edit that one; `confseal scan` shows what its rules find, and what they leave alone"
             }
             Failure::Mount(error) => return error.hint().map(str::to_owned),
+            Failure::MountPoint(refused) => refused.hint(),
             Failure::TakenAway { .. } => {
                 "a mount that a service holds is ended by stopping the service: `systemctl stop`"
+            }
+            Failure::Unseen { .. } => {
+                "a setting of the unit does that: ProtectSystem=, PrivateTmp= and the like; `systemctl \
+                 cat` shows where it comes from"
             }
             Failure::Held { .. } => "stop them first, or mount with --force",
             Failure::Sealed { .. } => "`confseal verify` lists every such field of a store",

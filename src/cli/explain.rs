@@ -178,7 +178,7 @@ fn closest(wanted: &FieldPath, fields: &[Finding]) -> Vec<String> {
     close
 }
 
-fn class_name(class: &Class) -> String {
+pub(super) fn class_name(class: &Class) -> String {
     match class {
         Class::Fields(format) => format!("fields of {format}"),
         Class::Whole => "whole".into(),
@@ -187,14 +187,14 @@ fn class_name(class: &Class) -> String {
     }
 }
 
-fn class_reason(file: &RelPath, class: &Classified) -> String {
+pub(super) fn class_reason(file: &RelPath, class: &Classified) -> String {
     match &class.base {
         base if base == file || class.reason == ClassReason::Unruled => class.reason.to_string(),
         origin => format!("{}, as a version of {origin}", class.reason),
     }
 }
 
-fn form(seen: &Inspection) -> String {
+pub(super) fn form(seen: &Inspection) -> String {
     match (seen.form, seen.whole_key) {
         (Form::Plain, _) => "plain".into(),
         (Form::Fields(_), _) => "sealed by fields".into(),

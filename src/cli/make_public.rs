@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::audited::Audited;
 use super::error::Failure;
 use super::one::One;
 use super::open::KeyArguments;
@@ -16,6 +17,7 @@ use super::pinned::{self, write_ledger};
 use super::trouble::Trouble;
 use super::view::parse_field;
 use super::{Outcome, Result};
+use crate::audit::{self, Action};
 use crate::document::{Existing, FieldPath, Finding, Form, Sealed, Sealing, Standing, inspect};
 use crate::policy::{Policy, Reason, Secret};
 use crate::store::CONTROL_DIR;
@@ -71,11 +73,12 @@ impl MakePublic {
         let (sealing, _lock) = one.begin(&self.keys)?;
         let stored = one.read()?;
         if let Some(plan) = Plan::make(&one, &sealing, &stored, &field)? {
-            plan.carry_out(&one, &sealing, &stored)?;
+            let root = one.store().path();
+            let audited = Audited::of(root, Action::MakePublic, &one.file, Some(&field))?;
+            audited.before(audit::Outcome::Begun)?;
+            let done = plan.carry_out(&one, &sealing, &stored);
+            audited.ended(audit::Outcome::Done, done)?;
         }
-        // What an auditor looks for, until there is a log of its own for it.
-        let user = rustix::process::getuid().as_raw();
-        log::warn!("made public by user {user}: {shown}: {field}");
         say(format_args!("{shown}: {field}: public"))?;
         Ok(Outcome::Done)
     }

@@ -6,6 +6,7 @@
 //! mount covers it.
 
 mod ending;
+mod settings;
 mod succession;
 mod supervised;
 
@@ -18,11 +19,11 @@ use clap::Args;
 use parking_lot::Mutex;
 
 use self::ending::Ending;
-use self::supervised::{StatusLine, tell_of_life};
+use self::supervised::{StatusLine, must_be_seen, tell_of_life};
 use super::error::Failure;
 use super::open::{self, KeyArguments, KeysRead, Sources};
 use super::policy::waiting_text;
-use super::{Outcome, Result, pinned};
+use super::{Outcome, Result, audited, mount_point, pinned};
 use crate::fs::{Filesystem, Options, Reloaded};
 use crate::fuse::mount::{Host, MountOptions, Predecessor, succeed};
 use crate::fuse::{Announcer, KernelNotifier, Survivor, Wire};
@@ -34,6 +35,8 @@ use crate::sys::mount::canonical;
 use crate::sys::process::{self, NotStarted, Ready, Signals, daemonize};
 use crate::sys::{self, memory};
 use crate::systemd::{self, Kept};
+
+pub(super) use settings::Settings;
 
 /// How often it is written down what a walk would have to open every file for.
 const SAVE: Duration = Duration::from_secs(300);
@@ -47,38 +50,30 @@ const WORKERS: usize = 4;
 pub(super) struct Mount {
     /// The directory with sealed content.
     #[arg(required_unless_present = "instance")]
-    store: Option<PathBuf>,
+    pub store: Option<PathBuf>,
     /// Where plaintext is seen.
-    mountpoint: Option<PathBuf>,
+    pub mountpoint: Option<PathBuf>,
     #[command(flatten)]
-    keys: KeyArguments,
+    pub keys: KeyArguments,
     /// Stay in the foreground.
     #[arg(short, long)]
-    foreground: bool,
+    pub foreground: bool,
     /// Mount although programs hold files of the store open for writing.
     #[arg(long)]
-    force: bool,
-    /// Do not watch the store for changes: for a file system that tells of none (the usual network
-    /// ones are known as such).
-    #[arg(long)]
-    no_watch: bool,
-    /// Let other users in (root's default).
-    #[arg(long, overrides_with = "no_allow_other")]
-    allow_other: bool,
-    /// Let nobody else in, not even root (an ordinary user's default).
-    #[arg(long)]
-    no_allow_other: bool,
+    pub force: bool,
+    #[command(flatten)]
+    pub settings: Settings,
 }
 
 /// What is to be mounted, with every path absolute: a daemon leaves its directory.
-struct Plan {
+pub(super) struct Plan {
     store: PathBuf,
     mountpoint: PathBuf,
     keys: KeyArguments,
     force: bool,
     foreground: bool,
-    allow_other: Option<bool>,
     options: instance::Mount,
+    audit: instance::Audit,
     name: String,
     /// What an earlier daemon of the store left at the mount point, or one that lives.
     old: Option<Predecessor>,
@@ -86,7 +81,7 @@ struct Plan {
 
 impl Mount {
     pub(super) fn run(self) -> Result {
-        let result = self.start();
+        let result = self.plan().and_then(|plan| plan.start(Failure::exit_code));
         if let Err(failure) = &result {
             // In the status of a service: why it is not there.
             let text = failure.to_string();
@@ -95,26 +90,8 @@ impl Mount {
         result
     }
 
-    fn start(self) -> Result {
-        let plan = self.plan()?;
-        if plan.foreground {
-            return plan.serve(&mut Ready::foreground()).map(|()| Outcome::Done);
-        }
-        let here = Failure::io(&plan.store);
-        let started = daemonize(|ready| plan.serve(ready).map_err(|failure| to_parent(&failure)));
-        match started.map_err(here)? {
-            Ok(()) => Ok(Outcome::Done),
-            Err(NotStarted::Failed(failure)) => {
-                eprintln!("{}", failure.message);
-                Ok(Outcome::Code(failure.code))
-            }
-            Err(NotStarted::Died(status)) => {
-                Err(Failure::Refused(format!("the daemon died before the mount stood: {status:?}")))
-            }
-        }
-    }
-
-    fn plan(self) -> Result<Plan> {
+    /// What is to be done, as far as it can be told before anything is done.
+    pub(super) fn plan(self) -> Result<Plan> {
         let lookup = self.store.clone().unwrap_or_default();
         let instance = self.keys.instance_for(&lookup)?;
         let named = self.store.or_else(|| Some(instance.as_ref()?.store.clone()));
@@ -127,6 +104,12 @@ impl Mount {
             let what = "the mount point must not lie inside the store";
             return Err(Failure::Usage(format!("{}: {what}", mountpoint.display())));
         }
+        mount_point::admit(&mountpoint)?;
+        // Whoever looks at the place waits for us, and we would wait for ourselves.
+        if sys::mount::shows(&mountpoint, "autofs").map_err(Failure::io(&mountpoint))? {
+            let what = "an automount stands there, which this file system cannot be mounted by";
+            return Err(Failure::Usage(format!("{}: {what}", mountpoint.display())));
+        }
         let old = succession::predecessor(&store, &mountpoint)?;
         if mountpoint != store {
             succession::must_be_alive(&store)?;
@@ -134,17 +117,16 @@ impl Mount {
         let name = pinned::name_of(&store);
         let mut keys = self.keys;
         keys.make_absolute();
-        let mut options = instance.map(|instance| instance.mount).unwrap_or_default();
-        options.watch &= !self.no_watch;
-        let flag = (self.allow_other || self.no_allow_other).then_some(self.allow_other);
+        let audit = instance.as_ref().map(|instance| instance.audit).unwrap_or_default();
+        let options = instance.map(|instance| instance.mount).unwrap_or_default();
         Ok(Plan {
-            allow_other: flag.or(options.allow_other),
             store,
             mountpoint,
             keys,
             force: self.force,
             foreground: self.foreground,
-            options,
+            options: self.settings.over(options),
+            audit,
             name,
             old,
         })
@@ -152,19 +134,59 @@ impl Mount {
 }
 
 impl Plan {
+    /// Mounts, and returns once the mount stands; in the foreground, when it is gone. `code` gives a
+    /// failure of the daemon its exit code.
+    pub(super) fn start(self, code: fn(&Failure) -> u8) -> Result {
+        if self.foreground {
+            return self.serve(&mut Ready::foreground()).map(|()| Outcome::Done);
+        }
+        let here = Failure::io(&self.store);
+        let to_parent = |failure| to_parent(&failure, code(&failure));
+        match daemonize(|ready| self.serve(ready).map_err(to_parent)).map_err(here)? {
+            Ok(()) => Ok(Outcome::Done),
+            Err(NotStarted::Failed(failure)) => {
+                eprintln!("{}", failure.message);
+                Ok(Outcome::Code(failure.code))
+            }
+            Err(NotStarted::Died(status)) => {
+                Err(Failure::Refused(format!("the daemon died before the mount stood: {status:?}")))
+            }
+        }
+    }
+
+    /// `STORE at MOUNTPOINT`, for eyes.
+    pub(super) fn summary(&self) -> String {
+        let how = if self.options.read_only { ", read-only" } else { "" };
+        format!("{} at {}{how}", self.store.display(), self.mountpoint.display())
+    }
+
     /// Mounts and serves until the mount is gone.
     fn serve(&self, ready: &mut Ready) -> Result<()> {
+        let served = self.mount_and_serve(ready);
+        // In the foreground of a terminal `main` says it.
+        if let Err(failure) = &served
+            && (!self.foreground || systemd::is_in_a_unit())
+        {
+            failure.log();
+        }
+        served
+    }
+
+    fn mount_and_serve(&self, ready: &mut Ready) -> Result<()> {
         let system = |error| Failure::Io { path: self.store.clone(), error };
         let signals = Signals::block().map_err(system)?;
         // A program's umask comes with its request; that of whoever started us is nobody's business.
         rustix::process::umask(rustix::fs::Mode::empty());
         let kept = succession::kept_connections();
         // A second logger would only mean that somebody else set one up: keep theirs.
-        let _ = systemd::init_logging(self.foreground);
+        let _ = systemd::init_logging(self.foreground, &self.name);
         if let Err(error) = sys::file::allow_many_open() {
             log::warn!("the limit of open files stays as it is ({error})");
         }
         let root = sys::mount::may_mount();
+        if root && self.foreground && systemd::is_service() {
+            must_be_seen(&self.mountpoint)?;
+        }
         let host = self.host(root).map_err(system)?;
         let taken = self.take_over(&host, &kept)?;
         memory::forbid_dumps().map_err(system)?;
@@ -195,7 +217,7 @@ impl Plan {
         };
         let sealing = open::sealing_with(&store, keys, sources.binding)?;
         pinned::tell(&store, &sealing.policy);
-        let is_new = pinned::find(&store)?.is_none();
+        let is_new = !pinned::is_known(&store)?;
         let pins = pinned::keep(&store, &sealing)?;
         let first_use = pins.as_ref().filter(|_| is_new).map(|pins| pins.path().to_owned());
         open::remember_key(&store, &sealing)?;
@@ -203,10 +225,12 @@ impl Plan {
 
         let covered = root && self.mountpoint == self.store;
         let store_at = self.expose(&host, covered);
-        let options = self.options(root, store_at.clone(), pins);
+        let trail = audited::trail_of_mount(&self.name, self.audit)?.map(Arc::new);
+        let options = Options { trail, ..self.options(root, store_at.clone(), pins) };
         let reload = self.reload(known);
         let fs = Filesystem::new(store, sealing, options, reload).map_err(system)?;
         let fs = Arc::new(fs);
+        fs.watch_store();
         let readers = self.options.threads.max(1);
         let wire = Wire::new(fs.clone(), readers, WORKERS).map_err(system)?;
         let (own_opens, stop) = (wire.own_opens(), wire.stop());
@@ -262,7 +286,11 @@ impl Plan {
         .map_err(system)?;
         ready.ready().map_err(system)?;
         systemd::ready();
-        log::info!("{} is mounted at {}", self.store.display(), self.mountpoint.display());
+        log::info!(
+            event = "mounted", store:% = self.store.display(),
+            mountpoint:% = self.mountpoint.display();
+            "{} is mounted at {}", self.store.display(), self.mountpoint.display()
+        );
         if let Some(place) = first_use {
             log::info!("first use here: its policy is accepted as it is ({})", place.display());
         }
@@ -278,11 +306,14 @@ impl Plan {
         fs.save_remembered();
         withdraw();
         drop(lock);
-        log::info!("{} is unmounted", self.mountpoint.display());
+        log::info!(
+            event = "unmounted", store:% = self.store.display(),
+            mountpoint:% = self.mountpoint.display();
+            "{} is unmounted", self.mountpoint.display()
+        );
         served.map_err(system)?;
         // What a service manager holds, others do not take away.
-        let is_taken =
-            self.foreground && systemd::is_supervised() && !is_told.load(Ordering::Relaxed);
+        let is_taken = self.foreground && systemd::is_service() && !is_told.load(Ordering::Relaxed);
         match is_taken {
             true => Err(Failure::TakenAway { mountpoint: self.mountpoint.clone() }),
             false => Ok(()),
@@ -348,6 +379,7 @@ impl Plan {
             give_away: root,
             store_at,
             pins,
+            name: self.name.clone(),
             ..Options::default()
         }
     }
@@ -355,9 +387,9 @@ impl Plan {
     fn mount_options(&self, root: bool) -> MountOptions {
         MountOptions {
             source: succession::source_of(&self.store),
-            allow_other: self.allow_other.unwrap_or(root),
-            // The control room of a read-only mount would refuse commands.
-            read_only: false,
+            allow_other: self.options.allow_other.unwrap_or(root),
+            read_only: self.options.read_only,
+            no_exec: self.options.no_exec,
             context: self.options.context.clone(),
             threads: self.options.threads.max(1),
         }
@@ -436,7 +468,7 @@ fn commit_in_time(fs: &Filesystem, status: &mut StatusLine, ended: &AtomicBool) 
 }
 
 /// The failure as the parent prints it.
-fn to_parent(failure: &Failure) -> process::Failure {
+fn to_parent(failure: &Failure, code: u8) -> process::Failure {
     let hint = failure.hint().map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
-    process::Failure { code: failure.exit_code(), message: format!("confseal: {failure}{hint}") }
+    process::Failure { code, message: format!("confseal: {failure}{hint}") }
 }

@@ -148,11 +148,28 @@ impl Sources {
         for source in &self.legacy {
             match get(source) {
                 Ok(key) => legacy.push(key),
-                Err(error) if error.is_absence() => log::warn!("legacy key: {error}"),
+                Err(error) if error.is_absence() => {
+                    log::warn!(event = "key-missing"; "legacy key: {error}");
+                }
                 Err(error) => return Err(error.into()),
             }
         }
         Ok(Keyring::of(master, legacy)?)
+    }
+
+    /// Where the master key is looked for, in this order.
+    pub(super) fn master(&self) -> &[KeySource] {
+        &self.master
+    }
+
+    /// Where the legacy keys are.
+    pub(super) fn legacy(&self) -> &[KeySource] {
+        &self.legacy
+    }
+
+    /// Where the keys of other systems are.
+    pub(super) fn imports(&self) -> &[ImportSource] {
+        &self.imports
     }
 
     /// The variables among them.

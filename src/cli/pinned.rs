@@ -71,6 +71,11 @@ pub(super) fn find(store: &Store) -> Result<Option<Pins>> {
     Ok(Pins::find(&name_of(store.path()))?)
 }
 
+/// Whether anything was accepted of a store here.
+pub(super) fn is_known(store: &Store) -> Result<bool> {
+    Ok(find(store)?.is_some_and(|pins| !matches!(pins.read(Pin::Policy), Ok(None))))
+}
+
 /// What the store at this path says, together with what was accepted of it.
 pub(super) fn together(store: &Path, policy: Policy, ledger: Ledger) -> Result<(Policy, Ledger)> {
     let Some(pins) = Pins::find(&name_of(store))? else { return Ok((policy, ledger)) };
@@ -203,10 +208,14 @@ pub(super) fn waiting(store: &Store, acceptance: &Acceptance) -> Result<Option<W
 pub(super) fn tell(store: &Store, policy: &Policy) {
     if policy.accepted().is_some() {
         let root = store.path().display();
-        warn(format_args!(
+        let text = format!(
             "{root}/{CONTROL_DIR}/policy.toml is not the accepted one: both hold until \
              `confseal policy accept {root}`"
-        ));
+        );
+        match log::log_enabled!(log::Level::Warn) {
+            true => log::warn!(event = "policy-waits"; "{text}"),
+            false => warn(format_args!("{text}")),
+        }
     }
 }
 

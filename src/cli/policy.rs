@@ -7,11 +7,16 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
+use super::audited::Audited;
 use super::error::Failure;
 use super::open::{self, is_mount, locate, open_store, written_rules};
 use super::output::{count, say};
 use super::waiting::Waiting;
 use super::{Outcome, Result, control, pinned};
+use crate::audit::{self, Action};
+use crate::path::RelPath;
+use crate::policy::{Ledger, Policy};
+use crate::store::Store;
 
 /// Agree to a change of a store's policy
 ///
@@ -72,7 +77,7 @@ impl Accept {
             say(format_args!(
                 "no policy was accepted here yet: the first use accepts it as it is"
             ))?;
-            return self.agree(|| pinned::accept(&store, &written));
+            return self.agree(|| accept(&store, &written));
         };
         let waiting = Waiting::of(&store, (policy, ledger), (&written.0, &written.1))?;
         let Some(waiting) = waiting else {
@@ -80,7 +85,7 @@ impl Accept {
             return Ok(Outcome::Done);
         };
         say(format_args!("{}", waiting.to_string().trim_end()))?;
-        self.agree(|| pinned::accept(&store, &written))
+        self.agree(|| accept(&store, &written))
     }
 
     /// The mount's daemon knows the store also where it is covered.
@@ -106,6 +111,18 @@ impl Accept {
         say(format_args!("accepted"))?;
         Ok(Outcome::Done)
     }
+}
+
+/// Accepts the rules of a store, once that is recorded.
+fn accept(store: &Store, written: &(Policy, Ledger)) -> Result<()> {
+    let audited = Audited::of(store.path(), Action::PolicyAccept, &RelPath::root(), None);
+    // Where nothing can be recorded nothing can be pinned either, and that is what this is about.
+    let audited = audited.map_err(|failure| match failure {
+        Failure::NoTrail(error) => Failure::Pins(error),
+        other => other,
+    })?;
+    audited.before(audit::Outcome::Begun)?;
+    audited.ended(audit::Outcome::Done, pinned::accept(store, written))
 }
 
 /// Asks on the terminal; only `y` and `yes` are one.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::audited::Audited;
 use super::error::Failure;
 use super::offline::keep_secrets_in_memory;
 use super::one::One;
@@ -14,10 +15,11 @@ use super::trouble::Trouble;
 use super::value::{standard_input, without_line_end};
 use super::view::parse_field;
 use super::{Outcome, Result};
+use crate::audit::{self, Action};
 use crate::document::{
     Existing, FieldError, FieldPath, Finding, Form, Sealing, Standing, WholeBecause, inspect,
 };
-use crate::policy::Secret;
+use crate::policy::{Reason, Secret};
 use crate::secret::SecretBytes;
 
 /// Give a field of a file another value: from standard input, sealed
@@ -56,37 +58,14 @@ impl Set {
         // Before the store is ours: somebody may be typing.
         keep_secrets_in_memory();
         let input = standard_input()?;
-        let (mut sealing, _lock) = one.begin(&self.keys)?;
-        let value = if self.keep_newline { &input[..] } else { without_line_end(&input) };
-        let view = one.open(&sealing, &one.read()?)?.view;
-        let view = self.with_value(&one, &sealing, &view, &field, value)?;
-
-        let seen = inspect(&sealing.policy, &sealing.ledger, &one.file, &view);
-        let mut places = seen.fields.iter().filter(|seen| is_meant(seen, &field));
-        let mut reasons = places.clone().map(|seen| &seen.verdict.reason);
-        let public = reasons.find(|reason| reason.is_public_rule()).cloned();
-        if public.is_none() && places.any(|seen| seen.verdict.secret != Secret::All) {
-            one.enter(&mut sealing, std::slice::from_ref(&field))?;
-        }
-        remember_key(one.store(), &sealing)?;
-        let done = one.replace(&sealing, |stored| {
-            let opened = sealing.open(&one.file, stored)?;
-            let all = self.all;
-            // Somebody may have changed the file since it was looked at.
-            let view = sealing
-                .with_value(&one.file, &opened.view, &field, value, all)
-                .map_err(|_| Trouble::Busy)?;
-            let existing = Existing::of(Some(opened.form));
-            let sealed = sealing.seal(&one.file, &view, &[&opened.stock], existing);
-            refuse_to_lay_open(&sealing, &one.file, stored, &opened, &sealed)?;
-            let done = Done {
-                changed: sealed.stored != stored,
-                form: sealed.form,
-                clear: in_the_clear(&sealing, &one, &sealed.stored, &field),
-                whole: sealed.whole,
-            };
-            Ok((done.changed.then_some(sealed.stored), done))
-        })?;
+        let audited = Audited::of(one.store().path(), Action::Set, &one.file, Some(&field))?;
+        audited.before(audit::Outcome::Begun)?;
+        let (done, public) = match self.set(&one, &field, &input) {
+            Ok(done) => done,
+            failed => audited.ended(audit::Outcome::Done, failed)?,
+        };
+        let outcome = if done.changed { audit::Outcome::Done } else { audit::Outcome::Unchanged };
+        audited.after(outcome, "");
         let shown = self.file.display();
         match (&done, public) {
             (Done { changed: false, .. }, _) => say(format_args!("{shown}: {field}: no change"))?,
@@ -99,6 +78,42 @@ impl Set {
             _ => say(format_args!("{shown}: {field}: set and sealed"))?,
         }
         Ok(Outcome::Done)
+    }
+
+    /// Sets it. With what became of it, the rule that calls it public, if one does.
+    fn set(&self, one: &One, field: &FieldPath, input: &[u8]) -> Result<(Done, Option<Reason>)> {
+        let (mut sealing, _lock) = one.begin(&self.keys)?;
+        let value = if self.keep_newline { input } else { without_line_end(input) };
+        let view = one.open(&sealing, &one.read()?)?.view;
+        let view = self.with_value(one, &sealing, &view, field, value)?;
+
+        let seen = inspect(&sealing.policy, &sealing.ledger, &one.file, &view);
+        let mut places = seen.fields.iter().filter(|seen| is_meant(seen, field));
+        let mut reasons = places.clone().map(|seen| &seen.verdict.reason);
+        let public = reasons.find(|reason| reason.is_public_rule()).cloned();
+        if public.is_none() && places.any(|seen| seen.verdict.secret != Secret::All) {
+            one.enter(&mut sealing, std::slice::from_ref(field))?;
+        }
+        remember_key(one.store(), &sealing)?;
+        let done = one.replace(&sealing, |stored| {
+            let opened = sealing.open(&one.file, stored)?;
+            let all = self.all;
+            // Somebody may have changed the file since it was looked at.
+            let view = sealing
+                .with_value(&one.file, &opened.view, field, value, all)
+                .map_err(|_| Trouble::Busy)?;
+            let existing = Existing::of(Some(opened.form));
+            let sealed = sealing.seal(&one.file, &view, &[&opened.stock], existing);
+            refuse_to_lay_open(&sealing, &one.file, stored, &opened, &sealed)?;
+            let done = Done {
+                changed: sealed.stored != stored,
+                form: sealed.form,
+                clear: in_the_clear(&sealing, one, &sealed.stored, field),
+                whole: sealed.whole,
+            };
+            Ok((done.changed.then_some(sealed.stored), done))
+        })?;
+        Ok((done, public))
     }
 
     /// Tries it, for an error in words.

@@ -76,6 +76,9 @@ impl Status {
                 exposed["field"].as_str().unwrap_or("-")
             );
         }
+        for file in list("sealed_whole") {
+            println!("sealed whole  {}", file.as_str().unwrap_or("-"));
+        }
         for kept in list("kept") {
             println!("kept          {}", kept.as_str().unwrap_or("-"));
         }

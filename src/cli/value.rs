@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::audited::Audited;
 use super::error::Failure;
 use super::offline::keep_secrets_in_memory;
 use super::open::{KeyArguments, is_mount, locate, open_store, sealing};
 use super::output::{say, show};
 use super::view::parse_field;
 use super::{Outcome, Result};
+use crate::audit::{self, Action};
 use crate::document::{Binding, Sealing};
 use crate::path::RelPath;
 use crate::secret::SecretBytes;
@@ -55,8 +57,8 @@ struct PlaceArguments {
 }
 
 impl PlaceArguments {
-    /// Keys and rules, and the file's path in its store.
-    fn open(&self, keys: &KeyArguments) -> Result<(Sealing, RelPath)> {
+    /// The store, its keys and rules, and the file's path in it.
+    fn open(&self, keys: &KeyArguments) -> Result<(PathBuf, Sealing, RelPath)> {
         keep_secrets_in_memory();
         let (root, file) = match &self.file {
             None => (locate(Path::new("."))?.0, RelPath::root()),
@@ -74,14 +76,15 @@ impl PlaceArguments {
             return Err(Failure::Mounted { path });
         }
         let store = open_store(&root)?;
-        Ok((sealing(&store, &keys.sources(store.path())?)?, file))
+        let sealing = sealing(&store, &keys.sources(store.path())?)?;
+        Ok((root, sealing, file))
     }
 }
 
 impl EncryptValue {
     pub(super) fn run(self) -> Result {
         let field = parse_field(&self.place.field)?;
-        let (sealing, file) = self.place.open(&self.keys)?;
+        let (_, sealing, file) = self.place.open(&self.keys)?;
         let binding = if self.unbound { Binding::None } else { sealing.binding };
         if binding == Binding::File && file.is_root() {
             let why = "tokens of this store are bound to their file: say which with --file";
@@ -97,11 +100,17 @@ impl EncryptValue {
 impl DecryptValue {
     pub(super) fn run(self) -> Result {
         let field = parse_field(&self.place.field)?;
-        let (sealing, file) = self.place.open(&self.keys)?;
+        let (root, sealing, file) = self.place.open(&self.keys)?;
         let input = standard_input()?;
+        let audited = Audited::of(&root, Action::DecryptValue, &file, Some(&field))?;
         let value = sealing
             .open_value(&file, &field, unquoted(&input))
-            .map_err(|error| Failure::Value(format!("field `{field}`: {error}")))?;
+            .map_err(|error| Failure::Value(format!("field `{field}`: {error}")));
+        let value = match value {
+            Ok(value) => value,
+            failed => audited.ended(audit::Outcome::Shown, failed)?,
+        };
+        audited.before(audit::Outcome::Shown)?;
         show(&value)?;
         Ok(Outcome::Done)
     }

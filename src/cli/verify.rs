@@ -11,17 +11,22 @@ use super::offline::{Place, places};
 use super::open::{KeyArguments, is_mount, locate};
 use super::output::{count, say, say_json};
 use super::trouble::{Trouble, Troubles};
-use super::{Outcome, Result, control};
+use super::{Outcome, Result, audited, control, pinned, status};
 use crate::document::{OpenError, Scheme, Sealing, token_keys};
 use crate::keyring::KeyId;
+use crate::systemd;
 
 /// Open every sealed file and kept version, and name those that fail
 ///
 /// On a mount, its daemon does it, with its own keys.
 #[derive(Args)]
 pub(super) struct Verify {
-    /// A store or a mount, or a file or directory in it.
-    path: PathBuf,
+    /// A store or a mount, or a file or directory in it; with --instance, where that is mounted.
+    #[arg(required_unless_present = "instance")]
+    path: Option<PathBuf>,
+    /// Only through the mount: fail where there is none.
+    #[arg(long)]
+    mounted: bool,
     /// For scripts: what was found as JSON.
     #[arg(long)]
     json: bool,
@@ -49,7 +54,30 @@ struct Failed {
 
 impl Verify {
     pub(super) fn run(self) -> Result {
-        let (root, below) = locate(&self.path)?;
+        let path = match &self.path {
+            Some(path) => path.clone(),
+            None => {
+                let instance = self.keys.instance_for(Path::new(""))?;
+                let point = instance.map(|it| it.mountpoint.unwrap_or(it.store));
+                point.ok_or_else(|| Failure::Usage("which store?".into()))?
+            }
+        };
+        let done = self.verify(&path);
+        // A unit's failure is looked for by what was wrong, not by who said it.
+        if systemd::is_in_a_unit() && done.as_ref().is_ok_and(|done| *done != Outcome::Done) {
+            tell(&path, "some files cannot be opened");
+        } else if let (true, Err(failure)) = (systemd::is_in_a_unit(), &done) {
+            tell(&path, &failure.to_string());
+        }
+        done
+    }
+
+    fn verify(&self, path: &Path) -> Result {
+        let (root, below) = locate(path)?;
+        if !is_mount(&root) && self.mounted {
+            let what = "no confseal mount stands there";
+            return Err(Failure::Usage(format!("{}: {what}", path.display())));
+        }
         if is_mount(&root) {
             if self.json {
                 let why = "a mount answers in words; its .confseal/status is JSON";
@@ -59,7 +87,7 @@ impl Verify {
             return control::command(&root, "verify", &path.into_iter().collect::<Vec<_>>());
         }
         let mut found = Found::default();
-        for place in places(std::slice::from_ref(&self.path))? {
+        for place in places(&[path.to_owned()])? {
             found.look_at(&place, &place.sealing(&self.keys)?)?;
         }
         if self.json {
@@ -68,6 +96,28 @@ impl Verify {
             found.say()?;
         }
         Ok(if found.failed.is_empty() { found.troubles.outcome() } else { Outcome::NotClean })
+    }
+}
+
+/// Says in the journal what is wrong at `path`: each file in trouble by itself, as far as its mount
+/// tells.
+fn tell(path: &Path, why: &str) {
+    let store = audited::store_of(path);
+    systemd::send_records_of(module_path!(), &pinned::name_of(&store));
+    let status = status::read(path).unwrap_or_default();
+    let damaged = |trouble: &&Value| trouble["kind"] == "no-key" || trouble["kind"] == "damaged";
+    let troubles: Vec<&Value> =
+        status["trouble"].as_array().into_iter().flatten().filter(damaged).collect();
+    for trouble in &troubles {
+        let text = |name: &str| trouble[name].as_str().unwrap_or_default();
+        let (file, reason) = (text("file"), text("reason"));
+        log::error!(
+            event = "verify-failed", file = file, field = text("field"), key_id = text("key_id");
+            "{file}: {reason}"
+        );
+    }
+    if troubles.is_empty() {
+        log::error!(event = "verify-failed"; "{}: not verified: {why}", path.display());
     }
 }
 

@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::audited::Audited;
 use super::error::Failure;
 use super::offline::{keep_secrets_in_memory, read};
 use super::open::{KeyArguments, is_mount, locate, open_store, sealing};
 use super::output::show;
 use super::trouble::Trouble;
 use super::{Outcome, Result, control};
+use crate::audit::{self, Action};
 use crate::document::{FieldPath, field_value};
 use crate::path::RelPath;
 use crate::policy::Policy;
@@ -36,22 +38,33 @@ impl View {
         keep_secrets_in_memory();
         let field = self.field.as_deref().map(parse_field).transpose()?;
         let (root, file) = locate(&self.file)?;
-        let (policy, view) = match Store::kept_of(&file) {
-            Some(original) => self.open_kept(&root, &file, &original)?,
-            None => self.open(&root, &file)?,
+        let audited = Audited::of(&root, Action::View, &file, field.as_ref())?;
+        let plaintext = match self.plaintext(&root, file, field.as_ref()) {
+            Ok(plaintext) => plaintext,
+            failed => audited.ended(audit::Outcome::Shown, failed)?,
         };
-        let file = Store::kept_of(&file).unwrap_or(file);
-        match field {
-            None => show(&view)?,
-            Some(field) => match field_value(&policy, &file, &view, &field) {
-                Some(value) => show(&value)?,
-                None => {
-                    let file = self.file.display();
-                    return Err(Failure::Value(format!("{file}: there is no field `{field}`")));
-                }
-            },
-        }
+        audited.before(audit::Outcome::Shown)?;
+        show(&plaintext)?;
         Ok(Outcome::Done)
+    }
+
+    /// What is to be shown.
+    fn plaintext(
+        &self,
+        root: &Path,
+        file: RelPath,
+        field: Option<&FieldPath>,
+    ) -> Result<SecretBytes> {
+        let (policy, view) = match Store::kept_of(&file) {
+            Some(original) => self.open_kept(root, &file, &original)?,
+            None => self.open(root, &file)?,
+        };
+        let Some(field) = field else { return Ok(view) };
+        let file = Store::kept_of(&file).unwrap_or(file);
+        field_value(&policy, &file, &view, field).ok_or_else(|| {
+            let file = self.file.display();
+            Failure::Value(format!("{file}: there is no field `{field}`"))
+        })
     }
 
     /// The rules of the store at `root`, and the view of `kept`, a version of the file `original`.

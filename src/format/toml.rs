@@ -77,6 +77,9 @@ impl Codec for Toml {
 
 /// The value of `text` if that is one scalar and nothing else.
 fn decode_scalar(text: &str) -> Option<SecretBytes> {
+    if let Some(inner) = tree::verbatim(text) {
+        return Some(inner.as_bytes().into());
+    }
     let source = Source::new(text);
     let mut events: Vec<Event> = Vec::new();
     let mut errors: Vec<toml_parser::ParseError> = Vec::new();
@@ -119,6 +122,19 @@ mod tests {
     use toml_edit::{Document, Item, Table, Value};
 
     use super::*;
+
+    proptest! {
+        /// What is taken as it stands, the parser takes for the same.
+        #[test]
+        fn a_string_without_escapes_is_what_stands_in_it(inner in "[ -~\\t\u{7f}é\u{1}\n]{0,12}") {
+            let text = format!("\"{inner}\"");
+            if let Some(verbatim) = tree::verbatim(&text) {
+                prop_assert_eq!(verbatim, &*inner);
+                let parsed = format!("a = {text}").parse::<Document<String>>().unwrap();
+                prop_assert_eq!(parsed["a"].as_str(), Some(verbatim));
+            }
+        }
+    }
 
     /// Path, source and context number of each site.
     fn found(text: &str) -> Vec<(String, &str, u8)> {

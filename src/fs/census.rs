@@ -9,7 +9,11 @@ use super::{Filesystem, Result};
 use crate::document::{Form, Scheme, inspect_with, token_keys};
 use crate::keyring::KeyId;
 use crate::path::RelPath;
+use crate::policy::{Class, Classified};
 use crate::store::{FileKind, Stamp, Walk, is_version_control};
+
+/// How many secrets in the clear are told of one by one: a store that was never sealed has many.
+const MOST_TOLD: usize = 20;
 
 #[derive(Default)]
 pub(super) struct Census {
@@ -24,6 +28,7 @@ struct Counted {
     keys: BTreeMap<KeyId, usize>,
     foreign: BTreeMap<Scheme, usize>,
     exposed: Vec<String>,
+    is_fallback: bool,
 }
 
 /// The whole store, counted.
@@ -38,6 +43,8 @@ pub(super) struct Totals {
     pub foreign: BTreeMap<Scheme, usize>,
     /// File and field of each secret in the clear; the field is empty for a whole file.
     pub exposed: Vec<(RelPath, String)>,
+    /// Files that stand sealed whole though their fields were to be sealed.
+    pub fallback: Vec<RelPath>,
 }
 
 impl Filesystem {
@@ -49,6 +56,7 @@ impl Filesystem {
         let mut known = self.census.known.lock();
         let mut next = HashMap::with_capacity(known.len());
         let mut totals = Totals::default();
+        let mut told = 0;
         self.store.walk(&RelPath::root(), &mut |dir, path, entry| {
             if entry.kind == FileKind::Dir && is_version_control(&entry.name) {
                 return Ok(Walk::Skip);
@@ -58,9 +66,10 @@ impl Filesystem {
             }
             let Ok(metadata) = dir.stat(&entry.name) else { return Ok(Walk::Continue) };
             let stamp = metadata.stamp();
-            let counted = match known.remove(path) {
-                Some((old, version, counted)) if old == stamp && version == rules.version => {
-                    counted
+            let before = known.remove(path);
+            let counted = match &before {
+                Some((old, version, counted)) if *old == stamp && *version == rules.version => {
+                    counted.clone()
                 }
                 _ => match self.read_stored(dir, &entry.name, path) {
                     Ok(None) => Counted { form: Some(Form::Plain), ..Counted::default() },
@@ -80,16 +89,25 @@ impl Filesystem {
                         if seen.exposed_whole {
                             exposed.push(String::new());
                         }
-                        Counted { form: Some(seen.form), keys, foreign, exposed }
+                        let is_fallback = seen.form == Form::Whole && is_for_fields(&seen.class);
+                        Counted { form: Some(seen.form), keys, foreign, exposed, is_fallback }
                     }
                     Err(_) => Counted::default(),
                 },
             };
+            let known_before = before.map(|(_, _, counted)| counted.exposed).unwrap_or_default();
+            let news = counted.exposed.iter().filter(|field| !known_before.contains(field));
+            news.for_each(|field| tell_exposed(path, field, &mut told));
             totals.add(path, &counted);
             next.insert(path.clone(), (stamp, rules.version, counted));
             Ok(Walk::Continue)
         })?;
         *known = next;
+        if told > MOST_TOLD {
+            let more = told - MOST_TOLD;
+            log::warn!(event = "in-the-clear"; "{more} more secrets in the clear: see \
+                                                `confseal check`");
+        }
         for name in self.store.kept()? {
             for key in token_keys(&self.store.read_kept(&name)?) {
                 *totals.keys.entry(key).or_default() += 1;
@@ -113,6 +131,32 @@ impl Totals {
         for (scheme, count) in &counted.foreign {
             *self.foreign.entry(*scheme).or_default() += count;
         }
+        if counted.is_fallback {
+            self.fallback.push(path.clone());
+        }
         self.exposed.extend(counted.exposed.iter().map(|field| (path.clone(), field.clone())));
     }
+}
+
+/// Whether a rule or a name, not what it holds, makes it a file whose fields are sealed.
+fn is_for_fields(class: &Classified) -> bool {
+    matches!(class.class, Class::Fields(_)) && !class.is_by_content()
+}
+
+/// A secret in the clear was not there, or not known, at the last count. An empty `field` stands
+/// for the file as a whole.
+fn tell_exposed(file: &RelPath, field: &str, told: &mut usize) {
+    *told += 1;
+    if *told > MOST_TOLD {
+        return;
+    }
+    let what = match field.is_empty() {
+        true => "the file".to_owned(),
+        false => format!("field `{field}`"),
+    };
+    log::warn!(
+        event = "in-the-clear", file:% = file, field = field;
+        "{file}: {what} is secret and stands in the clear in the store; saving it through the \
+         mount seals it"
+    );
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::file::{Base, Content, FileState, Loaded, SealedBeside, Trust};
 use super::node::Node;
 use super::{Filesystem, Result};
-use crate::document::{Existing, Form, Stock};
+use crate::document::{Existing, Form, Stock, WholeBecause};
 use crate::path::RelPath;
 use crate::store::{Access, Commit, MtimeRule, OnConflict, SetTime, Step};
 
@@ -49,7 +49,7 @@ impl Filesystem {
         let existing = self.existing(&file, &buffer.base);
         let sealed = sealing.seal(&file, &buffer.bytes, &stocks, existing);
         if let Some(because) = &sealed.whole {
-            log::debug!("{file}: sealed whole: {because}");
+            tell_whole(&file, because, buffer.base.form);
         }
         if sealed.stored.len() as u64 > self.max_stored() {
             // It could not be read again.
@@ -61,7 +61,10 @@ impl Filesystem {
         }
         if buffer.broken {
             let kept = self.store.keep(&file, &sealing.seal_kept(&buffer.base.stored))?;
-            log::warn!("{file}: the version that could not be opened is kept as {kept}");
+            log::warn!(
+                event = "kept", file:% = file, kept = kept.as_str();
+                "{file}: the version that could not be opened is kept as {kept}"
+            );
             buffer.broken = false;
         }
         let metadata = if *sealed.stored == *buffer.base.stored {
@@ -159,7 +162,10 @@ impl Filesystem {
         if !buffer.bytes.is_empty() {
             let sealing = &self.rules().sealing;
             let kept = self.store.keep(&file, &sealing.seal_kept(&buffer.bytes))?;
-            log::warn!("{file}: gone from the store while it was written; that is kept as {kept}");
+            log::warn!(
+                event = "kept", file:% = file, kept = kept.as_str();
+                "{file}: gone from the store while it was written; that is kept as {kept}"
+            );
         }
         let trust = Trust { young: true, rules: self.rules().version };
         let view = Arc::new(std::mem::take(&mut buffer.bytes));
@@ -255,5 +261,21 @@ impl Filesystem {
                 }
             }
         }
+    }
+}
+
+/// Says that a file which was sealed by fields, or is new, had to be sealed whole. What a rule
+/// wants, and what a name makes so, is nothing to tell.
+fn tell_whole(file: &RelPath, because: &WholeBecause, before: Form) {
+    let is_meant = matches!(because, WholeBecause::Rule | WholeBecause::UnknownName);
+    // What is amiss is told as a trouble, until it ends.
+    if is_meant || because.is_amiss() || before == Form::Whole {
+        log::debug!("{file}: sealed whole: {because}");
+    } else {
+        // No warning: a save that is seen half-way is an everyday thing.
+        log::info!(
+            event = "sealed-whole", file:% = file;
+            "{file}: sealed whole until it can be sealed by fields again: {because}"
+        );
     }
 }

@@ -4,6 +4,8 @@
 //! with an answer of its own.
 
 mod command;
+mod metrics;
+mod recorded;
 mod status;
 
 use std::collections::HashMap;
@@ -193,7 +195,7 @@ impl Filesystem {
         if Item::of(ino) != Some(Item::Control) {
             return Err(Error::ReadOnly);
         }
-        let (answer, result) = self.run(line);
+        let (answer, result) = self.run(caller, line);
         self.control.last.lock().insert(caller.uid, answer.clone());
         if let Some(held) = self.control.handles.lock().get_mut(&handle) {
             *held = Reading::new(answer);

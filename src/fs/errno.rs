@@ -101,7 +101,7 @@ impl Error {
 }
 
 /// DESIGN section 9: the key is missing, refused, or the content is not what was sealed.
-fn document(cause: &Cause) -> c_int {
+pub(super) fn document(cause: &Cause) -> c_int {
     match cause {
         Cause::Token(error) => match error {
             TokenError::NoKey(_) => libc::ENOKEY,

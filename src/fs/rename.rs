@@ -397,7 +397,10 @@ impl Filesystem {
         };
         let sealed = self.rules().sealing.seal_kept(&base.stored);
         let kept = self.store.keep(path, &sealed)?;
-        log::warn!("{path}: the version that could not be opened is kept as {kept}");
+        log::warn!(
+            event = "kept", file:% = path, kept = kept.as_str();
+            "{path}: the version that could not be opened is kept as {kept}"
+        );
         Ok(())
     }
 }

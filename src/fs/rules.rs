@@ -49,6 +49,21 @@ impl Filesystem {
     /// Reads keys and policy anew. What is open stays open; views are opened again under the new
     /// rules.
     pub fn reload(&self, acceptance: &Acceptance) -> Result<String, String> {
+        let done = self.replace_by_reload(acceptance);
+        match &done {
+            Ok(summary) => log::info!(event = "reloaded"; "reloaded: {summary}"),
+            Err(error) => log::error!(event = "not-reloaded"; "not reloaded: {error}"),
+        }
+        if self.rules().sealing.policy.accepted().is_some() {
+            log::warn!(
+                event = "policy-waits";
+                "the policy is not the accepted one: both hold until `confseal policy accept`"
+            );
+        }
+        done
+    }
+
+    fn replace_by_reload(&self, acceptance: &Acceptance) -> Result<String, String> {
         let before = self.rules().sealing.ledger.clone();
         let reloaded = (self.reload)(&self.store, acceptance);
         *self.refusal.lock() = reloaded.as_ref().err().cloned();

@@ -6,12 +6,47 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use super::Error;
+use super::errno::document as document_errno;
 use crate::document::{OpenError, WholeBecause};
 use crate::path::RelPath;
+
+/// What kind of trouble, for whoever counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TroubleKind {
+    /// It is sealed under a key that is not there.
+    NoKey,
+    /// It cannot be opened: changed, moved, cut, or bound more weakly than demanded.
+    Damaged,
+    /// What was written could not be committed.
+    NotSaved,
+    /// It was sealed whole, against what its rule is for.
+    SealedWhole,
+    /// It is, or was to be, larger than a sealed file may be.
+    TooLarge,
+}
+
+impl TroubleKind {
+    /// All of them.
+    pub const ALL: [TroubleKind; 5] =
+        [Self::NoKey, Self::Damaged, Self::NotSaved, Self::SealedWhole, Self::TooLarge];
+
+    /// Its name in `status` and `metrics`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoKey => "no-key",
+            Self::Damaged => "damaged",
+            Self::NotSaved => "not-saved",
+            Self::SealedWhole => "sealed-whole",
+            Self::TooLarge => "too-large",
+        }
+    }
+}
 
 /// One file in trouble.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
+    /// What kind of.
+    pub kind: TroubleKind,
     /// The field, if one is to blame.
     pub field: Option<String>,
     /// The id of the key that is missing or did not fit.
@@ -34,32 +69,56 @@ pub(super) struct Troubles {
     pub conflicts: AtomicU64,
 }
 
+impl Trouble {
+    /// One that no field and no key is to blame for.
+    fn of_file(kind: TroubleKind, reason: String) -> Self {
+        Self { kind, field: None, key_id: None, reason }
+    }
+}
+
 impl Troubles {
     /// `file` cannot be opened. Logged once, until it changes.
     pub(super) fn found(&self, file: &RelPath, error: &OpenError) {
+        let kind = match document_errno(&error.cause) {
+            libc::ENOKEY => TroubleKind::NoKey,
+            _ => TroubleKind::Damaged,
+        };
         let trouble = Trouble {
+            kind,
             field: error.field.as_ref().map(ToString::to_string),
             key_id: error.key_id().map(|id| id.to_string()),
             reason: error.to_string(),
         };
+        let (field, key_id) =
+            (trouble.field.clone().unwrap_or_default(), trouble.key_id.clone().unwrap_or_default());
         if self.note(file, trouble, false) {
-            log::error!("{file}: {error}");
+            log::error!(
+                event = "file-in-trouble", file:% = file, field = field.as_str(),
+                key_id = key_id.as_str();
+                "{file}: {error}"
+            );
         }
     }
 
     /// A written buffer could not be committed.
     pub(super) fn not_saved(&self, file: &RelPath, error: &Error) {
-        let trouble = Trouble { field: None, key_id: None, reason: format!("not saved: {error}") };
+        let trouble = Trouble::of_file(TroubleKind::NotSaved, format!("not saved: {error}"));
         if self.note(file, trouble, false) {
-            log::error!("{file}: not saved: {error}");
+            log::error!(
+                event = "file-in-trouble", file:% = file;
+                "{file}: not saved: {error}"
+            );
         }
     }
 
     /// `file` was saved, in another form than the policy means it to have.
     pub(super) fn sealed_whole(&self, file: &RelPath, because: &WholeBecause) {
         let reason = format!("sealed whole: {because}");
-        if self.note(file, Trouble { field: None, key_id: None, reason }, true) {
-            log::warn!("{file}: sealed whole: {because}");
+        if self.note(file, Trouble::of_file(TroubleKind::SealedWhole, reason), true) {
+            log::warn!(
+                event = "sealed-whole", file:% = file;
+                "{file}: sealed whole: {because}"
+            );
         }
     }
 
@@ -80,29 +139,34 @@ impl Troubles {
     }
 
     fn refused(&self, file: &RelPath, reason: &str, until_saved: bool) {
-        let trouble = Trouble { field: None, key_id: None, reason: reason.to_owned() };
+        let trouble = Trouble::of_file(TroubleKind::TooLarge, reason.to_owned());
         if self.note(file, trouble, until_saved) {
-            log::warn!("{file}: {reason}");
+            log::warn!(event = "file-in-trouble", file:% = file; "{file}: {reason}");
         }
     }
 
     /// A version that someone else wrote was displaced by a commit.
     pub(super) fn conflict(&self, file: &RelPath, kept: &str) {
         self.conflicts.fetch_add(1, Ordering::Relaxed);
-        log::warn!("{file}: changed in the store meanwhile; that version is kept as {kept}");
+        log::warn!(
+            event = "kept", file:% = file, kept = kept;
+            "{file}: changed in the store meanwhile; that version is kept as {kept}"
+        );
     }
 
     /// `file` is well, or gone.
     pub(super) fn cleared(&self, file: &RelPath) {
-        self.files.lock().remove(file);
+        let known = self.files.lock().remove(file);
+        tell_well(file, known);
     }
 
     /// `file` can be opened.
     pub(super) fn opened(&self, file: &RelPath) {
         let mut files = self.files.lock();
-        if files.get(file).is_some_and(|held| !held.until_saved) {
-            files.remove(file);
-        }
+        let is_over = files.get(file).is_some_and(|held| !held.until_saved);
+        let known = if is_over { files.remove(file) } else { None };
+        drop(files);
+        tell_well(file, known);
     }
 
     /// What was known of `from` is now true of `to`.
@@ -132,6 +196,15 @@ impl Troubles {
         let news = files.get(file) != Some(&held);
         files.insert(file.clone(), held);
         news
+    }
+}
+
+/// Whoever was told of the trouble is told of its end.
+fn tell_well(file: &RelPath, known: Option<Held>) {
+    if let Some(Held { trouble, .. }) = known {
+        let reason = trouble.reason;
+        log::info!(event = "file-well", file:% = file; "{file}: no longer in trouble (was: \
+                                                        {reason})");
     }
 }
 

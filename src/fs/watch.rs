@@ -52,20 +52,26 @@ impl Watch {
 }
 
 impl Filesystem {
-    /// Follows changes in the store until `stop` says so; `stop` is asked about once a second.
-    pub fn follow_store(&self, stop: impl Fn() -> bool) {
+    /// Hears of changes in the store from now on, if it can be watched: to be called before anybody
+    /// sees the mount, for no change may go unheard that a program could know of.
+    pub fn watch_store(&self) {
         let why = match Watcher::new() {
             _ if !self.options.watch => "switched off".to_owned(),
             _ if !self.store.tells_changes() => "its filesystem tells of no changes".to_owned(),
-            Ok(watcher) => return self.follow(self.watch.watcher.get_or_init(|| watcher), stop),
+            Ok(watcher) => {
+                self.watch.watcher.get_or_init(|| watcher);
+                return self.watch(&self.nodes.root());
+            }
             Err(error) => format!("{error} (see fs.inotify.max_user_instances)"),
         };
         log::warn!("the store is not watched, {why}: names and sizes are believed for 1 s");
         let _ = self.watch.none.set(why);
     }
 
-    fn follow(&self, watcher: &Watcher, stop: impl Fn() -> bool) {
-        self.watch(&self.nodes.root());
+    /// Follows the changes that [`Filesystem::watch_store`] hears of until `stop` says so; `stop` is
+    /// asked about once a second.
+    pub fn follow_store(&self, stop: impl Fn() -> bool) {
+        let Some(watcher) = self.watch.watcher.get() else { return };
         while !stop() {
             match watcher.wait(Some(Duration::from_secs(1))) {
                 Ok(events) if events.is_empty() => self.announcements.rest(),

@@ -8,6 +8,7 @@ use super::gate::Turn;
 use super::guarded::guarded;
 use super::reply::Answer;
 use crate::fs::{Caller, Error, Filesystem, Pace, Result};
+use crate::sys::closing::closing_later;
 use crate::sys::process::is_own_thread;
 
 impl Wire {
@@ -55,11 +56,11 @@ impl Wire {
     ) {
         let Some(turn) = turn else { return hold_back(reply) };
         if let Some(_spare) = self.spare.take() {
-            return reply.give(guarded(|| op(&self.fs)));
+            return answer(reply, || op(&self.fs));
         }
         let fs = self.fs.clone();
         self.pool.run(move || {
-            reply.give(guarded(|| op(&fs)));
+            answer(reply, || op(&fs));
             drop(turn);
         });
     }
@@ -70,6 +71,13 @@ impl Wire {
         let turn = self.gate.enter_to_open();
         turn.or_else(|| self.gate.enter().filter(|_| is_own_thread(caller.pid)))
     }
+}
+
+/// Gives the answer of `op`, and then closes what it has done with.
+fn answer<T, R: Answer<T>>(reply: R, op: impl FnOnce() -> Result<T>) {
+    let (result, closing) = closing_later(|| guarded(op));
+    reply.give(result);
+    drop(closing);
 }
 
 /// Leaves a request without an answer. (A reply that is dropped answers with EIO.)

@@ -1,9 +1,10 @@
 //! The verdict on one value.
 //!
-//! Must stay true: the common case, a value that nothing names, allocates nothing; no case takes
-//! more than linear time.
+//! Must stay true: the common case, a value that nothing names, allocates nothing but the memory of
+//! its keys; no case takes more than linear time.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
 
 use super::defaults::Kind;
 use super::names::{Found, Named, Names};
@@ -25,7 +26,19 @@ pub(super) struct RulesOfOne<'a> {
     /// In the order of the policy: the last that covers a path counts.
     fields: Vec<&'a FieldRule>,
     ledger: Vec<&'a BTreeSet<String>>,
+    seen: RefCell<Seen>,
 }
+
+/// What was found for keys so far: most documents have the same few over and over.
+#[derive(Debug, Clone, Default)]
+struct Seen {
+    /// Where no other key stands below it, and where one does.
+    found: [HashMap<Box<[u8]>, Found>; 2],
+}
+
+/// How many keys are remembered, and how long they may be: a document may have any number.
+const MOST_SEEN: usize = 256;
+const LONGEST_SEEN: usize = 64;
 
 /// Whether a value is secret, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +67,7 @@ impl<'a> RulesOfOne<'a> {
         fields: Vec<&'a FieldRule>,
         ledger: Vec<&'a BTreeSet<String>>,
     ) -> Self {
-        Self { names, fields, ledger }
+        Self { names, fields, ledger, seen: RefCell::default() }
     }
 
     /// These rules, and in front of them `more`.
@@ -118,8 +131,10 @@ impl<'a> RulesOfOne<'a> {
         let innermost = path.inwards().find_map(Segment::key);
         for (depth, key) in path.inwards().filter_map(Segment::key).enumerate() {
             let found = match inner {
-                None => self.names.look_at(key, true),
-                Some(inner) => self.names.look_at_table(key, [Some(inner), innermost]),
+                None => self.look_at(key, true),
+                Some(inner) => {
+                    self.names.within_table(self.look_at(key, false), key, [Some(inner), innermost])
+                }
             };
             let found = match found {
                 Found::Name { word, kind } if word.line.is_none() => {
@@ -157,6 +172,20 @@ impl<'a> RulesOfOne<'a> {
             return named;
         }
         self.by_assignment(path, value).unwrap_or(verdict)
+    }
+
+    /// What the names say of `key`, see [`Names::look_at`].
+    fn look_at(&self, key: &[u8], innermost: bool) -> Found {
+        let mut seen = self.seen.borrow_mut();
+        let seen = &mut seen.found[usize::from(innermost)];
+        if let Some(found) = seen.get(key) {
+            return found.clone();
+        }
+        let found = self.names.look_at(key, innermost);
+        if key.len() <= LONGEST_SEEN && seen.len() < MOST_SEEN {
+            seen.insert(key.into(), found.clone());
+        }
+        found
     }
 
     /// By which of the innermost `depth` keys the value only tells where another is to be found.

@@ -125,11 +125,10 @@ impl Names {
         })
     }
 
-    /// What `key` says when `inner` stand below it: the next key, and the last. A table that is named like one secret
-    /// has keys that say something about it (`password.min_length`); one that is named like many
-    /// (`tokens`) has the names of those.
-    pub fn look_at_table(&self, key: &[u8], inner: [Option<&[u8]>; 2]) -> Found {
-        let found = self.look_at(key, false);
+    /// What `key` says, of which `found` was found, when `inner` stand below it: the next key, and
+    /// the last. A table that is named like one secret has keys that say something about it
+    /// (`password.min_length`); one that is named like many (`tokens`) has the names of those.
+    pub fn within_table(&self, found: Found, key: &[u8], inner: [Option<&[u8]>; 2]) -> Found {
         match &found {
             Found::Name { word, .. } if word.line.is_none() && is_singular(key) => {
                 let mut inner = inner.into_iter().flatten();

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 
 use super::dir::{Dir, component, own_descriptor};
 use super::metadata::{FileKind, Metadata, Owner, SetTime};
+use crate::sys::closing;
 
 /// What a rename does about an entry that has the new name already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,12 +126,18 @@ impl Dir {
         flags: RenameFlags,
     ) -> io::Result<()> {
         let (old, new) = (component(name)?, component(new_name)?);
+        // What is replaced must not end within the call, which would take as long as freeing it does.
+        let replaced = (flags == RenameFlags::Plain && closing::is_later())
+            .then(|| to.locate(new_name).ok())
+            .flatten();
         let flags = match flags {
             RenameFlags::Plain => rustix::fs::RenameFlags::empty(),
             RenameFlags::NoReplace => rustix::fs::RenameFlags::NOREPLACE,
             RenameFlags::Exchange => rustix::fs::RenameFlags::EXCHANGE,
         };
-        Ok(rustix::fs::renameat_with(self.fd(), old, to.fd(), new, flags)?)
+        rustix::fs::renameat_with(self.fd(), old, to.fd(), new, flags)?;
+        replaced.into_iter().for_each(|file| closing::close_later(file.into()));
+        Ok(())
     }
 
     /// Sets the permission bits. EOPNOTSUPP for a symlink, which has none.

@@ -9,6 +9,9 @@
 //! The usual way, one [`Step`] after the other. A file that has further names, or whose
 //! attributes this process may not give to a new file, goes by [`super::in_place`] instead.
 
+mod durable;
+mod put_back;
+
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
@@ -23,7 +26,7 @@ use super::in_place;
 use super::metadata::{Metadata, Time, set_mtime, set_times};
 use super::step::{At, CommitError, Step, passed};
 use super::temporary::{Draft, TempName, is_unsupported, place_new};
-use crate::sys::file::write_out;
+use crate::sys::closing::close_later;
 
 /// How often a target that comes and goes is tried.
 const ATTEMPTS: u32 = 8;
@@ -143,8 +146,10 @@ impl Replace<'_> {
         passed(Step::Draft);
         let pattern = self.pattern()?;
         let done = self.with_draft(&mut draft, pattern.as_ref().unwrap_or(&target), &before);
-        if !matches!(done, Ok(Some(_))) {
-            draft.discard();
+        match done {
+            // With the target goes what it held: that takes time, and nobody has to wait for it.
+            Ok(Some(_)) => close_later(target),
+            _ => drop(draft.discard()),
         }
         done
     }
@@ -176,10 +181,7 @@ impl Replace<'_> {
             return Err(Errno::XDEV.into()).at(Step::Carry);
         }
         passed(Step::Carry);
-        self.write_out(&draft.file).at(Step::WriteOut)?;
-        passed(Step::WriteOut);
-        draft.give_name().at(Step::Name)?;
-        passed(Step::Name);
+        self.bring_out(draft)?;
         let temporary = draft.name().unwrap_or_default();
         match self.commit.on_conflict {
             OnConflict::Replace => {
@@ -195,7 +197,7 @@ impl Replace<'_> {
             }
             return Err(error);
         }
-        let metadata = self.settle(draft)?;
+        let metadata = self.settle(draft, false)?;
         Ok(Committed { metadata, conflict: None })
     }
 
@@ -209,29 +211,20 @@ impl Replace<'_> {
         Ok(())
     }
 
+    /// Whether the target's name stands for the draft.
+    fn is_in_place(&self, draft: &Draft) -> io::Result<bool> {
+        let ours = Metadata::of(&draft.file)?.ino;
+        Ok(self.dir.stat(self.name)?.ino == ours)
+    }
+
     /// Removes the target that was just made, unless its name stands for another file by now.
     fn take_back(&self, draft: &Draft) {
-        let is_ours = || {
-            let ours = Metadata::of(&draft.file)?.ino;
-            Ok::<_, io::Error>(self.dir.stat(self.name)?.ino == ours)
-        };
-        let taken =
-            is_ours().and_then(|ours| if ours { self.dir.unlink(self.name) } else { Ok(()) });
+        let taken = self
+            .is_in_place(draft)
+            .and_then(|ours| if ours { self.dir.unlink(self.name) } else { Ok(()) });
         if let Err(error) = taken {
             log::warn!("{} stays: {error}", self.dir.place_of(self.name));
         }
-    }
-
-    /// The names are as they are to be; when durable, on disk too.
-    fn settle(&self, draft: &Draft) -> Result<Metadata, CommitError> {
-        let metadata = Metadata::of(&draft.file).at(Step::SyncDirectory)?;
-        if self.commit.durable {
-            self.dir.sync().at(Step::SyncDirectory)?;
-            if let Some((left, _)) = self.commit.moved_from {
-                left.sync().at(Step::SyncDirectory)?;
-            }
-        }
-        Ok(metadata)
     }
 
     /// The file whose attributes are taken, unless it is the target.
@@ -257,12 +250,12 @@ impl Replace<'_> {
             return Ok(None);
         }
         passed(Step::Carry);
-        self.write_out(&draft.file).at(Step::WriteOut)?;
-        passed(Step::WriteOut);
-        draft.give_name().at(Step::Name)?;
-        passed(Step::Name);
+        self.bring_out(draft)?;
 
-        let conflict = match self.exchange(draft)? {
+        self.give_way(before)?;
+        let exchanged = self.exchange(draft)?;
+        let is_synced = matches!(exchanged, Some(Displaced::Swapped)) && self.syncs_once();
+        let conflict = match exchanged {
             None => return Ok(None),
             Some(Displaced::Nothing) => {
                 self.leave_old_name().inspect_err(|_| self.take_back(draft))?;
@@ -276,20 +269,20 @@ impl Replace<'_> {
                 passed(Step::Exchange);
                 let examined = self.examine(draft, before);
                 let left = match &examined {
-                    Ok(Some(_)) => self.leave_old_name(),
+                    Ok(Some(_)) => self.sync_exchanged(draft).and_then(|()| self.leave_old_name()),
                     _ => Ok(()),
                 };
                 if left.is_err() || !matches!(examined, Ok(Some(_))) {
                     self.put_back(draft);
                 }
-                left?;
+                left.map_err(|error| self.unless_undone(error, draft))?;
                 let Some(conflict) = examined? else { return Ok(None) };
                 self.unlink_displaced(draft);
                 conflict
             }
         };
         passed(Step::Unlink);
-        let metadata = self.settle(draft)?;
+        let metadata = self.settle(draft, is_synced)?;
         Ok(Some(Committed { metadata, conflict }))
     }
 
@@ -304,10 +297,18 @@ impl Replace<'_> {
         Ok(carried)
     }
 
-    /// The data has to be ahead of the name: otherwise there is a moment in which the name stands
-    /// for an empty file on disk, or for zeros.
-    fn write_out(&self, file: &File) -> io::Result<()> {
-        if self.commit.durable { file.sync_all() } else { write_out(file) }
+    /// A commit that would give way to a version that came meanwhile does so before it displaces it.
+    /// The comparison after the exchange is what counts; this one spares others the detour.
+    fn give_way(&self, before: &Metadata) -> Result<(), CommitError> {
+        if self.commit.on_conflict != OnConflict::GiveWay {
+            return Ok(());
+        }
+        match self.dir.stat(self.name) {
+            Ok(found) if found.stamp() == before.stamp() => Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(_) | Err(_) => Err(Errno::STALE.into()),
+        }
+        .at(Step::Compare)
     }
 
     /// Brings the draft to the target's name.
@@ -400,42 +401,6 @@ impl Replace<'_> {
 
     fn keep_unexpected(&self, found: &File) -> Result<Option<String>, CommitError> {
         keep_unexpected(self.dir, self.name, self.commit, found)
-    }
-
-    /// Undoes the exchange. When that is not possible either, the displaced version stays in
-    /// the temporary, and the next recovery keeps it.
-    fn put_back(&self, draft: &mut Draft) {
-        let temporary = draft.name().unwrap_or_default();
-        let back = match self.dir.rename(temporary, self.dir, self.name, RenameFlags::Exchange) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                place_new(self.dir, temporary, self.name)
-            }
-            other => other,
-        };
-        if let Err(error) = back {
-            let place = self.dir.place_of(temporary);
-            log::warn!("the displaced version of a failed commit stays in {place}: {error}");
-        } else if let Err(error) = self.keep_stranger(temporary) {
-            let place = self.dir.place_of(temporary);
-            log::warn!("a version that was written meanwhile stays in {place}: {error}");
-            draft.leave();
-        }
-    }
-
-    /// Whoever replaced the draft while it stood in the target, or wrote to it, made a version of
-    /// his own, which the way back has brought here.
-    fn keep_stranger(&self, temporary: &OsStr) -> io::Result<()> {
-        let found = self.dir.open_file(temporary, Access::Read)?;
-        if holds(&found, self.commit.content)? {
-            return Ok(());
-        }
-        let sealed = (self.commit.seal_kept)(&snapshot(&found, u64::MAX)?.bytes)?;
-        let kept = self.dir.keep(&self.dir.place_of(self.name), &sealed)?;
-        log::warn!(
-            "{}: a version that came meanwhile is kept as {kept}",
-            self.dir.place_of(self.name)
-        );
-        self.dir.unlink(temporary)
     }
 
     /// The commit has taken place; a leftover is hidden, and the next recovery removes it.

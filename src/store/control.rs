@@ -19,6 +19,8 @@ use super::metadata::{Metadata, Owner, Time};
 use super::temporary::{Draft, TempName, place_new};
 use super::{CONTROL_DIR, Store, is_reserved};
 use crate::path::RelPath;
+use crate::sys::calendar::civil_from_days;
+use crate::sys::file::write_out;
 
 const KEPT_DIR: &str = "kept";
 const LOCK_FILE: &str = "lock";
@@ -218,8 +220,10 @@ fn whole_draft(
     let mut draft = Draft::begin(dir, TempName::of(content, b""))?;
     let placed = dress(&draft.file, mode, owner)
         .and_then(|()| draft.file.write_all_at(content, 0))
-        .and_then(|()| draft.file.sync_all())
+        .and_then(|()| write_out(&draft.file))
         .and_then(|()| draft.give_name())
+        // Only now: see `Replace::bring_out`.
+        .and_then(|()| draft.file.sync_all())
         .and_then(|()| place(draft.name().unwrap_or_default()))
         .and_then(|()| dir.sync());
     if placed.is_err() {
@@ -289,19 +293,6 @@ fn compact_utc(time: Time) -> String {
     let (year, month, day) = civil_from_days(days);
     let (hour, minute) = (second / 3600, second / 60 % 60);
     format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{:02}Z", second % 60)
-}
-
-/// Year, month, day of the Gregorian calendar for a day counted from 1970-01-01, by Howard
-/// Hinnant's `civil_from_days` (years begin in March, so that the leap day comes last).
-fn civil_from_days(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let (era, day) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year + era * 400 + i64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]

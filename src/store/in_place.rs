@@ -25,6 +25,7 @@ use super::step::{At, CommitError, Step, passed};
 use super::temporary::{Claim, Draft, TempName};
 use super::{CONTROL_DIR, read_all};
 use crate::path::RelPath;
+use crate::sys::file::write_out;
 
 const MAGIC: &[u8] = b"confseal journal 1\n";
 
@@ -117,8 +118,10 @@ fn begin_journal(
     let written = draft
         .file
         .write_all_at(&Journal { ino, target, content }.encode(), 0)
-        .and_then(|()| draft.file.sync_all())
+        .and_then(|()| write_out(&draft.file))
         .and_then(|()| draft.give_name())
+        // Only now: see `Replace::bring_out`.
+        .and_then(|()| draft.file.sync_all())
         .and_then(|()| home.sync());
     match written {
         Ok(()) => Ok(draft),

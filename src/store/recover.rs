@@ -43,10 +43,16 @@ impl Recovery {
     /// Says in the log what is of interest to an operator.
     pub fn log(&self) {
         for name in &self.kept {
-            log::warn!("a version that a crash left is kept as {name}");
+            log::warn!(
+                event = "kept", kept = name.as_str();
+                "a version that a crash left is kept as {name}"
+            );
         }
         for (file, error) in &self.failed {
-            log::error!("{file}: what a crash left cannot be put right: {error}");
+            log::error!(
+                event = "file-in-trouble", file:% = file;
+                "{file}: what a crash left cannot be put right: {error}"
+            );
         }
     }
 }

@@ -18,10 +18,13 @@ pub enum Step {
     /// Owner, mode, attributes and modification time are set. Leaves nothing. (Or a whole
     /// temporary.)
     Carry,
-    /// The data is on disk, for good when durable. Leaves nothing.
+    /// The data is on disk. Leaves nothing.
     WriteOut,
     /// It has a name. Leaves a temporary with the new content; the target is old.
     Name,
+    /// When durable: it is on disk for good, with that name. As before. Or, where that is enough, it
+    /// is with the target's: see there.
+    SyncFile,
     /// Temporary and target have swapped names. Leaves a temporary with what stood in the
     /// target; the target is new.
     Exchange,

@@ -5,10 +5,10 @@
 //! somebody else mounted is ever taken away; and nothing here touches the file system behind a
 //! mount, so a dead or stalled one cannot block us.
 
-use std::ffi::OsString;
+use std::ffi::{CStr, OsString, c_int};
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -48,6 +48,8 @@ pub struct MountEntry {
     pub kind: String,
     /// What it says it was made of; for a mount of ours the store.
     pub source: OsString,
+    /// The options of the file system.
+    pub options: String,
     /// The id of the mount that it is attached to.
     parent: u64,
     /// Mounts and unmounts elsewhere, on its double there, are repeated on it.
@@ -65,7 +67,13 @@ pub fn mount_of(fd: impl AsFd) -> io::Result<MountId> {
 /// All mounts in the namespace of the calling thread, below its root, oldest of one place first.
 pub fn mounts() -> io::Result<Vec<MountEntry>> {
     // thread-self, not self: threads of one process may live in different namespaces.
-    let table = fs::read("/proc/thread-self/mountinfo")?;
+    mounts_in(Path::new("/proc/thread-self"))
+}
+
+/// The same in the namespace, and below the root, of the process whose directory below `/proc` is
+/// `process`.
+pub fn mounts_in(process: &Path) -> io::Result<Vec<MountEntry>> {
+    let table = fs::read(process.join("mountinfo"))?;
     Ok(table.split(|byte| *byte == b'\n').filter_map(parse_entry).collect())
 }
 
@@ -85,7 +93,9 @@ fn parse_entry(line: &[u8]) -> Option<MountEntry> {
     optional.for_each(drop);
     let kind = String::from_utf8_lossy(&unescape(fields.next()?)).into_owned();
     let source = OsString::from_vec(unescape(fields.next()?));
-    Some(MountEntry { mount: MountId { id, device }, point, kind, source, parent, follows })
+    let options = String::from_utf8_lossy(&unescape(fields.next()?)).into_owned();
+    let mount = MountId { id, device };
+    Some(MountEntry { mount, point, kind, source, options, parent, follows })
 }
 
 fn number(digits: &[u8]) -> Option<u64> {
@@ -240,7 +250,39 @@ pub fn loose_copy(mount: MountId) -> io::Result<OwnedFd> {
     let entry = mounts()?.into_iter().find(|entry| entry.mount == mount).ok_or(Errno::NOENT)?;
     let copy = copy_of(&entry.point)?;
     // What is topmost at the path was copied.
-    if mount_of(&copy)?.device == mount.device { Ok(copy) } else { Err(Errno::NOENT.into()) }
+    if mount_of(&copy)?.device != mount.device {
+        return Err(Errno::NOENT.into());
+    }
+    make_writable(&copy)?;
+    Ok(copy)
+}
+
+/// A copy of what is mounted at the directory `point`, attached nowhere, that can be written to
+/// although the mount is read-only. Needs CAP_SYS_ADMIN.
+pub fn writable_copy(point: &Path) -> io::Result<OwnedFd> {
+    let copy = copy_of(point)?;
+    make_writable(&copy)?;
+    Ok(copy)
+}
+
+/// Takes the mark "read-only" off one mount, which says nothing of its file system.
+fn make_writable(mount: &OwnedFd) -> io::Result<()> {
+    let attributes = Attributes { clear: READ_ONLY, ..Attributes::default() };
+    set_attributes(mount.as_raw_fd(), c"", libc::AT_EMPTY_PATH, &attributes)
+}
+
+/// Makes the mount at the directory `point` read-only or writable, and programs startable in it or
+/// not; `None` leaves that as it is. What else is mounted of the same file system stays as it is.
+pub fn change(point: &Path, read_only: Option<bool>, no_exec: Option<bool>) -> io::Result<()> {
+    let mut attributes = Attributes::default();
+    for (bit, wanted) in [(READ_ONLY, read_only), (NO_EXEC, no_exec)] {
+        match wanted {
+            Some(true) => attributes.set |= bit,
+            Some(false) => attributes.clear |= bit,
+            None => {}
+        }
+    }
+    set_attributes(reach(point)?.as_raw_fd(), c"", libc::AT_EMPTY_PATH, &attributes)
 }
 
 /// `path` without links, as `fs::canonicalize` gives it; but of what is mounted at its end nothing
@@ -271,6 +313,13 @@ pub fn same_beneath(upper: &MountEntry) -> io::Result<Option<MountEntry>> {
 pub fn reach(directory: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(rustix::fs::openat(CWD, directory, flags, Mode::empty())?)
+}
+
+/// Whether a file system of the type `kind` is what one sees at the directory `point`, a canonical
+/// path. It is not asked itself.
+pub fn shows(point: &Path, kind: &str) -> io::Result<bool> {
+    let top = mounts()?.into_iter().rfind(|entry| entry.point == point);
+    Ok(top.is_some_and(|entry| entry.kind == kind))
 }
 
 /// A mount namespace that can be visited after it has been left.
@@ -338,26 +387,39 @@ pub fn enter_own_user_and_mount_namespace() -> io::Result<()> {
 /// Makes every mount that the calling thread sees read-only. To be called in a namespace of its
 /// own. Devices can still be written to.
 pub fn make_all_read_only() -> io::Result<()> {
-    /// mount_setattr(2), Linux 5.12.
-    #[repr(C)]
-    struct Attributes {
-        set: u64,
-        clear: u64,
-        propagation: u64,
-        user_namespace: u64,
-    }
-    const READ_ONLY: u64 = 1;
-    let attributes = Attributes { set: READ_ONLY, clear: 0, propagation: 0, user_namespace: 0 };
+    let attributes = Attributes { set: READ_ONLY, ..Attributes::default() };
+    set_attributes(libc::AT_FDCWD, c"/", libc::AT_RECURSIVE, &attributes)
+}
+
+/// What mount_setattr(2) (Linux 5.12) takes.
+#[repr(C)]
+#[derive(Default)]
+struct Attributes {
+    set: u64,
+    clear: u64,
+    propagation: u64,
+    user_namespace: u64,
+}
+
+const READ_ONLY: u64 = 1;
+const NO_EXEC: u64 = 8;
+
+fn set_attributes(
+    directory: RawFd,
+    path: &CStr,
+    flags: c_int,
+    attributes: &Attributes,
+) -> io::Result<()> {
     // SAFETY: the path ends in NUL, the structure is the one that the kernel knows by its size, and
     // both are alive during the call, which only reads them.
     #[allow(unsafe_code)]
     let answer = unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
-            libc::AT_FDCWD,
-            c"/".as_ptr(),
-            libc::AT_RECURSIVE,
-            &raw const attributes,
+            directory,
+            path.as_ptr(),
+            flags,
+            &raw const *attributes,
             size_of::<Attributes>(),
         )
     };
@@ -391,6 +453,7 @@ mod tests {
         assert_eq!(entry.mount, MountId { id: 96, device });
         assert_eq!(entry.point, Path::new("/etc/with blank\\"));
         assert_eq!((&*entry.kind, &*entry.source), ("fuse.confseal", "/etc/with blank\\".as_ref()));
+        assert_eq!(entry.options, "rw,user_id=0");
         assert_eq!((entry.parent, entry.follows), (27, true));
     }
 

@@ -2,11 +2,13 @@
 //! fresh directory.
 
 mod accepting;
+mod auditing;
 mod editing;
 mod foreign;
 mod keys;
 mod looking;
 mod manual;
+mod pages;
 mod rotation;
 mod scanning;
 mod scene;

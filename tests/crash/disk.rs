@@ -26,6 +26,7 @@ pub struct Disk {
     pub fixture: Fixture,
     image: PathBuf,
     size: u64,
+    has_journal: bool,
     /// Where the image is, if not in the fixture.
     _memory: Option<TempDir>,
 }
@@ -35,22 +36,40 @@ impl Disk {
     pub fn new() -> Self {
         let fixture = Fixture::new();
         let image = fixture.dir().join("disk.img");
-        Self::with(fixture, image, IMAGE, None)
+        Self::with(fixture, image, IMAGE, None, true)
     }
 
     /// The same with the image in memory: what it holds is what was written to it, but faster.
     pub fn in_memory() -> Self {
-        let memory = TempDir::new_in("/dev/shm").expect("a directory in memory");
-        let image = memory.path().join("disk.img");
-        Self::with(Fixture::new(), image, SMALL_IMAGE, Some(memory))
+        Self::held_in_memory(true)
     }
 
-    fn with(fixture: Fixture, image: PathBuf, size: u64, memory: Option<TempDir>) -> Self {
+    /// The same where the filesystem has no journal: names and contents reach the image in any
+    /// order, and only a check of all of it makes it fit for use after the power was gone.
+    pub fn without_journal() -> Self {
+        Self::held_in_memory(false)
+    }
+
+    fn held_in_memory(has_journal: bool) -> Self {
+        let memory = TempDir::new_in("/dev/shm").expect("a directory in memory");
+        let image = memory.path().join("disk.img");
+        Self::with(Fixture::new(), image, SMALL_IMAGE, Some(memory), has_journal)
+    }
+
+    fn with(
+        fixture: Fixture,
+        image: PathBuf,
+        size: u64,
+        memory: Option<TempDir>,
+        has_journal: bool,
+    ) -> Self {
         crate::support::apart();
-        let mut disk = Self { fixture, image, size, _memory: memory };
+        let mut disk = Self { fixture, image, size, has_journal, _memory: memory };
         let image = File::create(&disk.image).expect("an image");
         image.set_len(size).expect("its size");
-        run("mkfs.ext4", [OsStr::new("-qF"), disk.image.as_os_str()]);
+        let journal = if has_journal { "has_journal" } else { "^has_journal" };
+        let options = [OsStr::new("-qFO"), OsStr::new(journal), disk.image.as_os_str()];
+        run("mkfs.ext4", options);
         fs::create_dir(disk.point()).expect("its mount point");
         disk.attach();
         let store = disk.point().join("store");
@@ -90,8 +109,15 @@ impl Disk {
             assert_eq!(copied, self.size);
             // A copy of two moments is none.
             if before.1 == 0 && self.writes() == before {
-                return;
+                break;
             }
+        }
+        if !self.has_journal {
+            // As the machine does when it starts again.
+            let check = Command::new("e2fsck").arg("-fy").arg(&other.image).output();
+            let check = check.expect("e2fsck");
+            // Beyond 1, something is wrong that it could not put right.
+            assert!(matches!(check.status.code(), Some(0 | 1)), "{}", text(&check));
         }
     }
 

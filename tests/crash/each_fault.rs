@@ -206,15 +206,18 @@ impl Context<'_> {
     }
 
     /// Whether the store has to hold what it held. Not when what was to undo a change failed as
-    /// well, nor when the change is there and only its durability is not. And a close that failed
-    /// is followed by the release, which tries once more.
+    /// well, nor when a rename is there and only its durability is not: a program's own `fsync` that
+    /// fails has changed nothing. And a close that failed is followed by the release, which tries
+    /// once more.
     fn keeps_old(&self, failed: &Failed) -> bool {
         let before = &self.counted.calls[..self.n - 1];
         let has_changed = || before.iter().any(|call| call == "renameat2" || call == "fallocate");
         match self.fault {
             Fault::From(_) => !has_changed(),
             Fault::Once(_) | Fault::OfAny(_) => {
-                failed.call != "close" && !(self.call() == Some("fsync") && has_changed())
+                let is_rename = failed.call != "fsync";
+                failed.call != "close"
+                    && !(is_rename && self.call() == Some("fsync") && has_changed())
             }
         }
     }

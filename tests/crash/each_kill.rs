@@ -83,7 +83,7 @@ fn of_what_puts_a_torn_file_right() {
     let mnt = fixture.mnt();
     let mut kills = 0;
     // In between, the file is torn: see `JOURNAL`.
-    for n in 4..=12 {
+    for n in 5..=13 {
         points.mount(fixture);
         save.prepare(&mnt);
         points.kill_at(n);
@@ -153,7 +153,8 @@ fn of_a_save_by_truncating_and_writing() {
 
 #[test]
 fn of_a_save_with_fsync() {
-    let durably = ["openat2", "pwrite64", "fsync", "linkat", "renameat2", "unlinkat", "fsync"];
+    let durably =
+        ["openat2", "pwrite64", "sync_file_range", "linkat", "renameat2", "fsync", "unlinkat"];
     survives_whole(&Save::written_and_synced(), &durably);
 }
 
@@ -179,7 +180,10 @@ fn of_a_new_file() {
 
 #[test]
 fn of_a_save_by_rename() {
-    survives_whole(&Save::renamed_into_place(), &["pwrite64", "fsync", "linkat", "renameat2"]);
+    survives_whole(
+        &Save::renamed_into_place(),
+        &["pwrite64", "linkat", "renameat2", "fsync", "renameat2"],
+    );
 }
 
 #[test]
@@ -208,7 +212,8 @@ fn of_a_rename_that_seals_anew_over_a_file() {
 }
 
 /// In place, behind a journal.
-const JOURNAL: [&str; 6] = ["pwrite64", "fsync", "linkat", "pwrite64", "ftruncate", "unlinkat"];
+const JOURNAL: [&str; 7] =
+    ["pwrite64", "sync_file_range", "linkat", "fsync", "pwrite64", "ftruncate", "unlinkat"];
 
 #[test]
 fn of_a_file_with_two_names() {

@@ -31,7 +31,11 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let (disk, after) = (Disk::in_memory(), Disk::in_memory());
+        Self::of(Disk::in_memory)
+    }
+
+    fn of(disk: fn() -> Disk) -> Self {
+        let (disk, after) = (disk(), disk());
         after.detach();
         Self { disk, after }
     }
@@ -96,6 +100,16 @@ fn survives(save: &Save, one: WrittenOut, at_the_end: &[&World]) {
 fn of_a_save_with_fsync() {
     let save = Save::written_and_synced();
     survives(&save, WrittenOut::Nothing, &[&save.states[1]]);
+}
+
+/// Such a filesystem promises nothing but what is asked for: it lost a file that was synced before
+/// it had a name.
+#[test]
+fn of_a_save_with_fsync_where_no_journal_is() {
+    let save = Save::written_and_synced();
+    let mut scene = Scene::of(Disk::without_journal);
+    let seen = scene.cut_at_each_point(&save, WrittenOut::Nothing);
+    assert_eq!(seen, save.states[1]);
 }
 
 #[test]

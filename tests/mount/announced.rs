@@ -150,6 +150,25 @@ fn a_file_that_was_never_opened_is_announced_too() {
 }
 
 #[test]
+fn a_change_is_announced_in_a_mount_that_programs_cannot_write_to() {
+    let mut fixture = Fixture::new();
+    let (store, mnt) = (fixture.store(), fixture.mnt());
+    fixture.put("app.toml", OLD).put("last.toml", OLD).mount_with(
+        &store,
+        Some(&mnt),
+        &["--read-only"],
+    );
+    assert_eq!(fixture.seen("app.toml") + &fixture.seen("last.toml"), OLD.repeat(2));
+    let refused = fs::write(mnt.join("app.toml"), NEW).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ReadOnlyFilesystem);
+    let mut ear = Ear::at(&mnt, &["", "app.toml"]);
+    fs::write(store.join("app.toml"), NEW).unwrap();
+    ear.wait_for("app.toml", "", EventMask::CLOSE_WRITE);
+    in_the_end(&fixture, &mut ear);
+    assert_eq!(fixture.seen("app.toml"), NEW);
+}
+
+#[test]
 fn a_replacement_is_announced_in_the_directory_and_ends_the_watch_of_the_old_file() {
     let fixture = mounted(&["app.toml", "conf.d/app.toml", "last.toml"]);
     let mut ear = Ear::at(&fixture.mnt(), &["", "conf.d", "app.toml", "conf.d/app.toml"]);

@@ -10,7 +10,7 @@ use crate::support::Fixture;
 fn requests(fixture: &Fixture) -> BTreeMap<String, i64> {
     let text = fixture.seen(".confseal/metrics");
     let counts = text.lines().filter_map(|line| {
-        let rest = line.strip_prefix("confseal_requests_total{op=\"")?;
+        let (_, rest) = line.strip_prefix("confseal_requests_total{")?.split_once("op=\"")?;
         let (op, count) = rest.split_once("\"} ")?;
         Some((op.to_owned(), count.parse().ok()?))
     });

@@ -7,6 +7,7 @@ mod support;
 mod calls;
 
 mod accepting;
+mod ailing;
 mod announced;
 mod basics;
 mod behind;
@@ -24,3 +25,4 @@ mod succession;
 mod together;
 mod trouble;
 mod unwatched;
+mod watching;

@@ -34,7 +34,7 @@ fn save(path: &Path, version: &str) -> std::io::Result<String> {
 }
 
 /// What `confseal view` says of every kept version.
-fn kept_versions(fixture: &Fixture) -> Vec<String> {
+pub(super) fn kept_versions(fixture: &Fixture) -> Vec<String> {
     let dir = fixture.store().join(".confseal/kept");
     let key = ["--key".to_owned(), fixture.source("master")];
     let view = |name: String| {

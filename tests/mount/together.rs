@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::calls::mounted;
+use crate::races::kept_versions;
 use crate::support::Fixture;
 
 const FILES: u64 = 5;
@@ -164,11 +165,7 @@ fn saves_in_place_are_never_lost_to_a_rewrap() {
         });
     });
     assert!(!fixture.store().join(".confseal/kept").exists());
-    let nodes = |text: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix("confseal_nodes "));
-        line.unwrap().parse::<u64>().unwrap()
-    };
-    assert!(nodes(&fixture.seen(".confseal/metrics")) <= 4);
+    assert!(fixture.metric("nodes", "") <= 4);
 }
 
 #[test]
@@ -225,8 +222,14 @@ fn a_rewrap_gives_way_to_somebody_who_writes_to_the_store() {
         }
         writer.join().unwrap()
     });
-    let last = format!("# {versions}\npassword = \"CANARY-raced\"\n");
-    assert_eq!(fixture.seen("app.toml"), last);
-    assert!(!fixture.store().join(".confseal/kept").exists());
+    let text = |version: u32| format!("# {version}\npassword = \"CANARY-raced\"\n");
+    assert_eq!(fixture.seen("app.toml"), text(versions));
     fixture.umount();
+    // What the writer replaced in the instant in which a rewrap had it displaced is kept, for he
+    // did not see it. That is rare, and never the last.
+    let kept = kept_versions(&fixture);
+    assert!(kept.len() < versions as usize / 10, "{} of {versions}", kept.len());
+    for version in &kept {
+        assert!((1..versions).any(|n| *version == text(n)), "{version}");
+    }
 }

@@ -236,7 +236,7 @@ fn a_pattern_that_matches_nothing_any_more_is_told_until_it_matches_again() {
     let found = trouble(&fixture);
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0]["reason"].as_str().unwrap().contains(told));
-    assert!(fixture.seen(".confseal/metrics").contains("confseal_files_in_trouble 1\n"));
+    assert_eq!(fixture.metric("files_in_trouble", "kind=\"sealed-whole\""), 1);
 
     fs::write(&path, "pass:hunter2-hunter2\n").unwrap();
     assert!(fixture.stored("odd.cfg").starts_with("pass:ENC:v1:"));

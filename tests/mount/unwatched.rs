@@ -39,7 +39,7 @@ fn a_store_that_is_not_watched_is_asked_at_each_open_and_each_second() {
     let status: serde_json::Value =
         serde_json::from_str(&fixture.seen(".confseal/status")).unwrap();
     assert_eq!(status["unwatched"], "switched off");
-    assert!(fixture.seen(".confseal/metrics").contains("confseal_store_watched 0\n"));
+    assert_eq!(fixture.metric("store_watched", ""), 0);
     assert!(fixture.log().contains("the store is not watched, switched off"));
     let told = fixture.confseal(["status".as_ref(), mnt.as_os_str()]);
     assert!(text(&told).contains("not watched   switched off"), "{}", text(&told));

@@ -40,6 +40,7 @@ pub fn daemon(arguments: &[OsString]) -> ExitCode {
         source: "/the/store".to_owned(),
         allow_other: given("--allow-other"),
         read_only: given("--read-only"),
+        no_exec: false,
         context: None,
         threads: 2,
     };
@@ -64,7 +65,7 @@ pub fn daemon(arguments: &[OsString]) -> ExitCode {
 /// The order of calls that every daemon follows.
 fn serve(mut toy: Toy, options: &MountOptions, ready: &mut Ready) -> Result<(), Failure> {
     let signals = Signals::block().expect("signals");
-    systemd::init_logging(true).expect("a log");
+    systemd::init_logging(true, "toy").expect("a log");
     let host = if toy.stay { Host::stay() } else { Host::enter_own_namespace() };
     let host = host.expect("a way to the host");
     toy.apart = host.is_apart();

@@ -132,6 +132,17 @@ impl Fixture {
         String::from_utf8_lossy(&fs::read(self.mnt().join(name)).expect(name)).into_owned()
     }
 
+    /// The value of the metric `name` with `label` among its labels, if any is named.
+    pub fn metric(&self, name: &str, label: &str) -> u64 {
+        let text = self.seen(".confseal/metrics");
+        let start = format!("confseal_{name}{{");
+        let mut lines =
+            text.lines().filter(|line| line.starts_with(&start) && line.contains(label));
+        let line = lines.next().unwrap_or_else(|| panic!("{name} {label} is not in {text}"));
+        assert_eq!(lines.next(), None, "several {name} {label}");
+        line.rsplit(' ').next().expect("a value").parse().expect("a number")
+    }
+
     /// Where this fixture's programs remember what was accepted of its store.
     pub fn state(&self) -> PathBuf {
         self.dir.path().join("state")

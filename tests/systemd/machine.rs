@@ -34,6 +34,9 @@ const UNITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/systemd");
 /// The one generator that a story needs; the others would bring in services of the machine below.
 const GENERATOR: &str = "systemd-fstab-generator";
 
+/// By which systemd waits for the first look at a mount point.
+pub const AUTOFS: &str = "/dev/autofs";
+
 /// Units that `multi-user.target` pulls in and that have nothing to do in a container that lives for
 /// seconds.
 const MASKED: [&str; 17] = [
@@ -259,9 +262,12 @@ fn lay_out(base: &Path) -> PathBuf {
 fn start(base: &Path, groups: &[PathBuf]) -> Child {
     let console = fs::File::create(base.join("console")).expect("a console");
     let name = base.file_name().expect("a name").to_string_lossy();
+    // Not every kernel has it; the story that needs it says so.
+    let autofs = if Path::new(AUTOFS).exists() { "--bind=/dev/autofs" } else { "" };
     let options = format!(
         "--quiet --boot --register=no --keep-unit --notify-ready=yes --private-network \
-         --bind=/dev/fuse --capability=CAP_SYS_ADMIN,CAP_IPC_LOCK --link-journal=no --resolv-conf=off \
+         --bind=/dev/fuse {autofs} --capability=CAP_SYS_ADMIN,CAP_IPC_LOCK \
+         --link-journal=no --resolv-conf=off \
          --timezone=off --console=pipe --hostname=machine --machine={name} --directory={}",
         base.join("root").display()
     );
@@ -326,6 +332,9 @@ fn install(root: &Path) {
     fs::copy(CONFSEAL, &program).expect("the program");
     fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).expect("its mode");
     copy_all(Path::new(UNITS), &root.join("usr/lib/systemd/system"));
+    for helper in ["mount.confseal", "mount.fuse.confseal"] {
+        symlink("../bin/confseal", root.join("usr/sbin").join(helper)).expect("a link");
+    }
 }
 
 /// Copies files and directories; there is nothing to copy where there is no `from`.

@@ -4,11 +4,14 @@
 mod support;
 
 mod boots;
+mod fstab;
 mod keys;
 mod machine;
 mod order;
+mod package;
 mod service;
 mod shop;
 mod succession;
 mod tight;
+mod told;
 mod watch;

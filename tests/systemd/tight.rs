@@ -77,3 +77,18 @@ fn the_service_finds_whoever_holds_the_store_that_it_is_to_cover() {
     machine.ok(&["systemctl", "stop", "holder.service"]);
     machine.ok(&["systemctl", "start", service]);
 }
+
+#[test]
+fn a_service_whose_mount_nobody_would_see_says_so_instead_of_mounting() {
+    let machine = Machine::boot(put_shop_with_key);
+    let place = "/etc/systemd/system/confseal@.service.d/tighter.conf";
+    for setting in ["PrivateTmp=yes", "ProtectSystem=yes", "MountFlags=slave"] {
+        machine.put(place, format!("[Service]\n{setting}\n"), 0o644);
+        machine.ok(&["systemctl", "daemon-reload"]);
+        assert!(!machine.systemctl(&["start", SERVICE]).status.success(), "{setting}");
+        assert_eq!(machine.property(SERVICE, "ExecMainStatus"), "19", "{}", machine.story());
+        assert_eq!(machine.property(SERVICE, "NRestarts"), "0");
+        let status = machine.property(SERVICE, "StatusText");
+        assert!(status.starts_with("/etc/shop: nobody would see the mount"), "{status}");
+    }
+}

@@ -4,10 +4,13 @@
 //! What must stay true: only a request that went the way of every other, by the kernel and a thread
 //! that reads requests, is a sign of life. That other threads of the daemon run says nothing.
 
+use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
+use super::super::Result;
+use super::super::error::Failure;
 use crate::fs::Filesystem;
 use crate::fuse::mount::Attachment;
 use crate::systemd;
@@ -34,6 +37,20 @@ impl StatusLine {
             systemd::status(&line);
             self.told = Some(line);
         }
+    }
+}
+
+/// Fails where what this process mounts would be seen by none of those that it is for: the service
+/// manager, whose first process is number 1, has put it into a mount namespace of its own. To be
+/// called before the process enters one by itself.
+pub(super) fn must_be_seen(mountpoint: &Path) -> Result<()> {
+    let [own, first] = ["self", "1"].map(|who| fs::read_link(format!("/proc/{who}/ns/mnt")));
+    match (own, first) {
+        (Ok(own), Ok(first)) if own != first => {
+            Err(Failure::Unseen { mountpoint: mountpoint.to_owned() })
+        }
+        // The same, or not for us to know.
+        _ => Ok(()),
     }
 }
 

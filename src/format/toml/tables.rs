@@ -54,10 +54,11 @@ impl<'t> Tables<'t> {
     /// The document itself.
     pub const ROOT: TableId = TableId(0);
 
-    /// None but the document itself.
-    pub fn new() -> Self {
+    /// None but the document itself, a text of `len` bytes.
+    pub fn new(len: usize) -> Self {
         let root = Table { place: Outline::ROOT, implied: false, dotted: false, naming: None };
-        Self { tables: vec![root], entries: HashMap::new() }
+        // Few texts have more; growing would place them all anew.
+        Self { tables: vec![root], entries: HashMap::with_capacity(len / 64) }
     }
 
     /// Where `table` stands.
@@ -77,13 +78,14 @@ impl<'t> Tables<'t> {
         TableId(id)
     }
 
-    fn insert(&mut self, table: TableId, key: Key<'t>, entry: Entry) {
+    /// Whether something stood there already.
+    fn insert(&mut self, table: TableId, key: Key<'t>, entry: Entry) -> bool {
         if let Some(naming) = &mut self.tables[table.0 as usize].naming
             && Role::of(&key) == Some(Role::Value)
         {
             naming.see_value();
         }
-        self.entries.insert((table, key), entry);
+        self.entries.insert((table, key), entry).is_some()
     }
 
     /// The table under `key` in `table`, on the way to something deeper.
@@ -132,10 +134,9 @@ impl<'t> Tables<'t> {
             }
             // Through a list is fine for `toml_edit`, and so for who reads with it; into it is not.
             let is_closed = n > 0 && !self.tables[table.0 as usize].implied;
-            if is_closed || self.entries.contains_key(&(table, key.clone())) {
+            if is_closed || self.insert(table, key.clone(), Entry::Value) {
                 return Err((n, TWICE));
             }
-            self.insert(table, key.clone(), Entry::Value);
             return Ok(Some((table, key)));
         }
         Ok(None)

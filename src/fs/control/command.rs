@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use super::super::rewrap::{Progress, RewrapOrder};
-use super::super::{Acceptance, Error, Filesystem, Result};
+use super::super::{Acceptance, Caller, Error, Filesystem, Result};
+use super::recorded::Entry;
+use crate::audit::Action;
 use crate::path::RelPath;
 
 /// How long a write waits for its command.
@@ -137,7 +139,7 @@ impl Job {
 
 impl Filesystem {
     /// Runs one command line: what is to be read afterwards, and whether the write succeeds.
-    pub(super) fn run(self: &Arc<Self>, line: &[u8]) -> (Answer, Result<()>) {
+    pub(super) fn run(self: &Arc<Self>, caller: Caller, line: &[u8]) -> (Answer, Result<()>) {
         let refuse = |sentence: String| {
             let answer = Answer::Text(format!("{sentence}\n\n{HELP}").into());
             (answer, Err(Error::Command(sentence)))
@@ -170,11 +172,16 @@ impl Filesystem {
             return refuse(format!("`{verb}` was given too much."));
         }
         if verb == "reload" {
-            return self.run_reload(match (has("--accept"), rest) {
-                (false, _) => Acceptance::Waits,
-                (true, b"") => Acceptance::Given,
-                (true, stamp) => Acceptance::GivenTo(String::from_utf8_lossy(stamp).into_owned()),
-            });
+            return self.run_reload(
+                caller,
+                &match (has("--accept"), rest) {
+                    (false, _) => Acceptance::Waits,
+                    (true, b"") => Acceptance::Given,
+                    (true, stamp) => {
+                        Acceptance::GivenTo(String::from_utf8_lossy(stamp).into_owned())
+                    }
+                },
+            );
         }
         // The rest of the line, blanks and all: names may hold them.
         let below = match RelPath::new(rest) {
@@ -182,12 +189,11 @@ impl Filesystem {
             Err(_) => return refuse("PATH is relative to the root of the mount.".into()),
         };
         match verb.as_str() {
-            "rewrap" => self.start(Order::Rewrap(RewrapOrder {
-                all: has("--all"),
-                dry_run: has("--dry-run"),
-                below,
-            })),
-            "verify" => self.start(Order::Verify(below)),
+            "rewrap" => self.start(
+                caller,
+                Order::Rewrap(RewrapOrder { all: has("--all"), dry_run: has("--dry-run"), below }),
+            ),
+            "verify" => self.start(caller, Order::Verify(below)),
             "status" => match self.status_text() {
                 Ok(text) => (Answer::Text(text.into()), Ok(())),
                 Err(error) => (Answer::Text(format!("{error}\n").into()), Err(error)),
@@ -196,8 +202,21 @@ impl Filesystem {
         }
     }
 
-    fn run_reload(&self, acceptance: Acceptance) -> (Answer, Result<()>) {
-        match self.reload(&acceptance) {
+    fn run_reload(&self, caller: Caller, acceptance: &Acceptance) -> (Answer, Result<()>) {
+        let action = match acceptance {
+            Acceptance::Waits => Action::Reload,
+            Acceptance::Given | Acceptance::GivenTo(_) => Action::PolicyAccept,
+        };
+        let entry = Entry::begin(self, caller, action, "");
+        if let (Acceptance::Given | Acceptance::GivenTo(_), Err(error)) = (acceptance, &entry) {
+            let sentence = format!("Nothing is accepted that cannot be recorded: {error}");
+            return (Answer::Text(format!("{sentence}\n").into()), Err(Error::Command(sentence)));
+        }
+        let reloaded = self.reload(acceptance);
+        if let Ok(entry) = entry {
+            entry.end(self, reloaded.as_ref().err().map(String::as_str));
+        }
+        match reloaded {
             Ok(summary) => (Answer::Text(format!("{summary}\n").into()), Ok(())),
             Err(sentence) => {
                 let answer = format!("{sentence}\nThe old keys and rules stay in force.\n");
@@ -206,7 +225,7 @@ impl Filesystem {
         }
     }
 
-    fn start(self: &Arc<Self>, order: Order) -> (Answer, Result<()>) {
+    fn start(self: &Arc<Self>, caller: Caller, order: Order) -> (Answer, Result<()>) {
         let job = Arc::new(Job {
             order,
             progress: Progress::default(),
@@ -215,6 +234,13 @@ impl Filesystem {
             done: Mutex::new(None),
             finished: Condvar::new(),
         });
+        let entry = match &job.order {
+            // What was done is worth more than its record here: that one is missing is logged.
+            Order::Rewrap(order) if !order.dry_run => {
+                Entry::begin(self, caller, Action::Rewrap, &order.below.to_string()).ok()
+            }
+            Order::Rewrap(_) | Order::Verify(_) => None,
+        };
         self.control.jobs.lock().push(job.clone());
         let (fs, work) = (self.clone(), job.clone());
         let thread = std::thread::Builder::new().name(job.verb().into()).spawn(move || {
@@ -229,6 +255,12 @@ impl Filesystem {
                 Ok(result) => result.map_err(|error| (error.errno(), error.to_string())),
                 Err(_) => Err((libc::EIO, "a fault in confseal itself; see the log".to_owned())),
             };
+            if let Some(entry) = entry {
+                let failed = work.progress.failed.load(Ordering::Relaxed);
+                let failed = (failed > 0).then(|| format!("{failed} could not be done"));
+                let reason = result.as_ref().err().map(|(_, error)| error.clone()).or(failed);
+                entry.end(&fs, reason.as_deref());
+            }
             *work.done.lock() = Some(result);
             work.finished.notify_all();
             fs.control.jobs.lock().retain(|other| !Arc::ptr_eq(other, &work));

@@ -1,11 +1,9 @@
-//! `status` as JSON and `metrics` as Prometheus text.
+//! `status`: what the mount is doing, as JSON.
 
-use std::fmt::Write;
 use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 
-use super::super::census::Totals;
 use super::super::{Filesystem, Result};
 
 impl Filesystem {
@@ -47,6 +45,7 @@ impl Filesystem {
             .map(|(file, trouble)| {
                 json!({
                     "file": file.to_string(),
+                    "kind": trouble.kind.name(),
                     "field": trouble.field,
                     "key_id": trouble.key_id,
                     "reason": trouble.reason,
@@ -81,6 +80,7 @@ impl Filesystem {
         };
         let status = json!({
             "version": env!("CARGO_PKG_VERSION"),
+            "instance": self.options.name,
             "store": self.store.path().display().to_string(),
             "store_at": self.options.store_at.as_ref().map(|at| at.display().to_string()),
             "uptime_seconds": self.started.elapsed().as_secs(),
@@ -103,6 +103,7 @@ impl Filesystem {
             "unsaved": self.dirty.lock().len(),
             "trouble": trouble,
             "in_the_clear": exposed,
+            "sealed_whole": totals.fallback.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "conflicts": self.troubles.conflicts.load(Ordering::Relaxed),
             "kept": self.store.kept()?,
             "unwatched": self.watch.none(),
@@ -111,69 +112,5 @@ impl Filesystem {
         });
         let text = serde_json::to_string_pretty(&status).map_err(std::io::Error::other)?;
         Ok(text + "\n")
-    }
-
-    /// The same in numbers, for Prometheus.
-    pub(super) fn metrics_text(&self) -> Result<String> {
-        let totals = self.count()?;
-        let rules = self.rules();
-        let master = rules.sealing.sealer.keyring().master().id();
-        let mut text = String::new();
-        let mut metric = |name: &str, kind: &str, help: &str, values: &[(String, usize)]| {
-            // Writing to a String cannot fail.
-            let _ = writeln!(text, "# HELP confseal_{name} {help}\n# TYPE confseal_{name} {kind}");
-            for (labels, value) in values {
-                let _ = writeln!(text, "confseal_{name}{labels} {value}");
-            }
-        };
-        let plain = |value: usize| [(String::new(), value)];
-        let keys: Vec<_> = totals
-            .keys
-            .iter()
-            .map(|(key, count)| {
-                let role = if *key == master { "master" } else { "legacy" };
-                (format!("{{key=\"{key}\",role=\"{role}\"}}"), *count)
-            })
-            .collect();
-        let foreign: Vec<_> = totals
-            .foreign
-            .iter()
-            .map(|(scheme, count)| (format!("{{scheme=\"{scheme}\"}}"), *count))
-            .collect();
-        let Totals { plain: as_is, fields, whole, unread, .. } = &totals;
-        let forms = [("plain", as_is), ("fields", fields), ("whole", whole), ("unread", unread)]
-            .map(|(form, count)| (format!("{{form=\"{form}\"}}"), *count));
-        let uptime = self.started.elapsed().as_secs() as usize;
-        let conflicts = self.troubles.conflicts.load(Ordering::Relaxed) as usize;
-        let g = "gauge";
-        metric("uptime_seconds", g, "Seconds since the mount was made.", &plain(uptime));
-        metric("tokens", g, "Sealed values in the store, by key.", &keys);
-        metric("foreign_tokens", g, "Tokens of other systems in the store.", &foreign);
-        metric("files", g, "Files in the store, by the form they stand in.", &forms);
-        let exposed = totals.exposed.len();
-        metric("in_the_clear", g, "Secrets that stand in the clear.", &plain(exposed));
-        let trouble = self.troubles.all().len();
-        let help = "Files that cannot be opened or saved, or whose rule's pattern misses them.";
-        metric("files_in_trouble", g, help, &plain(trouble));
-        metric(
-            "unsaved",
-            g,
-            "Files with writes not yet committed.",
-            &plain(self.dirty.lock().len()),
-        );
-        metric("kept", g, "Versions kept aside.", &plain(self.store.kept()?.len()));
-        metric("conflicts_total", "counter", "Versions displaced by a commit.", &plain(conflicts));
-        let watched = usize::from(self.watch.none().is_none());
-        metric("store_watched", g, "Whether changes in the store are heard of.", &plain(watched));
-        let help = "Directories whose changes are not heard of.";
-        metric("unwatched_directories", g, help, &plain(self.watch.refused()));
-        metric("nodes", g, "Files and directories the kernel knows.", &plain(self.nodes.len()));
-        let requests: Vec<_> = self
-            .requests
-            .all()
-            .map(|(op, count)| (format!("{{op=\"{op}\"}}"), count as usize))
-            .collect();
-        metric("requests_total", "counter", "Requests of the kernel, by kind.", &requests);
-        Ok(text)
     }
 }

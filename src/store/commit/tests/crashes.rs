@@ -1,5 +1,6 @@
 //! Death after each step, and what the next start makes of it.
 
+use super::super::super::order::Order;
 use super::*;
 
 /// All that a crash can follow.
@@ -47,6 +48,28 @@ fn a_crash_after_any_step_leaves_old_or_new_and_recovery_the_rest() {
             assert!(fresh.store.kept().unwrap().is_empty(), "{step:?}");
         }
         assert_eq!(deaths, steps, "unnamed {unnamed}, exchange {exchange}, links {links}");
+    }
+}
+
+#[test]
+fn a_crash_after_any_step_of_a_durable_commit_leaves_old_or_new_and_recovery_the_rest() {
+    for order in [Order::Journal, Order::Unknown] {
+        let mut deaths = 0;
+        for step in ALL_STEPS.into_iter().chain([Step::SyncFile]) {
+            let fresh = Fresh::ordered(order);
+            fresh.put("app.toml", "old");
+            let durable = Commit { durable: true, ..commit(b"new", b"old") };
+            let life = || drop(fresh.store.root().commit(os("app.toml"), &durable));
+            deaths += u32::from(crash::after(step, life));
+            let now = fresh.content("app.toml");
+            assert!(now == b"old" || now == b"new", "{step:?}");
+            let recovery = fresh.reopened().recover(&|_, bytes| seal(bytes)).unwrap();
+            assert!(recovery.failed.is_empty(), "{step:?}: {recovery:?}");
+            assert_eq!(fresh.content("app.toml"), now, "{step:?}");
+            assert!(fresh.temporaries(".").is_empty(), "{step:?}");
+            assert!(fresh.store.kept().unwrap().is_empty(), "{step:?}");
+        }
+        assert_eq!(deaths, 11, "{order:?}");
     }
 }
 
