@@ -136,7 +136,7 @@ impl Machine {
 #[test]
 fn the_package_holds_every_unit_and_page_of_the_repository() {
     let package = Package::assemble();
-    for (from, to) in [("systemd", "usr/lib/systemd"), ("docs", "usr/share/doc/confseal")] {
+    for (from, to) in [("systemd", "usr"), ("docs", "usr/share/doc/confseal")] {
         for file in fs::read_dir(Path::new(REPOSITORY).join(from)).unwrap() {
             let file = file.unwrap();
             let name = file.file_name();
