@@ -8,10 +8,15 @@ use std::fmt;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, CWD, StatxFlags};
 
 use super::Store;
+
+/// How long the kernel may take to tell what a process has mapped.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How a process holds something of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +78,7 @@ impl Store {
         let Ok(device) = self.root().metadata().map(|metadata| metadata.dev) else {
             return Vec::new();
         };
-        let search = Search { root: self.path(), device };
+        let mut search = Search { root: self.path(), device, maps: MapsReader::default() };
         let mut holders = Vec::new();
         for process in entries(Path::new("/proc")) {
             let name = process.file_name().map(|name| name.to_string_lossy().into_owned());
@@ -89,11 +94,45 @@ impl Store {
 struct Search<'a> {
     root: &'a Path,
     device: u64,
+    maps: MapsReader,
+}
+
+/// Reads what processes have mapped, on a thread that may be left behind: the kernel does not tell it
+/// of one that is being executed, and that one may be waiting for a file system that hangs.
+#[derive(Default)]
+struct MapsReader(Option<(Sender<PathBuf>, Receiver<Vec<u8>>)>);
+
+impl MapsReader {
+    /// What `maps` of a process says; nothing when the process has ended or the kernel does not answer.
+    fn read(&mut self, maps: PathBuf) -> Vec<u8> {
+        let (asked, answers) = self.0.get_or_insert_with(Self::start);
+        if asked.send(maps.clone()).is_err() {
+            return Vec::new();
+        }
+        answers.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+            log::warn!("{}: no answer; what is mapped there stays unknown", maps.display());
+            self.0 = None;
+            Vec::new()
+        })
+    }
+
+    fn start() -> (Sender<PathBuf>, Receiver<Vec<u8>>) {
+        let ((asked, questions), (answer, answers)) = (channel::<PathBuf>(), channel());
+        // It ends with its channels. Where no thread is to be had, none answers.
+        let _ = std::thread::Builder::new().name("maps".into()).spawn(move || {
+            while let Ok(maps) = questions.recv() {
+                if answer.send(fs::read(maps).unwrap_or_default()).is_err() {
+                    return;
+                }
+            }
+        });
+        (asked, answers)
+    }
 }
 
 impl Search<'_> {
     /// A process may end, or be another user's, at any point: then there is nothing to see.
-    fn process(&self, pid: u32, process: &Path, holders: &mut Vec<Holder>) {
+    fn process(&mut self, pid: u32, process: &Path, holders: &mut Vec<Holder>) {
         let comm = fs::read(process.join("comm")).unwrap_or_default();
         let comm = String::from_utf8_lossy(comm.trim_ascii_end()).into_owned();
         let mut add = |what, path| holders.push(Holder { pid, comm: comm.clone(), what, path });
@@ -111,7 +150,7 @@ impl Search<'_> {
                 add(What::Fd { writable: is_writable(&info) }, path);
             }
         }
-        let maps = fs::read(process.join("maps")).unwrap_or_default();
+        let maps = self.maps.read(process.join("maps"));
         for (path, writable) in maps.split(|b| *b == b'\n').filter_map(|line| self.mapped(line)) {
             add(What::Map { writable }, path);
         }
@@ -275,7 +314,8 @@ mod tests {
 
     #[test]
     fn maps_are_read_with_their_rights() {
-        let search = Search { root: Path::new("/etc/shop"), device: rustix::fs::makedev(0xfd, 1) };
+        let search =
+            Search { root: Path::new("/etc/shop"), device: 0, maps: MapsReader::default() };
         let line = |perms: &str, device: &str, path: &str| {
             let line = format!("7f00-7f01 {perms} 00000000 {device} 1234        {path}");
             search.mapped(line.as_bytes())
@@ -288,6 +328,19 @@ mod tests {
         assert_eq!(line("rw-s", "fd:01", "/etc/shopping"), None);
         assert_eq!(search.mapped(b"7f00-7f01 rw-p 00000000 00:00 0 "), None);
         assert_eq!(search.mapped(b""), None);
+    }
+
+    #[test]
+    fn what_does_not_answer_is_passed_over_and_the_next_is_asked() {
+        let fresh = Fresh::new();
+        let pipe = fresh.path("maps");
+        rustix::fs::mkfifoat(CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
+        fresh.put("other", "mapped");
+        let mut maps = MapsReader::default();
+        assert!(maps.read(pipe.clone()).is_empty());
+        assert_eq!(maps.read(fresh.path("other")), b"mapped");
+        // Lets the one that was left behind end.
+        fs::OpenOptions::new().write(true).open(pipe).unwrap();
     }
 
     #[test]
