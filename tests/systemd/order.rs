@@ -13,7 +13,8 @@ fn drop_in() -> &'static str {
     documented("ini", "PartOf=confseal-apps@shop.target")
 }
 
-/// An app that fails unless it finds its secret, when it starts and when it has stopped.
+/// An app that fails unless it finds its secret, when it starts and when it has stopped, which takes a
+/// while: whoever does not wait for that is too early.
 const APP: &str = "
 [Unit]
 RequiresMountsFor=/etc/shop
@@ -21,6 +22,7 @@ RequiresMountsFor=/etc/shop
 Type=exec
 ExecStartPre=grep -q canary /etc/shop/app.toml
 ExecStart=sleep infinity
+ExecStopPost=sleep 0.3
 ExecStopPost=grep -q canary /etc/shop/app.toml
 ProtectSystem=strict
 PrivateTmp=yes
