@@ -20,7 +20,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::{Pid, Signal, getppid};
 
 use super::attend::release;
-use crate::sys::process::{Signals, receive_descriptor, send_descriptor, spawn_child};
+use crate::sys::process::{Signals, receive_descriptor, send_descriptor, spawn_child, wait_for};
 
 /// How long a daemon's end takes when nothing holds it up; and how often is looked after that.
 const LOOK: Duration = Duration::from_millis(100);
@@ -31,7 +31,18 @@ const LOOKS: u32 = 600;
 /// See the head of this file.
 #[derive(Debug)]
 pub struct Survivor {
-    socket: OwnedFd,
+    child: Pid,
+    socket: Option<OwnedFd>,
+}
+
+impl Drop for Survivor {
+    /// Without a connection it has nothing to live for.
+    fn drop(&mut self) {
+        if let Some(socket) = self.socket.take() {
+            drop(socket);
+            let _ = wait_for(self.child);
+        }
+    }
 }
 
 impl Survivor {
@@ -45,17 +56,20 @@ impl Survivor {
             None,
         )?;
         let daemon = rustix::process::getpid();
-        spawn_child(its, |socket| {
+        let child = spawn_child(its, |socket| {
             first();
             // Whoever it tells of an error is gone.
             let _ = outlive(daemon, socket);
         })?;
-        Ok(Self { socket: ours })
+        Ok(Self { child, socket: Some(ours) })
     }
 
     /// Gives it the connection.
-    pub fn watch(self, device: impl AsFd) -> io::Result<()> {
-        send_descriptor(&self.socket, device.as_fd())
+    pub fn watch(mut self, device: impl AsFd) -> io::Result<()> {
+        match self.socket.take() {
+            Some(socket) => send_descriptor(&socket, device.as_fd()),
+            None => Ok(()),
+        }
     }
 }
 

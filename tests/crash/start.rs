@@ -115,15 +115,18 @@ fn what_is_missing_or_open_to_others_is_named() {
 }
 
 #[test]
-fn over_a_dead_mount_it_says_how_to_take_that_away() {
+fn a_dead_mount_of_another_store_is_left_alone_and_its_own_is_taken_over() {
     crate::support::apart();
     let mut fixture = Fixture::new();
-    fixture.mount();
+    fixture.put("app.toml", TEXT).seal().mount();
     fixture.kill_daemon();
     let (store, mnt, key) = (fixture.store(), fixture.mnt(), fixture.source("master"));
-    let done = mount(&fixture, &store, &mnt, &key);
+    let other = fixture.dir().join("other");
+    fs::create_dir(&other).unwrap();
+    let done = mount(&fixture, &other, &mnt, &key);
     refused(&done, 10, &[mnt.to_str().unwrap(), "umount -l"]);
-    fixture.clear_mounts();
     let done = mount(&fixture, &store, &mnt, &key);
     assert!(done.status.success(), "{}", text(&done));
+    assert_eq!(fs::read_to_string(mnt.join("app.toml")).unwrap(), TEXT);
+    assert_eq!(fixture.mounted(), [mnt]);
 }

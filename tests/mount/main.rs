@@ -21,6 +21,7 @@ mod recovery;
 mod remembered;
 mod review;
 mod saving;
+mod succession;
 mod together;
 mod trouble;
 mod unwatched;

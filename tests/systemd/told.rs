@@ -47,11 +47,15 @@ fn health(machine: &Machine) -> (Option<i32>, String) {
     (said.status.code(), String::from_utf8(said.stdout).unwrap())
 }
 
-/// Changes a letter of the token in the store.
+/// Changes a letter of the token in the store: to A, or to B where it is A.
 fn damage(machine: &Machine) {
-    machine.sh("cp -p /srv/shop/app.toml /root/app.toml; \
-                sed -i 's/\\(ENC:v1:........:\\)\\(.\\{20\\}\\)./\\1\\2_/' /srv/shop/app.toml; \
-                ! cmp -s /srv/shop/app.toml /root/app.toml");
+    let before = r"\(ENC:v1:........:.\{20\}\)";
+    let script = format!(
+        "cp -p /srv/shop/app.toml /root/app.toml
+         sed -i 's/{before}A/\\1B/; t; s/{before}./\\1A/' /srv/shop/app.toml
+         ! cmp -s /srv/shop/app.toml /root/app.toml"
+    );
+    machine.sh(&script);
 }
 
 #[test]

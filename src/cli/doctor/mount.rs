@@ -118,8 +118,8 @@ fn does_not_tell(place: &Place, mount: &MountEntry, answer: &Value, report: &mut
             let text = format!("{point}: the mount is dead: its daemon is gone ({error})");
             let finding = report.wrong_with(ABOUT, text);
             finding.fact("mounted", true).fact("answers", false);
-            finding.todo(format!("take it away: umount {point}"));
-            finding.todo(place.start());
+            finding.todo(format!("{}; it takes the dead mount's place", place.start()));
+            finding.todo(format!("to do without it: umount {point}"));
         }
         Some(libc::EACCES | libc::EPERM) => match only {
             Some(uid) => {

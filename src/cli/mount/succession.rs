@@ -55,9 +55,10 @@ pub(super) fn source_of(store: &Path) -> String {
 /// this question.
 pub(super) fn must_be_alive(path: &Path) -> Result<()> {
     match rustix::fs::statfs(path) {
-        Err(error @ Errno::NOTCONN) => {
-            let path = path.to_owned();
-            Err(MountError::MountPoint { path, source: error.into() }.into())
+        // The second when the daemon dies just now.
+        Err(Errno::NOTCONN | Errno::CONNABORTED) => {
+            let (path, source) = (path.to_owned(), Errno::NOTCONN.into());
+            Err(MountError::MountPoint { path, source }.into())
         }
         _ => Ok(()),
     }
