@@ -324,7 +324,7 @@ impl fuser::Filesystem for Wire {
         let turn = self.enter_to_open(caller(request));
         let Some(_turn) = turn else { return hold_back(reply) };
         // Looks at nothing in the store: the first reading does.
-        reply.give(guarded(|| self.fs.open_directory(ino(node))));
+        reply.give(guarded(|| self.fs.open_directory(ino(node)).inspect(|_| self.gate.opened())));
     }
 
     fn readdir(
@@ -350,6 +350,7 @@ impl fuser::Filesystem for Wire {
     ) {
         self.fs.requests().count(Op::Releasedir);
         self.fs.close_directory(handle.0);
+        self.gate.released();
         reply.ok();
     }
 

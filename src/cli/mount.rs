@@ -305,7 +305,7 @@ impl Plan {
         fs.commit_old(true);
         fs.save_remembered();
         withdraw();
-        drop(lock);
+        drop((lock, survivor));
         log::info!(
             event = "unmounted", store:% = self.store.display(),
             mountpoint:% = self.mountpoint.display();

@@ -27,7 +27,7 @@ pub(super) struct Gate {
     state: AtomicU8,
     /// Requests between their arrival and their answer.
     busy: AtomicUsize,
-    /// Open files, as far as programs have heard of them.
+    /// Open files and directories, as far as programs have heard of them.
     files: AtomicUsize,
 }
 
@@ -59,12 +59,12 @@ impl Gate {
         (self.state.load(Ordering::SeqCst) < end).then_some(turn)
     }
 
-    /// A file has been opened.
+    /// A file or directory has been opened.
     pub(super) fn opened(&self) {
         self.files.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// An open file has been closed.
+    /// It has been closed.
     pub(super) fn released(&self) {
         // One that was opened by a program that was gone by then is not counted twice.
         let less = |files: usize| Some(files.saturating_sub(1));

@@ -22,26 +22,28 @@ use rustix::process::{Pid, Signal, getppid};
 use super::attend::release;
 use crate::sys::process::{Signals, receive_descriptor, send_descriptor, spawn_child, wait_for};
 
-/// How long a daemon's end takes when nothing holds it up; and how often is looked after that.
-const LOOK: Duration = Duration::from_millis(100);
+/// How often is looked whether the daemon has ended.
+const LOOK: Duration = Duration::from_millis(5);
 
-/// How often is looked before it is given up.
-const LOOKS: u32 = 600;
+/// How many looks its end takes at most when nothing holds it up; then it is helped, again each time.
+const PATIENCE: u32 = 20;
+
+/// After how many looks it is given up.
+const LOOKS: u32 = 12_000;
 
 /// See the head of this file.
 #[derive(Debug)]
 pub struct Survivor {
     child: Pid,
-    socket: Option<OwnedFd>,
+    socket: OwnedFd,
 }
 
 impl Drop for Survivor {
-    /// Without a connection it has nothing to live for.
+    /// A daemon that comes to its end by itself takes it along: it would keep the namespace, and with
+    /// it other file systems, in use for a moment.
     fn drop(&mut self) {
-        if let Some(socket) = self.socket.take() {
-            drop(socket);
-            let _ = wait_for(self.child);
-        }
+        let _ = rustix::process::kill_process(self.child, Signal::KILL);
+        let _ = wait_for(self.child);
     }
 }
 
@@ -61,15 +63,12 @@ impl Survivor {
             // Whoever it tells of an error is gone.
             let _ = outlive(daemon, socket);
         })?;
-        Ok(Self { child, socket: Some(ours) })
+        Ok(Self { child, socket: ours })
     }
 
     /// Gives it the connection.
-    pub fn watch(mut self, device: impl AsFd) -> io::Result<()> {
-        match self.socket.take() {
-            Some(socket) => send_descriptor(&socket, device.as_fd()),
-            None => Ok(()),
-        }
+    pub fn watch(&self, device: impl AsFd) -> io::Result<()> {
+        send_descriptor(&self.socket, device.as_fd())
     }
 }
 
@@ -87,7 +86,7 @@ fn outlive(daemon: Pid, socket: OwnedFd) -> io::Result<()> {
         if is_gone(daemon) {
             return Ok(());
         }
-        if look > 0 {
+        if look > 0 && look % PATIENCE == 0 {
             release(&device, daemon.as_raw_nonzero().get().unsigned_abs())?;
         }
         std::thread::sleep(LOOK);
