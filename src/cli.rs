@@ -16,6 +16,8 @@ mod init;
 mod key;
 mod make_public;
 mod mount;
+mod mount_helper;
+mod mount_point;
 mod offline;
 mod one;
 mod open;
@@ -104,8 +106,12 @@ enum Outcome {
     Code(u8),
 }
 
-/// Runs the verb of the process's arguments.
+/// Runs the verb of the process's arguments, or mounts for mount(8).
 pub fn main() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    if mount_helper::is_called(arguments.next().as_deref()) {
+        return mount_helper::main(arguments);
+    }
     let result = match Arguments::parse().verb {
         Verb::Demo(verb) => verb.run(),
         Verb::Adopt(verb) => verb.run(),

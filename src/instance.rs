@@ -108,6 +108,10 @@ pub enum Binding {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Mount {
+    /// Whether programs are refused what they write.
+    pub read_only: bool,
+    /// Whether no program may be started out of the mount.
+    pub no_exec: bool,
     /// Whether others than the mounting user may use the mount; root's default is yes.
     pub allow_other: Option<bool>,
     /// Threads that read requests.
@@ -128,6 +132,8 @@ pub struct Mount {
 impl Default for Mount {
     fn default() -> Self {
         Self {
+            read_only: false,
+            no_exec: false,
             allow_other: None,
             threads: 2,
             ttl: 3600,

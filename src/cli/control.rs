@@ -7,11 +7,14 @@ use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::{Mode, OFlags};
+
 use super::error::Failure;
 use super::output::say;
 use super::{Outcome, Result, pinned, status};
 use crate::policy::{Ledger, Policy};
 use crate::store::CONTROL_DIR;
+use crate::sys::mount;
 
 /// How often a command that goes on is asked how far it is.
 const PACE: Duration = Duration::from_millis(500);
@@ -29,8 +32,7 @@ pub(super) fn command(root: &Path, verb: &str, arguments: &[&[u8]]) -> Result {
 /// The same, and hands the answer over.
 pub(super) fn ask(root: &Path, verb: &str, arguments: &[&[u8]]) -> Result<(String, Outcome)> {
     let path = root.join(CONTROL_DIR).join("control");
-    let mut control =
-        OpenOptions::new().read(true).write(true).open(&path).map_err(Failure::io(&path))?;
+    let mut control = open(root, &path).map_err(Failure::io(&path))?;
     let mut line = verb.as_bytes().to_vec();
     for argument in arguments {
         // The path is the rest of the line: blanks within it are its own.
@@ -55,6 +57,20 @@ pub(super) fn ask(root: &Path, verb: &str, arguments: &[&[u8]]) -> Result<(Strin
     let is_failure = |line: &str| line.starts_with("failed: ") || line.starts_with("ended early: ");
     let clean = written.is_ok() && !answer.lines().any(is_failure);
     Ok((answer.to_owned(), if clean { Outcome::Done } else { Outcome::NotClean }))
+}
+
+/// The file that takes commands. Where programs may not write, root may still command: through a
+/// copy of the mount.
+fn open(root: &Path, path: &Path) -> io::Result<File> {
+    match OpenOptions::new().read(true).write(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem && mount::may_mount() => {
+            let copy = mount::writable_copy(root)?;
+            let inside = Path::new(CONTROL_DIR).join("control");
+            let flags = OFlags::RDWR | OFlags::CLOEXEC;
+            Ok(rustix::fs::openat(copy, &inside, flags, Mode::empty())?.into())
+        }
+        other => other,
+    }
 }
 
 /// The rules in force in the mount at `root`, as far as they are to be seen from here: of the ledger

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::import::{EntryError, ImportKeyError};
+use super::mount_point;
 use crate::document::OpenError;
 use crate::fuse::mount::MountError;
 use crate::instance::InstanceError;
@@ -135,6 +136,9 @@ pub(super) enum Failure {
     /// Mounting.
     #[error("{0}")]
     Mount(#[from] MountError),
+    /// Nothing may be mounted there.
+    #[error(transparent)]
+    MountPoint(#[from] mount_point::Refused),
     /// The store is in use by programs that would go on writing to it directly.
     #[error("{store}: programs hold it open for writing:\n{list}")]
     Held {
@@ -173,7 +177,7 @@ impl Failure {
             Failure::Io { .. } => 7,
             Failure::Locked { .. } | Failure::Mounted { .. } => 8,
             Failure::Sealed { .. } | Failure::Value(_) => 9,
-            Failure::Mount(_) => 10,
+            Failure::Mount(_) | Failure::MountPoint(_) => 10,
             Failure::Held { .. } => 11,
             Failure::Refused(_) => 12,
             Failure::Pins(_) => 13,
@@ -233,6 +237,7 @@ impl Failure {
                 "edit that one; `confseal scan` shows what its rules find, and what they leave alone"
             }
             Failure::Mount(error) => return error.hint().map(str::to_owned),
+            Failure::MountPoint(refused) => refused.hint(),
             Failure::Held { .. } => "stop them first, or mount with --force",
             Failure::Sealed { .. } => "`confseal verify` lists every such field of a store",
             Failure::Room(_) => {

@@ -5,6 +5,8 @@
 //! keys are wiped before a thread or child could inherit them; the store is opened before the
 //! mount covers it.
 
+mod settings;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +19,7 @@ use rustix::io::Errno;
 use super::error::Failure;
 use super::open::{self, KeyArguments, KeysRead, Sources};
 use super::policy::waiting_text;
-use super::{Outcome, Result, pinned};
+use super::{Outcome, Result, mount_point, pinned};
 use crate::fs::{Acceptance, Filesystem, Options, Reloaded};
 use crate::fuse::mount::{Attachment, Host, MountError, MountOptions, mount};
 use crate::fuse::{Announcer, KernelNotifier, Wire};
@@ -28,6 +30,8 @@ use crate::store::Store;
 use crate::sys::process::{self, NotStarted, Ready, Signal, Signals, daemonize};
 use crate::sys::{self, memory};
 use crate::systemd;
+
+pub(super) use settings::Settings;
 
 /// How long open descriptors are served after a SIGTERM took the mount away under them.
 const GRACE: Duration = Duration::from_secs(10);
@@ -44,62 +48,39 @@ const WORKERS: usize = 4;
 pub(super) struct Mount {
     /// The directory with sealed content.
     #[arg(required_unless_present = "instance")]
-    store: Option<PathBuf>,
+    pub store: Option<PathBuf>,
     /// Where plaintext is seen.
-    mountpoint: Option<PathBuf>,
+    pub mountpoint: Option<PathBuf>,
     #[command(flatten)]
-    keys: KeyArguments,
+    pub keys: KeyArguments,
     /// Stay in the foreground.
     #[arg(short, long)]
-    foreground: bool,
+    pub foreground: bool,
     /// Mount although programs hold files of the store open for writing.
     #[arg(long)]
-    force: bool,
-    /// Do not watch the store for changes: for a file system that tells of none (the usual network
-    /// ones are known as such).
-    #[arg(long)]
-    no_watch: bool,
-    /// Let other users in (root's default).
-    #[arg(long, overrides_with = "no_allow_other")]
-    allow_other: bool,
-    /// Let nobody else in, not even root (an ordinary user's default).
-    #[arg(long)]
-    no_allow_other: bool,
+    pub force: bool,
+    #[command(flatten)]
+    pub settings: Settings,
 }
 
 /// What is to be mounted, with every path absolute: a daemon leaves its directory.
-struct Plan {
+pub(super) struct Plan {
     store: PathBuf,
     mountpoint: PathBuf,
     keys: KeyArguments,
     force: bool,
     foreground: bool,
-    allow_other: Option<bool>,
     options: instance::Mount,
     name: String,
 }
 
 impl Mount {
     pub(super) fn run(self) -> Result {
-        let plan = self.plan()?;
-        if plan.foreground {
-            return plan.serve(&mut Ready::foreground()).map(|()| Outcome::Done);
-        }
-        let here = Failure::io(&plan.store);
-        let started = daemonize(|ready| plan.serve(ready).map_err(|failure| to_parent(&failure)));
-        match started.map_err(here)? {
-            Ok(()) => Ok(Outcome::Done),
-            Err(NotStarted::Failed(failure)) => {
-                eprintln!("{}", failure.message);
-                Ok(Outcome::Code(failure.code))
-            }
-            Err(NotStarted::Died(status)) => {
-                Err(Failure::Refused(format!("the daemon died before the mount stood: {status:?}")))
-            }
-        }
+        self.plan()?.start(Failure::exit_code)
     }
 
-    fn plan(self) -> Result<Plan> {
+    /// What is to be done, as far as it can be told before anything is done.
+    pub(super) fn plan(self) -> Result<Plan> {
         let lookup = self.store.clone().unwrap_or_default();
         let instance = self.keys.instance_for(&lookup)?;
         let named = self.store.or_else(|| Some(instance.as_ref()?.store.clone()));
@@ -112,6 +93,7 @@ impl Mount {
             let what = "the mount point must not lie inside the store";
             return Err(Failure::Usage(format!("{}: {what}", mountpoint.display())));
         }
+        mount_point::admit(&mountpoint)?;
         if open::is_mount(&mountpoint) {
             let what = "a confseal mount stands there already";
             return Err(Failure::Usage(format!("{}: {what}", mountpoint.display())));
@@ -119,23 +101,46 @@ impl Mount {
         let name = pinned::name_of(&store);
         let mut keys = self.keys;
         keys.make_absolute();
-        let mut options = instance.map(|instance| instance.mount).unwrap_or_default();
-        options.watch &= !self.no_watch;
-        let flag = (self.allow_other || self.no_allow_other).then_some(self.allow_other);
+        let instance = instance.map(|instance| instance.mount).unwrap_or_default();
         Ok(Plan {
-            allow_other: flag.or(options.allow_other),
             store,
             mountpoint,
             keys,
             force: self.force,
             foreground: self.foreground,
-            options,
+            options: self.settings.over(instance),
             name,
         })
     }
 }
 
 impl Plan {
+    /// Mounts, and returns once the mount stands; in the foreground, when it is gone. `code` gives a
+    /// failure of the daemon its exit code.
+    pub(super) fn start(self, code: fn(&Failure) -> u8) -> Result {
+        if self.foreground {
+            return self.serve(&mut Ready::foreground()).map(|()| Outcome::Done);
+        }
+        let here = Failure::io(&self.store);
+        let to_parent = |failure| to_parent(&failure, code(&failure));
+        match daemonize(|ready| self.serve(ready).map_err(to_parent)).map_err(here)? {
+            Ok(()) => Ok(Outcome::Done),
+            Err(NotStarted::Failed(failure)) => {
+                eprintln!("{}", failure.message);
+                Ok(Outcome::Code(failure.code))
+            }
+            Err(NotStarted::Died(status)) => {
+                Err(Failure::Refused(format!("the daemon died before the mount stood: {status:?}")))
+            }
+        }
+    }
+
+    /// `STORE at MOUNTPOINT`, for eyes.
+    pub(super) fn summary(&self) -> String {
+        let how = if self.options.read_only { ", read-only" } else { "" };
+        format!("{} at {}{how}", self.store.display(), self.mountpoint.display())
+    }
+
     /// Mounts and serves until the mount is gone.
     fn serve(&self, ready: &mut Ready) -> Result<()> {
         let system = |error| Failure::Io { path: self.store.clone(), error };
@@ -286,9 +291,9 @@ impl Plan {
     fn mount_options(&self, root: bool) -> MountOptions {
         MountOptions {
             source: self.store.display().to_string(),
-            allow_other: self.allow_other.unwrap_or(root),
-            // The control room of a read-only mount would refuse commands.
-            read_only: false,
+            allow_other: self.options.allow_other.unwrap_or(root),
+            read_only: self.options.read_only,
+            no_exec: self.options.no_exec,
             context: self.options.context.clone(),
             threads: self.options.threads.max(1),
         }
@@ -425,7 +430,7 @@ fn answer_signals(signals: &Signals, fs: &Filesystem, attachment: &Attachment, l
 }
 
 /// The failure as the parent prints it.
-fn to_parent(failure: &Failure) -> process::Failure {
+fn to_parent(failure: &Failure, code: u8) -> process::Failure {
     let hint = failure.hint().map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
-    process::Failure { code: failure.exit_code(), message: format!("confseal: {failure}{hint}") }
+    process::Failure { code, message: format!("confseal: {failure}{hint}") }
 }

@@ -28,7 +28,7 @@ pub use self::host::Host;
 pub const SUBTYPE: &str = "confseal";
 
 /// The type, as `/proc/mounts` shows it.
-const KIND: &str = "fuse.confseal";
+pub const KIND: &str = "fuse.confseal";
 
 /// How to mount.
 #[derive(Clone, Debug)]
@@ -38,9 +38,11 @@ pub struct MountOptions {
     /// Other users may enter; the kernel checks modes and owners. Without it only the user of the
     /// daemon may, not even root.
     pub allow_other: bool,
-    /// The kernel refuses every write with EROFS, to the control room too. A file system that
-    /// wants to accept commands leaves this off and refuses writes itself.
+    /// The kernel refuses every write with EROFS, to the control room too, which takes commands
+    /// through a copy of the mount only: see [`writable_copy`](crate::sys::mount::writable_copy).
     pub read_only: bool,
+    /// The kernel starts no program out of the mount.
+    pub no_exec: bool,
     /// SELinux label of every file, the mount option `context=`.
     pub context: Option<String>,
     /// Threads that answer requests, at least one.

@@ -5,10 +5,10 @@
 //! somebody else mounted is ever taken away; and nothing here touches the file system behind a
 //! mount, so a dead or stalled one cannot block us.
 
-use std::ffi::OsString;
+use std::ffi::{CStr, OsString, c_int};
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -205,7 +205,40 @@ pub fn loose_copy(mount: MountId) -> io::Result<OwnedFd> {
         | OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
     let copy = rustix::mount::open_tree(CWD, &entry.point, flags)?;
     // What is topmost at the path was copied.
-    if mount_of(&copy)?.device == mount.device { Ok(copy) } else { Err(Errno::NOENT.into()) }
+    if mount_of(&copy)?.device != mount.device {
+        return Err(Errno::NOENT.into());
+    }
+    make_writable(&copy)?;
+    Ok(copy)
+}
+
+/// A copy of what is mounted at the directory `point`, attached nowhere, that can be written to
+/// although the mount is read-only. Needs CAP_SYS_ADMIN.
+pub fn writable_copy(point: &Path) -> io::Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let copy = rustix::mount::open_tree(CWD, point, flags)?;
+    make_writable(&copy)?;
+    Ok(copy)
+}
+
+/// Takes the mark "read-only" off one mount, which says nothing of its file system.
+fn make_writable(mount: &OwnedFd) -> io::Result<()> {
+    let attributes = Attributes { clear: READ_ONLY, ..Attributes::default() };
+    set_attributes(mount.as_raw_fd(), c"", libc::AT_EMPTY_PATH, &attributes)
+}
+
+/// Makes the mount at the directory `point` read-only or writable, and programs startable in it or
+/// not; `None` leaves that as it is. What else is mounted of the same file system stays as it is.
+pub fn change(point: &Path, read_only: Option<bool>, no_exec: Option<bool>) -> io::Result<()> {
+    let mut attributes = Attributes::default();
+    for (bit, wanted) in [(READ_ONLY, read_only), (NO_EXEC, no_exec)] {
+        match wanted {
+            Some(true) => attributes.set |= bit,
+            Some(false) => attributes.clear |= bit,
+            None => {}
+        }
+    }
+    set_attributes(reach(point)?.as_raw_fd(), c"", libc::AT_EMPTY_PATH, &attributes)
 }
 
 /// Opens a directory, or what is mounted there, as a place only: the file system is not asked.
@@ -279,26 +312,39 @@ pub fn enter_own_user_and_mount_namespace() -> io::Result<()> {
 /// Makes every mount that the calling thread sees read-only. To be called in a namespace of its
 /// own. Devices can still be written to.
 pub fn make_all_read_only() -> io::Result<()> {
-    /// mount_setattr(2), Linux 5.12.
-    #[repr(C)]
-    struct Attributes {
-        set: u64,
-        clear: u64,
-        propagation: u64,
-        user_namespace: u64,
-    }
-    const READ_ONLY: u64 = 1;
-    let attributes = Attributes { set: READ_ONLY, clear: 0, propagation: 0, user_namespace: 0 };
+    let attributes = Attributes { set: READ_ONLY, ..Attributes::default() };
+    set_attributes(libc::AT_FDCWD, c"/", libc::AT_RECURSIVE, &attributes)
+}
+
+/// What mount_setattr(2) (Linux 5.12) takes.
+#[repr(C)]
+#[derive(Default)]
+struct Attributes {
+    set: u64,
+    clear: u64,
+    propagation: u64,
+    user_namespace: u64,
+}
+
+const READ_ONLY: u64 = 1;
+const NO_EXEC: u64 = 8;
+
+fn set_attributes(
+    directory: RawFd,
+    path: &CStr,
+    flags: c_int,
+    attributes: &Attributes,
+) -> io::Result<()> {
     // SAFETY: the path ends in NUL, the structure is the one that the kernel knows by its size, and
     // both are alive during the call, which only reads them.
     #[allow(unsafe_code)]
     let answer = unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
-            libc::AT_FDCWD,
-            c"/".as_ptr(),
-            libc::AT_RECURSIVE,
-            &raw const attributes,
+            directory,
+            path.as_ptr(),
+            flags,
+            &raw const *attributes,
             size_of::<Attributes>(),
         )
     };

@@ -40,6 +40,7 @@ pub fn daemon(arguments: &[OsString]) -> ExitCode {
         source: "/the/store".to_owned(),
         allow_other: given("--allow-other"),
         read_only: given("--read-only"),
+        no_exec: false,
         context: None,
         threads: 2,
     };

@@ -104,10 +104,10 @@ fn create(
         set("context", label)?;
     }
     rustix::mount::fsconfig_create(&context).map_err(refused("create"))?;
-    let read_only =
-        if options.read_only { MountAttrFlags::MOUNT_ATTR_RDONLY } else { MountAttrFlags::empty() };
-    let attributes =
-        MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV | read_only;
+    // Of the mount, not of the file system: a copy of the mount may differ.
+    let mut attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+    attributes.set(MountAttrFlags::MOUNT_ATTR_RDONLY, options.read_only);
+    attributes.set(MountAttrFlags::MOUNT_ATTR_NOEXEC, options.no_exec);
     rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
         .map_err(refused("fsmount"))
 }

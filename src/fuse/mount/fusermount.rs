@@ -253,7 +253,11 @@ fn option_list(options: &MountOptions) -> OsString {
         "fsname={},subtype={SUBTYPE},default_permissions,nosuid,nodev",
         escape(&options.source)
     );
-    for (wanted, name) in [(options.allow_other, ",allow_other"), (options.read_only, ",ro")] {
+    for (wanted, name) in [
+        (options.allow_other, ",allow_other"),
+        (options.read_only, ",ro"),
+        (options.no_exec, ",noexec"),
+    ] {
         if wanted {
             list.push_str(name);
         }
@@ -322,6 +326,7 @@ mod tests {
             source: source.to_owned(),
             allow_other: true,
             read_only: true,
+            no_exec: true,
             context: Some("system_u:object_r:etc_t:s0:c1,c2".to_owned()),
             threads: 1,
         }
@@ -333,7 +338,7 @@ mod tests {
         assert_eq!(
             list,
             "fsname=/srv/a\\,suid\\\\,subtype=confseal,default_permissions,nosuid,nodev,\
-             allow_other,ro,context=system_u:object_r:etc_t:s0:c1\\,c2"
+             allow_other,ro,noexec,context=system_u:object_r:etc_t:s0:c1\\,c2"
         );
     }
 

@@ -1,0 +1,7 @@
+//! The service, by a real systemd: what an operator installs, driven by what an operator types.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod boots;
+mod machine;
