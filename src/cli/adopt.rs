@@ -83,7 +83,8 @@ impl Adopt {
         if self.finish {
             return finish::Finish { subject, dry_run: self.dry_run, yes: self.yes }.run();
         }
-        let keeping = Keeping::choose(&subject, self.key.as_ref(), self.with_key.clone(), self.no_systemd)?;
+        let keeping =
+            Keeping::choose(&subject, self.key.as_ref(), self.with_key.clone(), self.no_systemd)?;
         let preflight = Preflight::look(subject, keeping, self.escrow.clone(), self.no_systemd)?;
         match self.json {
             true => say_json(&preflight.to_json())?,

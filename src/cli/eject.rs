@@ -24,7 +24,6 @@ use super::policy::confirmed;
 use super::{Outcome, Result, control};
 use crate::document::Binding;
 use crate::instance::Instance;
-use crate::keyring::KeySource;
 use crate::store::CONTROL_DIR;
 
 /// How often what programs seal again at the last moment is laid open.
@@ -97,7 +96,10 @@ impl Eject {
         }
         remove::instance(&subject)?;
         let place = if form == Form::Elsewhere { subject.store() } else { subject.dir.clone() };
-        say(format_args!("\n{} holds plaintext, and is an ordinary directory again", place.display()))?;
+        say(format_args!(
+            "\n{} holds plaintext, and is an ordinary directory again",
+            place.display()
+        ))?;
         Ok(Outcome::Done)
     }
 
@@ -166,8 +168,12 @@ impl Eject {
             say(format_args!("  mount {dir} first, if anything is sealed in it"))?;
         }
         match form {
-            Form::OverItself | Form::SwappedIn => say(format_args!("  lay open what is sealed in {dir}"))?,
-            Form::Beside | Form::Elsewhere => say(format_args!("  lay open what is sealed in {store}"))?,
+            Form::OverItself | Form::SwappedIn => {
+                say(format_args!("  lay open what is sealed in {dir}"))?
+            }
+            Form::Beside | Form::Elsewhere => {
+                say(format_args!("  lay open what is sealed in {store}"))?
+            }
         }
         let unit = match service {
             Service::Unit => format!("stop and disable {}", subject.unit()),
@@ -235,7 +241,9 @@ impl Eject {
             let (answer, outcome) = control::ask(&subject.dir, "give-back", &[])?;
             if outcome != Outcome::Done {
                 let dir = subject.dir.display();
-                return Err(Failure::Refused(format!("{dir}: not everything was laid open:\n{answer}")));
+                return Err(Failure::Refused(format!(
+                    "{dir}: not everything was laid open:\n{answer}"
+                )));
             }
             announce(&answer)?;
             if tokens_left(&subject.reachable_store()?)?.is_empty() {
@@ -278,7 +286,8 @@ impl Eject {
 
     fn may_remove_key(&self, keeping: &Keeping) -> Result<bool> {
         let Some(file) = keeping.file().filter(|file| file.exists()) else { return Ok(false) };
-        let question = format!("remove the key {}? old backups of the store need it", file.display());
+        let question =
+            format!("remove the key {}? old backups of the store need it", file.display());
         if self.yes { Ok(true) } else { confirmed(&question) }
     }
 }

@@ -55,7 +55,7 @@ pub(super) struct Means {
 pub(super) enum Mtime {
     /// Just another one, for backups that compare times.
     JustLater,
-    /// The view's: the file is no longer ours afterwards.
+    /// The view's: the file comes from the programs' hands, or goes back into them.
     OfTheView,
 }
 

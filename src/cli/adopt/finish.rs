@@ -96,7 +96,10 @@ impl Finish {
         let (dir, sealed) = (dir.display(), sealed.display());
         say(format_args!("what would be done:"))?;
         say(format_args!("  stop {}", self.what_stops(service)))?;
-        say(format_args!("  rewrite {}: store {sealed}, mount point {dir}", self.subject.file().display()))?;
+        say(format_args!(
+            "  rewrite {}: store {sealed}, mount point {dir}",
+            self.subject.file().display()
+        ))?;
         say(format_args!("  move the store from {dir} to {sealed}"))?;
         say(format_args!("  make {dir} an empty mount point, immutable where that can be had"))?;
         say(format_args!("  start it again"))

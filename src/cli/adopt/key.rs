@@ -130,7 +130,9 @@ impl Keeping {
             Self::Credential { with_key: None, .. } => {
                 format!("make a key and keep it, encrypted by systemd for this machine, in {file}")
             }
-            Self::File(_) | Self::Other(_) => format!("make a key and keep it in {file}, mode 0600"),
+            Self::File(_) | Self::Other(_) => {
+                format!("make a key and keep it in {file}, mode 0600")
+            }
         })
     }
 
@@ -163,7 +165,9 @@ impl Keeping {
             Some(kept) if kept.fingerprint() == key.fingerprint() => Ok((kept, true)),
             _ => {
                 let source = self.source();
-                Err(Failure::Refused(format!("{source}: it does not give back the key that was kept")))
+                Err(Failure::Refused(format!(
+                    "{source}: it does not give back the key that was kept"
+                )))
             }
         }
     }

@@ -42,8 +42,23 @@ pub(super) enum What {
 /// Whether a file's name is that of a backup or of what an upgrade put aside.
 pub(super) fn is_backup(name: &str) -> bool {
     const ENDS: [&str; 17] = [
-        "~", ".bak", ".orig", ".old", ".save", ".saved", ".backup", ".copy", ".swp", ".swo",
-        ".dpkg-old", ".dpkg-dist", ".dpkg-new", ".rpmsave", ".rpmorig", ".rpmnew", ".ucf-old",
+        "~",
+        ".bak",
+        ".orig",
+        ".old",
+        ".save",
+        ".saved",
+        ".backup",
+        ".copy",
+        ".swp",
+        ".swo",
+        ".dpkg-old",
+        ".dpkg-dist",
+        ".dpkg-new",
+        ".rpmsave",
+        ".rpmorig",
+        ".rpmnew",
+        ".ucf-old",
     ];
     let emacs = name.starts_with('#') && name.ends_with('#');
     let numbered = |rest: &str| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit());
@@ -157,7 +172,10 @@ impl Search {
             if kind.is_file() {
                 self.left -= 1;
                 visit(&entry.path());
-            } else if kind.is_dir() && depth > 0 && !is_version_control(&name) && name != CONTROL_DIR
+            } else if kind.is_dir()
+                && depth > 0
+                && !is_version_control(&name)
+                && name != CONTROL_DIR
             {
                 self.files(&entry.path(), depth - 1, visit);
             }
@@ -172,8 +190,15 @@ mod tests {
     #[test]
     fn backups_are_known_by_their_names() {
         for name in [
-            "app.toml~", "app.bak", "app.toml.bak.2", "app.bak-20240102", "x.orig", "x.dpkg-old",
-            "#app.toml#", ".app.toml.swp", "x.rpmsave",
+            "app.toml~",
+            "app.bak",
+            "app.toml.bak.2",
+            "app.bak-20240102",
+            "x.orig",
+            "x.dpkg-old",
+            "#app.toml#",
+            ".app.toml.swp",
+            "x.rpmsave",
         ] {
             assert!(is_backup(name), "{name}");
         }

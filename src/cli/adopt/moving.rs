@@ -65,7 +65,9 @@ pub(super) fn set_immutable(dir: &Path, immutable: bool) -> io::Result<bool> {
     };
     match set() {
         Ok(()) => Ok(true),
-        Err(Errno::NOTTY | Errno::OPNOTSUPP | Errno::PERM | Errno::INVAL | Errno::NOSYS) => Ok(false),
+        Err(Errno::NOTTY | Errno::OPNOTSUPP | Errno::PERM | Errno::INVAL | Errno::NOSYS) => {
+            Ok(false)
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -119,7 +119,8 @@ impl Preflight {
             self.holders = place.store.holders();
             self.blind = blind_to(&dir);
         }
-        let files: Vec<PathBuf> = self.exposed_files().cloned().collect();
+        let mut files: Vec<_> = self.was_in_the_clear().into_iter().map(|(file, _)| file).collect();
+        files.dedup();
         self.leftovers = leftovers::backups(root, &dir);
         self.leftovers.extend(leftovers::copies(&self.survey, root, &dir));
         self.copies = tracked::around(&dir);
@@ -142,11 +143,6 @@ impl Preflight {
             file.whole.is_some() || file.rows.iter().any(|row| row.kind.is_exposed())
         });
         exposed.map(|file| &file.shown)
-    }
-
-    /// The processes that could write to the store past the mount: to be waited for.
-    pub(super) fn writers(&self) -> impl Iterator<Item = &Holder> {
-        self.holders.iter().filter(|holder| holder.can_write())
     }
 
     /// What has been in the clear: what is still, and, where an adoption goes on, what it sealed
@@ -202,7 +198,8 @@ fn world_readable(root: &Path, rest: &Path) -> Option<u32> {
     let mode = |path: &Path| Some(std::fs::symlink_metadata(path).ok()?.mode() & 0o7777);
     let file = mode(&root.join(rest)).filter(|mode| mode & 0o004 != 0)?;
     let between = rest.ancestors().skip(1);
-    let open = between.map(|dir| mode(&root.join(dir))).all(|mode| mode.is_some_and(|m| m & 1 != 0));
+    let open =
+        between.map(|dir| mode(&root.join(dir))).all(|mode| mode.is_some_and(|m| m & 1 != 0));
     open.then_some(file)
 }
 

@@ -48,9 +48,8 @@ impl Service {
     /// For one that is: by its unit if that is what holds or starts it.
     pub(in crate::cli) fn of(subject: &Subject) -> Self {
         let unit = subject.unit();
-        let says = |verb| {
-            systemctl(&[verb, "--quiet", &unit]).is_ok_and(|answer| answer.is_success)
-        };
+        let says =
+            |verb| systemctl(&[verb, "--quiet", &unit]).is_ok_and(|answer| answer.is_success);
         let systemd = Path::new("/run/systemd/system").is_dir();
         if systemd && (says("is-active") || says("is-enabled")) { Self::Unit } else { Self::Direct }
     }
@@ -60,7 +59,9 @@ impl Service {
         let dir = subject.dir.display();
         match self {
             Self::Unit => format!("enable and start {}, which mounts over {dir}", subject.unit()),
-            Self::Direct => format!("mount over {dir}, until it is unmounted or the machine restarts"),
+            Self::Direct => {
+                format!("mount over {dir}, until it is unmounted or the machine restarts")
+            }
         }
     }
 

@@ -76,7 +76,9 @@ impl Preflight {
             say(format_args!("\nrecorded in git, and readable there for good:"))?;
             for recorded in &self.recorded {
                 let what = match recorded.commits {
-                    Some(commits) => format!("{} of {}", count(commits, "commit"), shown(&recorded.file)),
+                    Some(commits) => {
+                        format!("{} of {}", count(commits, "commit"), shown(&recorded.file))
+                    }
                     None => "its history could not be read".to_owned(),
                 };
                 say(format_args!("  {}: {what}", shown(&recorded.root)))?;
@@ -175,7 +177,9 @@ fn advice(copy: &WorkingCopy, dir: &Path) -> String {
              which works on the sealed side",
             copy.system
         ),
-        None => format!("{who}: it would record what it reads through the mount; take {dir} out of it"),
+        None => {
+            format!("{who}: it would record what it reads through the mount; take {dir} out of it")
+        }
         Some(ignore) if ignore.there => format!("{who}, and leaves {dir} out already"),
         Some(ignore) => {
             let untrack = match copy.system {
