@@ -25,6 +25,7 @@ mod output;
 mod pinned;
 mod policy;
 mod rebind;
+mod reload;
 mod rewrap;
 mod scan;
 mod seal;
@@ -85,6 +86,7 @@ enum Verb {
     #[command(alias = "unmount")]
     Umount(umount::Umount),
     Status(status::Status),
+    Reload(reload::Reload),
     WithStore(with_store::WithStore),
     GitSetup(git::setup::GitSetup),
     #[command(hide = true)]
@@ -137,6 +139,7 @@ pub fn main() -> ExitCode {
         Verb::Mount(verb) => verb.run(),
         Verb::Umount(verb) => verb.run(),
         Verb::Status(verb) => verb.run(),
+        Verb::Reload(verb) => verb.run(),
         Verb::WithStore(verb) => verb.run(),
         Verb::GitSetup(verb) => verb.run(),
         Verb::GitTextconv(verb) => verb.run(),

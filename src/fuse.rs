@@ -3,15 +3,18 @@
 //! is done on the dispatch thread; so is what has to wait, as long as another one is left to read
 //! requests; else it goes to a pool. So a slow store never stops the reading of other requests.
 
+pub mod attend;
 pub mod mount;
 pub mod session;
 
 mod announce;
 mod convert;
+mod gate;
 mod guarded;
 mod notify;
 mod pool;
 mod reply;
+mod run;
 
 use std::ffi::OsStr;
 use std::io;
@@ -25,14 +28,17 @@ use fuser::{
     ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 
-use crate::fs::{Error, Filesystem, Ino, Op, Pace, Result, SetAttr, is_control};
+use crate::fs::{Error, Filesystem, Ino, Op, Pace, SetAttr, is_control};
 
 use convert::{caller, mode_of, new_time, node_type, open_mode, rename_flags};
+use gate::Gate;
 use guarded::guarded;
 use pool::{Pool, Spare};
 use reply::{Answer, Xattr};
+use run::hold_back;
 
 pub use announce::{Announcer, OwnOpens};
+pub use gate::Stop;
 pub use notify::KernelNotifier;
 
 /// A [`Filesystem`] on the wire.
@@ -41,6 +47,7 @@ pub struct Wire {
     pool: Pool,
     own_opens: OwnOpens,
     spare: Spare,
+    gate: Arc<Gate>,
 }
 
 /// The handle of an open that announces a change. Those of programs never get so far.
@@ -51,7 +58,7 @@ impl Wire {
     /// `workers` threads.
     pub fn new(fs: Arc<Filesystem>, readers: usize, workers: usize) -> io::Result<Self> {
         let (own_opens, spare) = (OwnOpens::default(), Spare::of(readers));
-        Ok(Self { fs, pool: Pool::new(workers)?, own_opens, spare })
+        Ok(Self { fs, pool: Pool::new(workers)?, own_opens, spare, gate: Arc::default() })
     }
 
     /// By which an [`Announcer`] makes its opens known here.
@@ -59,29 +66,9 @@ impl Wire {
         self.own_opens.clone()
     }
 
-    /// Tries `op` at once; if it would have to wait, it is made again by who may.
-    fn quick<T: 'static, R: Answer<T>>(
-        &self,
-        reply: R,
-        op: impl Fn(&Arc<Filesystem>, Pace) -> Result<T> + Send + 'static,
-    ) {
-        match guarded(|| op(&self.fs, Pace::Quick)) {
-            Err(Error::WouldBlock) => self.patient(reply, move |fs| op(fs, Pace::Patient)),
-            result => reply.give(result),
-        }
-    }
-
-    /// Runs `op`, which may wait: here, if this thread can be spared, else on the pool.
-    fn patient<T: 'static, R: Answer<T>>(
-        &self,
-        reply: R,
-        op: impl FnOnce(&Arc<Filesystem>) -> Result<T> + Send + 'static,
-    ) {
-        if let Some(_turn) = self.spare.take() {
-            return reply.give(guarded(|| op(&self.fs)));
-        }
-        let fs = self.fs.clone();
-        self.pool.run(move || reply.give(guarded(|| op(&fs))));
+    /// By which the session can be stopped where another can go on.
+    pub fn stop(&self) -> Stop {
+        Stop::new(self.gate.clone(), self.own_opens.clone())
     }
 }
 
@@ -227,17 +214,23 @@ impl fuser::Filesystem for Wire {
     fn open(&self, request: &Request, node: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         self.fs.requests().count(Op::Open);
         let (caller, mode) = (caller(request), open_mode(flags));
+        let Some(turn) = self.enter_to_open(caller) else { return hold_back(reply) };
         if self.own_opens.include(caller.pid) {
             return reply.give(guarded(|| self.fs.announce_open(ino(node), ANNOUNCEMENT)));
         }
+        let gate = self.gate.clone();
+        let open = move |fs: &Arc<Filesystem>, pace| {
+            fs.open(caller, ino(node), mode, pace).inspect(|_| gate.opened())
+        };
         if is_control(ino(node)) {
             // `status` counts the store: no file is to wait for that.
             let fs = self.fs.clone();
             return self.pool.run_apart(move || {
-                reply.give(guarded(|| fs.open(caller, ino(node), mode, Pace::Patient)));
+                reply.give(guarded(|| open(&fs, Pace::Patient)));
+                drop(turn);
             });
         }
-        self.quick(reply, move |fs, pace| fs.open(caller, ino(node), mode, pace));
+        self.quick_in(Some(turn), reply, open);
     }
 
     fn read(
@@ -268,6 +261,7 @@ impl fuser::Filesystem for Wire {
         reply: ReplyWrite,
     ) {
         self.fs.requests().count(Op::Write);
+        let Some(turn) = self.gate.enter() else { return hold_back(reply) };
         let node = ino(node);
         if is_control(node) {
             // A command may take its ten seconds: it gets a thread of its own.
@@ -275,12 +269,15 @@ impl fuser::Filesystem for Wire {
             let fs = self.fs.clone();
             return self.pool.run_apart(move || {
                 reply.give(guarded(|| fs.control_write(caller, node, handle.0, &line)));
+                drop(turn);
             });
         }
         match guarded(|| self.fs.write(node, offset, data, Pace::Quick)) {
             Err(Error::WouldBlock) => {
                 let data = crate::secret::SecretBytes::from(data);
-                self.patient(reply, move |fs| fs.write(node, offset, &data, Pace::Patient));
+                self.patient_in(Some(turn), reply, move |fs| {
+                    fs.write(node, offset, &data, Pace::Patient)
+                });
             }
             result => reply.give(result),
         }
@@ -305,8 +302,14 @@ impl fuser::Filesystem for Wire {
         if handle.0 == ANNOUNCEMENT {
             return reply.ok();
         }
-        let mode = open_mode(flags);
-        self.quick(reply, move |fs, pace| fs.release(ino(node), handle.0, mode, pace));
+        let (mode, gate) = (open_mode(flags), self.gate.clone());
+        self.quick(reply, move |fs, pace| {
+            let released = fs.release(ino(node), handle.0, mode, pace);
+            if !matches!(released, Err(Error::WouldBlock)) {
+                gate.released();
+            }
+            released
+        });
     }
 
     fn fsync(&self, _: &Request, node: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
@@ -314,8 +317,10 @@ impl fuser::Filesystem for Wire {
         self.patient(reply, move |fs| fs.fsync(ino(node)));
     }
 
-    fn opendir(&self, _: &Request, node: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+    fn opendir(&self, request: &Request, node: INodeNo, _: OpenFlags, reply: ReplyOpen) {
         self.fs.requests().count(Op::Opendir);
+        let turn = self.enter_to_open(caller(request));
+        let Some(_turn) = turn else { return hold_back(reply) };
         // Looks at nothing in the store: the first reading does.
         reply.give(guarded(|| self.fs.open_directory(ino(node))));
     }
@@ -401,8 +406,10 @@ impl fuser::Filesystem for Wire {
         self.fs.requests().count(Op::Create);
         let (caller, name) = (caller(request), name.to_owned());
         let open = open_mode(OpenFlags(flags));
-        self.patient(reply, move |fs| {
-            fs.create(caller, ino(parent), &name, mode_of(mode), umask, open)
+        let (turn, gate) = (self.enter_to_open(caller), self.gate.clone());
+        self.patient_in(turn, reply, move |fs| {
+            let created = fs.create(caller, ino(parent), &name, mode_of(mode), umask, open);
+            created.inspect(|_| gate.opened())
         });
     }
 

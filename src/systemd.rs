@@ -2,6 +2,8 @@
 //!
 //! Without systemd every notification is a no-op: a failure to notify is never a reason to fail.
 
+mod kept;
+
 use std::fmt;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -10,6 +12,8 @@ use env_logger::{Builder, Env, Target};
 use log::{Level, LevelFilter, Record, SetLoggerError};
 use sd_notify::NotifyState;
 use systemd_journal_logger::{JournalLog, connected_to_journal};
+
+pub use kept::{Kept, forget, is_restarting, keep, kept};
 
 /// Variable that sets how much is logged: `error`, `warn`, `info` (the default), `debug`, `trace`,
 /// or a list of `module=level`.
@@ -43,6 +47,11 @@ pub fn status(line: &str) {
 pub fn extend_timeout(duration: Duration) {
     let microseconds = u32::try_from(duration.as_micros()).unwrap_or(u32::MAX);
     notify(&[NotifyState::ExtendTimeoutUsec(microseconds)]);
+}
+
+/// Whether a service manager wants to be told how this process fares.
+pub fn is_supervised() -> bool {
+    std::env::var_os("NOTIFY_SOCKET").is_some()
 }
 
 /// How often to call [`alive`]: half of what the service's `WatchdogSec=` allows. None when systemd

@@ -147,6 +147,12 @@ pub(super) enum Failure {
         /// Who, one line each.
         list: String,
     },
+    /// The mount of a service is gone, and nobody told the service to end.
+    #[error("{mountpoint}: somebody else took the mount away")]
+    TakenAway {
+        /// Where it was.
+        mountpoint: PathBuf,
+    },
     /// The running mount refused a command.
     #[error("{0}")]
     Refused(String),
@@ -183,6 +189,7 @@ impl Failure {
             Failure::Pins(_) => 13,
             Failure::Room(_) => 15,
             Failure::Editor(_) => 16,
+            Failure::TakenAway { .. } => 18,
         }
     }
 
@@ -238,6 +245,9 @@ impl Failure {
             }
             Failure::Mount(error) => return error.hint().map(str::to_owned),
             Failure::MountPoint(refused) => refused.hint(),
+            Failure::TakenAway { .. } => {
+                "a mount that a service holds is ended by stopping the service: `systemctl stop`"
+            }
             Failure::Held { .. } => "stop them first, or mount with --force",
             Failure::Sealed { .. } => "`confseal verify` lists every such field of a store",
             Failure::Room(_) => {

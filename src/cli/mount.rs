@@ -5,7 +5,10 @@
 //! keys are wiped before a thread or child could inherit them; the store is opened before the
 //! mount covers it.
 
+mod ending;
 mod settings;
+mod succession;
+mod supervised;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,27 +17,26 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use parking_lot::Mutex;
-use rustix::io::Errno;
 
+use self::ending::Ending;
+use self::supervised::{StatusLine, tell_of_life};
 use super::error::Failure;
 use super::open::{self, KeyArguments, KeysRead, Sources};
 use super::policy::waiting_text;
 use super::{Outcome, Result, mount_point, pinned};
-use crate::fs::{Acceptance, Filesystem, Options, Reloaded};
-use crate::fuse::mount::{Attachment, Host, MountError, MountOptions, mount};
+use crate::fs::{Filesystem, Options, Reloaded};
+use crate::fuse::mount::{Host, MountOptions, Predecessor, succeed};
 use crate::fuse::{Announcer, KernelNotifier, Wire};
 use crate::instance;
 use crate::keyring::wipe_environment;
 use crate::pins::Pins;
-use crate::store::Store;
-use crate::sys::process::{self, NotStarted, Ready, Signal, Signals, daemonize};
+use crate::store::{Store, StoreLock};
+use crate::sys::mount::canonical;
+use crate::sys::process::{self, NotStarted, Ready, Signals, daemonize};
 use crate::sys::{self, memory};
 use crate::systemd;
 
 pub(super) use settings::Settings;
-
-/// How long open descriptors are served after a SIGTERM took the mount away under them.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// How often it is written down what a walk would have to open every file for.
 const SAVE: Duration = Duration::from_secs(300);
@@ -72,11 +74,19 @@ pub(super) struct Plan {
     foreground: bool,
     options: instance::Mount,
     name: String,
+    /// What an earlier daemon of the store left at the mount point, or one that lives.
+    old: Option<Predecessor>,
 }
 
 impl Mount {
     pub(super) fn run(self) -> Result {
-        self.plan()?.start(Failure::exit_code)
+        let result = self.plan().and_then(|plan| plan.start(Failure::exit_code));
+        if let Err(failure) = &result {
+            // In the status of a service: why it is not there.
+            let text = failure.to_string();
+            systemd::status(text.lines().next().unwrap_or_default());
+        }
+        result
     }
 
     /// What is to be done, as far as it can be told before anything is done.
@@ -85,18 +95,23 @@ impl Mount {
         let instance = self.keys.instance_for(&lookup)?;
         let named = self.store.or_else(|| Some(instance.as_ref()?.store.clone()));
         let store = named.ok_or_else(|| Failure::Usage("which store?".into()))?;
-        let store = resolve(store)?;
+        let store = canonical(&store).map_err(Failure::io(store))?;
         let own_point = instance.as_ref().and_then(|instance| instance.mountpoint.clone());
         let mountpoint = self.mountpoint.or(own_point).unwrap_or_else(|| store.clone());
-        let mountpoint = resolve(mountpoint)?;
+        let mountpoint = canonical(&mountpoint).map_err(Failure::io(mountpoint))?;
         if mountpoint != store && mountpoint.starts_with(&store) {
             let what = "the mount point must not lie inside the store";
             return Err(Failure::Usage(format!("{}: {what}", mountpoint.display())));
         }
         mount_point::admit(&mountpoint)?;
-        if open::is_mount(&mountpoint) {
-            let what = "a confseal mount stands there already";
+        // Whoever looks at the place waits for us, and we would wait for ourselves.
+        if sys::mount::shows(&mountpoint, "autofs").map_err(Failure::io(&mountpoint))? {
+            let what = "an automount stands there, which this file system cannot be mounted by";
             return Err(Failure::Usage(format!("{}: {what}", mountpoint.display())));
+        }
+        let old = succession::predecessor(&store, &mountpoint)?;
+        if mountpoint != store {
+            succession::must_be_alive(&store)?;
         }
         let name = pinned::name_of(&store);
         let mut keys = self.keys;
@@ -110,6 +125,7 @@ impl Mount {
             foreground: self.foreground,
             options: self.settings.over(instance),
             name,
+            old,
         })
     }
 }
@@ -145,6 +161,9 @@ impl Plan {
     fn serve(&self, ready: &mut Ready) -> Result<()> {
         let system = |error| Failure::Io { path: self.store.clone(), error };
         let signals = Signals::block().map_err(system)?;
+        // A program's umask comes with its request; that of whoever started us is nobody's business.
+        rustix::process::umask(rustix::fs::Mode::empty());
+        let kept = succession::kept_connections();
         // A second logger would only mean that somebody else set one up: keep theirs.
         let _ = systemd::init_logging(self.foreground);
         if let Err(error) = sys::file::allow_many_open() {
@@ -152,6 +171,7 @@ impl Plan {
         }
         let root = sys::mount::may_mount();
         let host = self.host(root).map_err(system)?;
+        let taken = self.take_over(&host)?;
         memory::forbid_dumps().map_err(system)?;
         if let Err(error) = memory::lock_all() {
             log::warn!("only keys are locked into memory, views are not ({error})");
@@ -162,11 +182,14 @@ impl Plan {
         wipe_environment(&sources.all())
             .map_err(|error| Failure::Refused(format!("variables that hold keys: {error}")))?;
 
-        let store = open::open_store(&self.store)?;
+        let (store, lock) = match taken {
+            Some((store, lock)) => (store, Some(lock)),
+            None => (open::open_store(&self.store)?, None),
+        };
         if self.mountpoint == self.store {
             self.look_for_holders(&store)?;
         }
-        let lock = open::lock(&store)?;
+        let lock = lock.map_or_else(|| open::lock(&store), Ok)?;
         let sealing = open::sealing_with(&store, keys, sources.binding)?;
         pinned::tell(&store, &sealing.policy);
         let is_new = pinned::find(&store)?.is_none();
@@ -183,8 +206,11 @@ impl Plan {
         let fs = Arc::new(fs);
         let readers = self.options.threads.max(1);
         let wire = Wire::new(fs.clone(), readers, WORKERS).map_err(system)?;
-        let own_opens = wire.own_opens();
-        let mounted = mount(wire, &self.mountpoint, &self.mount_options(root), &host)?;
+        let (own_opens, stop) = (wire.own_opens(), wire.stop());
+        let (options, old) = (self.mount_options(root), self.old.as_ref());
+        let mounted = succeed(wire, &self.mountpoint, &options, &host, old)?;
+        let is_kept = root && succession::keep_connection(&mounted);
+        succession::attend_all(kept);
         let announcer = Announcer::start(mounted.attachment(), own_opens).map_err(system)?;
         let notifier = KernelNotifier::start(mounted.notifier(), announcer).map_err(system)?;
         fs.set_invalidate(Box::new(notifier));
@@ -197,7 +223,14 @@ impl Plan {
         .map_err(system)?;
         start(&ended, "commit", {
             let fs = fs.clone();
-            move |ended| commit_in_time(&fs, ended)
+            let mut status = StatusLine::new(&self.store, &self.mountpoint);
+            status.tell(&fs);
+            move |ended| commit_in_time(&fs, &mut status, ended)
+        })
+        .map_err(system)?;
+        start(&ended, "watchdog", {
+            let (attachment, beat) = (mounted.attachment(), systemd::watchdog());
+            move |ended| tell_of_life(&attachment, beat, &|| ended.load(Ordering::Relaxed))
         })
         .map_err(system)?;
         start(&ended, "recover", {
@@ -214,8 +247,13 @@ impl Plan {
         };
         let (at_signal, attachment) = (fs.clone(), mounted.attachment());
         let leave = withdraw.clone();
+        let is_told = Arc::new(AtomicBool::new(false));
+        let told = is_told.clone();
         start(&ended, "signals", move |_| {
-            answer_signals(&signals, &at_signal, &attachment, &leave)
+            let (fs, attachment) = (&at_signal, &attachment);
+            let ending =
+                Ending { fs, attachment, told: &told, stop: &stop, is_kept, leave: &leave };
+            ending.answer(&signals);
         })
         .map_err(system)?;
         ready.ready().map_err(system)?;
@@ -225,7 +263,11 @@ impl Plan {
             log::info!("first use here: its policy is accepted as it is ({})", place.display());
         }
 
+        let attachment = mounted.attachment();
         let served = mounted.wait();
+        if let Err(error) = attachment.clear_beneath() {
+            log::warn!("an older mount, dead, is left at {}: {error}", self.mountpoint.display());
+        }
         ended.store(true, Ordering::Relaxed);
         fs.stop_jobs();
         fs.commit_old(true);
@@ -233,7 +275,21 @@ impl Plan {
         withdraw();
         drop(lock);
         log::info!("{} is unmounted", self.mountpoint.display());
-        served.map_err(system)
+        served.map_err(system)?;
+        // What a service manager holds, others do not take away.
+        let is_taken =
+            self.foreground && systemd::is_supervised() && !is_told.load(Ordering::Relaxed);
+        match is_taken {
+            true => Err(Failure::TakenAway { mountpoint: self.mountpoint.clone() }),
+            false => Ok(()),
+        }
+    }
+
+    /// What an earlier daemon left is opened before anything else is done: whether it lives is told by
+    /// the lock alone.
+    fn take_over(&self, host: &Host) -> Result<Option<(Store, StoreLock)>> {
+        let over = |old| succession::take_over(host, old, &self.store, &self.mountpoint);
+        self.old.as_ref().map(over).transpose()
     }
 
     /// A namespace of our own. An ordinary user's makes everybody else look like nobody: where the
@@ -290,7 +346,7 @@ impl Plan {
 
     fn mount_options(&self, root: bool) -> MountOptions {
         MountOptions {
-            source: self.store.display().to_string(),
+            source: succession::source_of(&self.store),
             allow_other: self.options.allow_other.unwrap_or(root),
             read_only: self.options.read_only,
             no_exec: self.options.no_exec,
@@ -337,17 +393,6 @@ impl Plan {
     }
 }
 
-/// The path of a directory without links. A dead mount that lies there is told apart: the kernel
-/// may go on answering for its root out of its cache, but not this question.
-fn resolve(path: PathBuf) -> Result<PathBuf> {
-    match rustix::fs::statfs(&path) {
-        Err(error @ Errno::NOTCONN) => {
-            Err(MountError::MountPoint { path, source: error.into() }.into())
-        }
-        _ => path.canonicalize().map_err(Failure::io(path)),
-    }
-}
-
 /// Makes whole what a daemon that was killed left torn; its other leftovers can wait until the
 /// mount stands.
 fn mend(store: &Store, sealing: &crate::document::Sealing) {
@@ -368,10 +413,9 @@ fn start(
     Ok(())
 }
 
-/// Commits what waits too long, and tells systemd that we are alive.
-fn commit_in_time(fs: &Filesystem, ended: &AtomicBool) {
-    let beat = systemd::watchdog();
-    let (mut last_beat, mut last_save) = (Instant::now(), Instant::now());
+/// Commits what waits too long, and keeps the status line true.
+fn commit_in_time(fs: &Filesystem, status: &mut StatusLine, ended: &AtomicBool) {
+    let mut last_save = Instant::now();
     while !ended.load(Ordering::Relaxed) {
         std::thread::sleep(Duration::from_millis(500));
         fs.commit_old(false);
@@ -379,53 +423,7 @@ fn commit_in_time(fs: &Filesystem, ended: &AtomicBool) {
             fs.save_remembered();
             last_save = Instant::now();
         }
-        if beat.is_some_and(|beat| last_beat.elapsed() >= beat) {
-            systemd::alive();
-            last_beat = Instant::now();
-        }
-    }
-}
-
-/// SIGTERM and SIGINT commit and unmount; while the mount is in use it is taken out of sight, and
-/// open descriptors are served for a while; `leave` then cleans up. SIGHUP reloads.
-fn answer_signals(signals: &Signals, fs: &Filesystem, attachment: &Attachment, leave: &dyn Fn()) {
-    loop {
-        match signals.wait() {
-            Ok(Signal::Hangup) => {
-                systemd::reloading();
-                match fs.reload(&Acceptance::Waits) {
-                    Ok(summary) => log::info!("reloaded: {summary}"),
-                    Err(error) => log::error!("not reloaded: {error}"),
-                }
-                systemd::ready();
-            }
-            Ok(Signal::Terminate) => {
-                systemd::stopping();
-                fs.stop_jobs();
-                fs.commit_old(true);
-                let busy = match attachment.unmount(false) {
-                    Ok(()) => false,
-                    Err(error) => {
-                        log::info!("the mount is in use ({error}): open files are served on");
-                        true
-                    }
-                };
-                if busy && let Err(error) = attachment.unmount(true) {
-                    log::error!("cannot unmount: {error}");
-                    continue;
-                }
-                std::thread::sleep(GRACE);
-                fs.commit_old(true);
-                fs.save_remembered();
-                log::warn!("files are still open after {} s: leaving them", GRACE.as_secs());
-                leave();
-                std::process::exit(0);
-            }
-            Err(error) => {
-                log::error!("signals can no longer be waited for: {error}");
-                return;
-            }
-        }
+        status.tell(fs);
     }
 }
 

@@ -230,9 +230,7 @@ impl Call {
     /// daemon's. mount(8) repeats all options of fstab, so these are no error here.
     fn remount(&self, words: &MountWords) -> Result {
         let target = self.target.canonicalize().map_err(Failure::io(&self.target))?;
-        let mounts = kernel::mounts().map_err(Failure::io(&target))?;
-        let top = mounts.iter().rfind(|entry| entry.point == target);
-        if top.is_none_or(|entry| entry.kind != KIND) {
+        if !kernel::shows(&target, KIND).map_err(Failure::io(&target))? {
             let what = "no confseal mount stands there";
             return Err(Failure::Refused(format!("{}: {what}", target.display())));
         }

@@ -15,6 +15,7 @@ use crate::keyring::{Fingerprint, Key, KeySource, Keyring, SourceError, first_pr
 use crate::path::RelPath;
 use crate::policy::{Ledger, Policy};
 use crate::store::{CONTROL_DIR, Store, StoreLock};
+use crate::sys::mount::canonical;
 
 /// No policy that a person wrote is longer, in bytes.
 const LARGEST_POLICY: usize = 1 << 20;
@@ -56,7 +57,7 @@ impl KeyArguments {
         if self.key.is_some() {
             return Ok(None);
         }
-        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let path = canonical(path).unwrap_or_else(|_| path.to_owned());
         let holds = |instance: &Instance| {
             let points = [Some(&instance.store), instance.mountpoint.as_ref()];
             points.into_iter().flatten().any(|point| path.starts_with(point))

@@ -23,6 +23,7 @@ use crate::keyring::{Fingerprint, Keyring};
 use crate::pins::{Pin, Pins, PinsError};
 use crate::policy::{Ledger, Policy};
 use crate::store::{CONTROL_DIR, Store};
+use crate::sys::mount::canonical;
 
 /// Where a store can be reached while a mount covers it.
 const RUN_DIRECTORY: &str = "/run/confseal";
@@ -44,7 +45,7 @@ fn look_up_name(store: &Path) -> String {
         return name;
     }
     let is_its = |instance: &Instance| {
-        instance.store == store || instance.store.canonicalize().is_ok_and(|path| path == store)
+        instance.store == store || canonical(&instance.store).is_ok_and(|path| path == store)
     };
     if let Some((name, _)) = Instance::all().into_iter().find(|(_, instance)| is_its(instance)) {
         return name;

@@ -114,6 +114,11 @@ impl Troubles {
         }
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.files.lock().len()
+    }
+
     /// All of them, by path.
     pub(super) fn all(&self) -> BTreeMap<RelPath, Trouble> {
         let files = self.files.lock();

@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
@@ -41,6 +42,10 @@ const BATCH: usize = 64;
 pub struct OwnOpens {
     /// The thread that announces, by the number that requests bear; 0 when there is none.
     thread: Arc<AtomicU32>,
+    /// Held while a batch is announced.
+    announcing: Arc<Mutex<()>>,
+    /// Held while the kernel is told what to forget.
+    invalidating: Arc<Mutex<()>>,
 }
 
 impl OwnOpens {
@@ -48,6 +53,13 @@ impl OwnOpens {
     pub(super) fn include(&self, thread: u32) -> bool {
         // 0: a thread of another PID namespace, which has no number here.
         thread != 0 && thread == self.thread.load(Ordering::Relaxed)
+    }
+
+    /// Ends what makes the kernel ask us something, or wait until we have answered: announcements and
+    /// invalidations. Waits for those under way.
+    pub(super) fn stop(&self) {
+        std::mem::forget(self.announcing.lock());
+        std::mem::forget(self.invalidating.lock());
     }
 
     fn begin(&self) {
@@ -63,16 +75,23 @@ impl OwnOpens {
 /// Takes changes to be announced.
 pub struct Announcer {
     queue: Sender<RelPath>,
+    own: OwnOpens,
 }
 
 impl Announcer {
     /// Starts the thread that announces in the mount at `attachment`, whose wire knows `own`.
     pub fn start(attachment: Attachment, own: OwnOpens) -> io::Result<Self> {
         let (queue, changes) = channel();
-        std::thread::Builder::new()
-            .name("announce".into())
-            .spawn(move || announce_all(&changes, &attachment, &own))?;
-        Ok(Self { queue })
+        std::thread::Builder::new().name("announce".into()).spawn({
+            let own = own.clone();
+            move || announce_all(&changes, &attachment, &own)
+        })?;
+        Ok(Self { queue, own })
+    }
+
+    /// Held by whoever tells the kernel what to forget.
+    pub(super) fn invalidating(&self) -> MutexGuard<'_, ()> {
+        self.own.invalidating.lock()
     }
 
     /// `file` has changed; returns at once.
@@ -86,6 +105,7 @@ fn announce_all(changes: &Receiver<RelPath>, attachment: &Attachment, own: &OwnO
     while let Ok(first) = changes.recv() {
         let files = settle(first, changes);
         for batch in files.chunks(BATCH) {
+            let _turn = own.announcing.lock();
             let done = attachment.look_in(|mount| {
                 own.begin();
                 batch.iter().for_each(|file| told(file, announce(mount, file)));

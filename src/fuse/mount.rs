@@ -6,23 +6,28 @@
 //! - no descriptor of the mount is kept, so a plain `umount` works;
 //! - inside the daemon the mount point shows what lies beneath, so no path can lead it into waiting
 //!   for itself;
-//! - only our own mount is ever taken away, whatever else lies at the path by then.
+//! - only our own mount is ever taken away, whatever else lies at the path by then;
+//! - where a mount of ours stood before, what lies beneath is seen at no instant.
 
 mod direct;
 mod fusermount;
 mod host;
+mod predecessor;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use fuser::{Filesystem, Notifier};
+use rustix::fs::{Mode, OFlags};
 
 use self::host::Pending;
+use self::predecessor::Succession;
 use super::session::Session;
 use crate::sys::mount::MountId;
 
 pub use self::host::Host;
+pub use self::predecessor::Predecessor;
 
 /// The subtype.
 pub const SUBTYPE: &str = "confseal";
@@ -168,11 +173,24 @@ pub fn mount<F: Filesystem>(
     options: &MountOptions,
     host: &Host,
 ) -> Result<Mounted, MountError> {
+    succeed(fs, mountpoint, options, host, None)
+}
+
+/// The same in the place of `old`, a mount whose daemon is gone, if there is one. It is seen until
+/// the new one is, and then taken away; its connection has to be attended from then on
+/// ([`super::attend`]), or dropped.
+pub fn succeed<F: Filesystem>(
+    fs: F,
+    mountpoint: &Path,
+    options: &MountOptions,
+    host: &Host,
+    old: Option<&Predecessor>,
+) -> Result<Mounted, MountError> {
     if !mountpoint.is_absolute() {
         let source = io::Error::new(io::ErrorKind::InvalidInput, "not an absolute path");
         return Err(MountError::MountPoint { path: mountpoint.to_owned(), source });
     }
-    let Pending { device, place } = host.prepare(mountpoint, options)?;
+    let Pending { device, place } = host.prepare(mountpoint, options, old)?;
     let session = match Session::start(fs, device, options.threads) {
         Ok(session) => session,
         Err(source) => {
@@ -180,10 +198,10 @@ pub fn mount<F: Filesystem>(
             return Err(MountError::Handshake { source });
         }
     };
-    let mount = host.attach(place)?;
+    let Succession { mount, buried } = host.attach(place, old)?;
     host.hide_from_us(mount);
     host.let_go_of_others();
-    Ok(Mounted { session, attachment: Attachment { host: host.clone(), mount } })
+    Ok(Mounted { session, attachment: Attachment { host: host.clone(), mount, buried } })
 }
 
 impl Mounted {
@@ -221,6 +239,8 @@ impl Mounted {
 pub struct Attachment {
     host: Host,
     mount: MountId,
+    /// The mount before it, dead by now, where the kernel could not take it away from beneath.
+    buried: Option<MountId>,
 }
 
 impl Attachment {
@@ -233,13 +253,35 @@ impl Attachment {
         self.host.look_in(self.mount, act)
     }
 
+    /// Asks the file system something that its dispatch threads answer, by the way of every request,
+    /// and that needs nothing of what lies below. Blocks until they do, however long that takes.
+    ///
+    /// Errors as those of [`look_in`](Self::look_in), or what was answered.
+    pub fn ask(&self) -> io::Result<()> {
+        self.look_in(|mount| {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            rustix::fs::openat(mount, ".", flags, Mode::empty()).map(drop)
+        })?
+        .map_err(io::Error::from)
+    }
+
     /// Takes the mount away, in the namespace where it lives and wherever it was moved there; one
     /// that is gone already is a success. The session ends when the last user is gone too.
     ///
     /// EBUSY while something in it is in use: `lazy` then takes it out of sight at once and lets
     /// the users finish. EBUSY as well when another mount lies on top.
     pub fn unmount(&self, lazy: bool) -> io::Result<()> {
-        self.host.unmount(self.mount, lazy)
+        self.host.unmount(self.mount, lazy)?;
+        self.clear_beneath()
+    }
+
+    /// Takes the dead mount away that lay beneath this one, if there was one and this one is gone. To
+    /// be called when the session has ended: whoever unmounted knew nothing of it.
+    pub fn clear_beneath(&self) -> io::Result<()> {
+        match self.buried {
+            Some(buried) if !self.host.stands(self.mount)? => self.host.unmount(buried, true),
+            _ => Ok(()),
+        }
     }
 }
 

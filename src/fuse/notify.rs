@@ -76,6 +76,7 @@ impl Invalidate for KernelNotifier {
 
 fn pass_on(notifier: &Notifier, announcer: &Announcer, messages: &Receiver<Message>) {
     for message in messages {
+        let _turn = announcer.invalidating();
         told(match message {
             Message::Content(ino) => notifier.inval_inode(INodeNo(ino.0), 0, 0),
             // A negative offset leaves the pages alone.

@@ -7,8 +7,9 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, StatxFlags};
 
 use super::Store;
 
@@ -107,9 +108,12 @@ impl Search<'_> {
             }
         }
         for fd in entries(&process.join("fd")) {
-            if let (Some(path), Some(number)) = (self.held(&fd), fd.file_name()) {
-                let writable = is_writable(&process.join("fdinfo").join(number));
-                add(What::Fd { writable }, path);
+            let Some(info) = fd.file_name().map(|number| process.join("fdinfo").join(number))
+            else {
+                continue;
+            };
+            if let Some(path) = self.held(&fd).or_else(|| self.mounted(&fd, &info, process)) {
+                add(What::Fd { writable: is_writable(&info) }, path);
             }
         }
         let maps = fs::read(process.join("maps")).unwrap_or_default();
@@ -122,7 +126,27 @@ impl Search<'_> {
     /// look at the thing itself may block on a dead network filesystem.
     fn held(&self, link: &Path) -> Option<PathBuf> {
         let path = fs::read_link(link).ok().filter(|path| self.is_within(path))?;
-        (fs::metadata(link).ok()?.dev() == self.device).then_some(path)
+        // By what the kernel knows: the mount that is about to be succeeded answers no question.
+        let flags = AtFlags::STATX_DONT_SYNC | AtFlags::NO_AUTOMOUNT;
+        let stat = rustix::fs::statx(CWD, link, flags, StatxFlags::empty()).ok()?;
+        let device = rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor);
+        (device == self.device).then_some(path)
+    }
+
+    /// The same by the mount that the descriptor belongs to: of a file on overlayfs, `stat` tells the
+    /// device of the layer that it lies in.
+    fn mounted(&self, link: &Path, info: &Path, process: &Path) -> Option<PathBuf> {
+        let path = fs::read_link(link).ok().filter(|path| self.is_within(path))?;
+        let info = fs::read_to_string(info).ok()?;
+        let mount = info.lines().find_map(|line| line.strip_prefix("mnt_id:"))?.trim();
+        let mounts = fs::read(process.join("mountinfo")).ok()?;
+        let mounts = String::from_utf8_lossy(&mounts);
+        let mut fields = mounts.lines().map(|line| line.split(' '));
+        let mut entry = fields.find_map(|mut of| (of.next() == Some(mount)).then_some(of))?;
+        // Behind the mount's id stands its parent's.
+        let (major, minor) = entry.nth(1)?.split_once(':')?;
+        let device = rustix::fs::makedev(major.parse().ok()?, minor.parse().ok()?);
+        (device == self.device).then_some(path)
     }
 
     /// Paths of removed files end in ` (deleted)`, which changes nothing here.

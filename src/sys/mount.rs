@@ -16,7 +16,7 @@ use std::thread;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
 use rustix::io::Errno;
-use rustix::mount::{MountPropagationFlags, OpenTreeFlags, UnmountFlags};
+use rustix::mount::{MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags};
 use rustix::thread::{CapabilitySet, LinkNameSpaceType, UnshareFlags};
 
 /// A mount among those that exist right now.
@@ -46,6 +46,8 @@ pub struct MountEntry {
     pub point: PathBuf,
     /// Type of the file system, with its subtype: `fuse.confseal`.
     pub kind: String,
+    /// What it says it was made of; for a mount of ours the store.
+    pub source: OsString,
     /// The id of the mount that it is attached to.
     parent: u64,
     /// Mounts and unmounts elsewhere, on its double there, are repeated on it.
@@ -82,7 +84,8 @@ fn parse_entry(line: &[u8]) -> Option<MountEntry> {
     let follows = optional.any(|field| field.starts_with(b"master:"));
     optional.for_each(drop);
     let kind = String::from_utf8_lossy(&unescape(fields.next()?)).into_owned();
-    Some(MountEntry { mount: MountId { id, device }, point, kind, parent, follows })
+    let source = OsString::from_vec(unescape(fields.next()?));
+    Some(MountEntry { mount: MountId { id, device }, point, kind, source, parent, follows })
 }
 
 fn number(digits: &[u8]) -> Option<u64> {
@@ -153,20 +156,55 @@ pub fn detach_stranded(kind: &str) -> io::Result<()> {
     failed
 }
 
-/// Makes the directory `source` appear at `place` too, which is made with mode 0700 (its parents as
-/// usual). What was mounted at `place` is taken away first.
-pub fn bind(source: &Path, place: &Path) -> io::Result<()> {
+/// Makes the directory `source`, as [`copy_of`] has got hold of it in whatever namespace, appear at
+/// `place`, which is made with mode 0700 (its parents as usual). What was mounted at `place` is taken
+/// away first.
+pub fn show(source: OwnedFd, place: &Path) -> io::Result<()> {
     match unbind(place) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     fs::DirBuilder::new().recursive(true).mode(0o700).create(place)?;
-    rustix::mount::mount_bind(source, place)?;
+    attach(&source, &reach(place)?, Attach::OnTop)?;
+    drop(source);
     // What is mounted over the source afterwards must not show up here.
     Ok(rustix::mount::mount_change(place, MountPropagationFlags::PRIVATE)?)
 }
 
-/// Undoes [`bind`]: takes `place` away, and the directory above it if nothing else is in it.
+/// A copy of what the calling thread sees at `directory`, without what is mounted below it, attached
+/// nowhere. Needs CAP_SYS_ADMIN.
+pub fn copy_of(directory: &Path) -> io::Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
+    Ok(rustix::mount::open_tree(CWD, directory, flags)?)
+}
+
+/// Where a mount goes, seen from what is at its place already.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Attach {
+    /// Over it.
+    OnTop,
+    /// Under the mount that is there, which is seen until it is taken away. Linux 6.5, EINVAL on
+    /// older ones.
+    Beneath,
+}
+
+/// Attaches `tree`, a mount that is attached nowhere, at `place`, in the namespace of the calling
+/// thread.
+pub fn attach(tree: impl AsFd, place: impl AsFd, how: Attach) -> io::Result<()> {
+    /// MOVE_MOUNT_BENEATH of linux/mount.h.
+    const BENEATH: MoveMountFlags = MoveMountFlags::from_bits_retain(0x200);
+    let by_descriptors =
+        MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    let flags = match how {
+        Attach::OnTop => by_descriptors,
+        Attach::Beneath => by_descriptors | BENEATH,
+    };
+    Ok(rustix::mount::move_mount(tree, "", place, "", flags)?)
+}
+
+/// Undoes [`show`]: takes `place` away, and the directory above it if nothing else is in it.
 pub fn unbind_and_remove(place: &Path) -> io::Result<()> {
     unbind(place)?;
     fs::remove_dir(place)?;
@@ -200,10 +238,7 @@ fn unmount_entry(entry: &MountEntry, lazy: bool) -> io::Result<()> {
 /// CAP_SYS_ADMIN.
 pub fn loose_copy(mount: MountId) -> io::Result<OwnedFd> {
     let entry = mounts()?.into_iter().find(|entry| entry.mount == mount).ok_or(Errno::NOENT)?;
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE
-        | OpenTreeFlags::OPEN_TREE_CLOEXEC
-        | OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
-    let copy = rustix::mount::open_tree(CWD, &entry.point, flags)?;
+    let copy = copy_of(&entry.point)?;
     // What is topmost at the path was copied.
     if mount_of(&copy)?.device != mount.device {
         return Err(Errno::NOENT.into());
@@ -215,8 +250,7 @@ pub fn loose_copy(mount: MountId) -> io::Result<OwnedFd> {
 /// A copy of what is mounted at the directory `point`, attached nowhere, that can be written to
 /// although the mount is read-only. Needs CAP_SYS_ADMIN.
 pub fn writable_copy(point: &Path) -> io::Result<OwnedFd> {
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    let copy = rustix::mount::open_tree(CWD, point, flags)?;
+    let copy = copy_of(point)?;
     make_writable(&copy)?;
     Ok(copy)
 }
@@ -241,10 +275,41 @@ pub fn change(point: &Path, read_only: Option<bool>, no_exec: Option<bool>) -> i
     set_attributes(reach(point)?.as_raw_fd(), c"", libc::AT_EMPTY_PATH, &attributes)
 }
 
+/// `path` without links, as `fs::canonicalize` gives it; but of what is mounted at its end nothing
+/// is asked: a mount that nobody serves just now would keep us waiting.
+pub fn canonical(path: &Path) -> io::Result<PathBuf> {
+    let place = rustix::fs::openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    fs::read_link(format!("/proc/thread-self/fd/{}", place.as_raw_fd()))
+}
+
+/// The mount of type `kind` that is topmost at `point`, a path without links.
+pub fn topmost(point: &Path, kind: &str) -> io::Result<Option<MountEntry>> {
+    let mount = mount_of(reach(point)?)?;
+    let is_it = |entry: &MountEntry| entry.mount == mount && entry.point == point;
+    Ok(mounts()?.into_iter().find(is_it).filter(|entry| entry.kind == kind))
+}
+
+/// The mount on whose root `upper` is attached, if it is of the same type and source.
+pub fn same_beneath(upper: &MountEntry) -> io::Result<Option<MountEntry>> {
+    let is_same = |entry: &MountEntry| {
+        entry.mount.id == upper.parent
+            && (&entry.point, &entry.kind, &entry.source)
+                == (&upper.point, &upper.kind, &upper.source)
+    };
+    Ok(mounts()?.into_iter().find(is_same))
+}
+
 /// Opens a directory, or what is mounted there, as a place only: the file system is not asked.
 pub fn reach(directory: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(rustix::fs::openat(CWD, directory, flags, Mode::empty())?)
+}
+
+/// Whether a file system of the type `kind` is what one sees at the directory `point`, a canonical
+/// path. It is not asked itself.
+pub fn shows(point: &Path, kind: &str) -> io::Result<bool> {
+    let top = mounts()?.into_iter().rfind(|entry| entry.point == point);
+    Ok(top.is_some_and(|entry| entry.kind == kind))
 }
 
 /// A mount namespace that can be visited after it has been left.
@@ -369,7 +434,7 @@ mod tests {
     use super::*;
 
     const LINE: &[u8] = b"96 27 0:52 / /etc/with\\040blank\\134 rw,nosuid shared:7 master:1 - \
-        fuse.confseal /etc/with\\040blank rw,user_id=0";
+        fuse.confseal /etc/with\\040blank\\134 rw,user_id=0";
 
     #[test]
     fn an_entry_is_read_past_its_optional_fields() {
@@ -377,7 +442,7 @@ mod tests {
         let device = Device { major: 0, minor: 52 };
         assert_eq!(entry.mount, MountId { id: 96, device });
         assert_eq!(entry.point, Path::new("/etc/with blank\\"));
-        assert_eq!(entry.kind, "fuse.confseal");
+        assert_eq!((&*entry.kind, &*entry.source), ("fuse.confseal", "/etc/with blank\\".as_ref()));
         assert_eq!((entry.parent, entry.follows), (27, true));
     }
 

@@ -128,6 +128,25 @@ fn close_inherited() -> io::Result<()> {
     Ok(())
 }
 
+/// Takes the descriptor `number`, which the program that started us left open, for ourselves.
+///
+/// EBADF when there is none, or when it has been taken or opened by this process itself.
+pub fn take_inherited(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: F_GETFD reads a flag, F_SETFD sets it. Only what has come through exec lacks
+    // close-on-exec, as all that this process opens has it: nothing in the process owns such a
+    // descriptor, and with the flag it is not taken a second time.
+    unsafe {
+        match libc::fcntl(number, libc::F_GETFD) {
+            0 if number > 2 => {}
+            _ => return Err(rustix::io::Errno::BADF.into()),
+        }
+        if libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) == -1 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(OwnedFd::from_raw_fd(number))
+    }
+}
+
 fn wait_until_ready(report: OwnedFd, child: Pid) -> io::Result<Result<(), NotStarted>> {
     let mut report = fs::File::from(report);
     // Not read to its end: the daemon's own children may hold the other side for longer.

@@ -3,8 +3,11 @@
 
 use std::fs;
 use std::io::Read;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -12,7 +15,7 @@ use crate::disk::Disk;
 use crate::each_kill::assert_sealed;
 use crate::points::{Failed, Program, leftovers};
 use crate::saves::{BYSTANDER, CANARY, content};
-use crate::support::sh;
+use crate::support::{Fixture, sh};
 
 /// Text of `size` bytes, with a secret.
 fn large(version: u32, size: usize) -> String {
@@ -215,6 +218,16 @@ impl Drop for Frozen {
     }
 }
 
+/// Until so many threads of the daemon wait for the store.
+fn wait_until_held_up(fixture: &Fixture, savers: usize) {
+    let tasks = format!("/proc/{}/task", fixture.pid());
+    crate::eventually("every save is held up by the store", || {
+        let tasks = fs::read_dir(&tasks).unwrap().flatten();
+        let state = |task: fs::DirEntry| fs::read_to_string(task.path().join("stat")).ok();
+        tasks.filter_map(state).filter(|state| state.contains(") D ")).count() >= savers
+    });
+}
+
 /// Saves that wait are more than there are threads for them.
 #[test]
 fn while_the_store_is_frozen_reads_and_status_go_on_and_saves_wait() {
@@ -232,12 +245,7 @@ fn while_the_store_is_frozen_reads_and_status_go_on_and_saves_wait() {
         let name = format!("waits-{n}.toml");
         saver.begin(&mnt, &save(&name, &content("app.toml", 2)));
     }
-    let tasks = format!("/proc/{}/task", scene.disk.fixture.pid());
-    crate::eventually("every save is held up by the store", || {
-        let tasks = fs::read_dir(&tasks).unwrap().flatten();
-        let state = |task: fs::DirEntry| fs::read_to_string(task.path().join("stat")).ok();
-        tasks.filter_map(state).filter(|state| state.contains(") D ")).count() >= savers.len()
-    });
+    wait_until_held_up(&scene.disk.fixture, savers.len());
     for _ in 0..3 {
         assert_eq!(scene.seen("app.toml"), content("app.toml", 1), "read while others wait");
         assert_eq!(scene.seen(BYSTANDER), content(BYSTANDER, 1));
@@ -254,4 +262,52 @@ fn while_the_store_is_frozen_reads_and_status_go_on_and_saves_wait() {
         assert_eq!(scene.seen(&format!("waits-{n}.toml")), content("app.toml", 2));
     }
     scene.disk.fixture.assert_sealed(&[CANARY]);
+}
+
+/// What the daemon tells a service manager, line by line.
+fn told_to_a_manager(fixture: &mut Fixture) -> Receiver<String> {
+    let socket = fixture.dir().join("manager");
+    let manager = UnixDatagram::bind(&socket).expect("a socket");
+    fixture.variable("NOTIFY_SOCKET", socket.to_str().expect("UTF-8"));
+    let (tell, told) = channel();
+    std::thread::spawn(move || {
+        let mut message = [0; 4096];
+        while let Ok(length) = manager.recv(&mut message) {
+            let message = String::from_utf8_lossy(&message[..length]).into_owned();
+            if message.lines().any(|line| tell.send(line.to_owned()).is_err()) {
+                return;
+            }
+        }
+    });
+    told
+}
+
+#[test]
+fn while_the_store_is_frozen_the_daemon_gives_signs_of_life() {
+    const LONG_ENOUGH: Duration = Duration::from_secs(30);
+    let mut disk = Disk::new();
+    let told = told_to_a_manager(&mut disk.fixture);
+    disk.fixture.variable("WATCHDOG_USEC", "200000").mount();
+    let (point, mnt) = (disk.fixture.dir().join("disk"), disk.fixture.mnt());
+    let mut savers = Vec::new();
+    for n in 0..8 {
+        fs::write(mnt.join(format!("waits-{n}.toml")), content("app.toml", 1)).unwrap();
+        savers.push(Program::start());
+    }
+    let frozen = Frozen::freeze(&point);
+    for (n, saver) in savers.iter_mut().enumerate() {
+        saver.begin(&mnt, &save(&format!("waits-{n}.toml"), &content("app.toml", 2)));
+    }
+    wait_until_held_up(&disk.fixture, savers.len());
+    // What was told before the store froze says nothing.
+    while told.try_recv().is_ok() {}
+    for _ in 0..5 {
+        while told.recv_timeout(LONG_ENOUGH).expect("a sign of life") != "WATCHDOG=1" {}
+    }
+    frozen.thaw();
+    for saver in &mut savers {
+        assert_eq!(saver.outcome(), Ok(()));
+    }
+    disk.fixture.signal("TERM");
+    disk.fixture.expect_end();
 }

@@ -260,7 +260,8 @@ fn start(base: &Path, groups: &[PathBuf]) -> Child {
     let name = base.file_name().expect("a name").to_string_lossy();
     let options = format!(
         "--quiet --boot --register=no --keep-unit --notify-ready=yes --private-network \
-         --bind=/dev/fuse --capability=CAP_SYS_ADMIN --link-journal=no --resolv-conf=off \
+         --bind=/dev/fuse --bind=/dev/autofs --capability=CAP_SYS_ADMIN,CAP_IPC_LOCK \
+         --link-journal=no --resolv-conf=off \
          --timezone=off --console=pipe --hostname=machine --machine={name} --directory={}",
         base.join("root").display()
     );
@@ -325,6 +326,9 @@ fn install(root: &Path) {
     fs::copy(CONFSEAL, &program).expect("the program");
     fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).expect("its mode");
     copy_all(Path::new(UNITS), &root.join("usr/lib/systemd/system"));
+    for helper in ["mount.confseal", "mount.fuse.confseal"] {
+        symlink("../bin/confseal", root.join("usr/sbin").join(helper)).expect("a link");
+    }
 }
 
 /// Copies files and directories; there is nothing to copy where there is no `from`.
@@ -375,6 +379,5 @@ fn own_groups(base: &Path) -> Vec<PathBuf> {
 fn remove_group(group: &Path) -> bool {
     let below = fs::read_dir(group).into_iter().flatten().flatten();
     let below = below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-    below.fold(true, |all, entry| remove_group(&entry.path()) && all)
-        && fs::remove_dir(group).is_ok()
+    { below }.all(|entry| remove_group(&entry.path())) && fs::remove_dir(group).is_ok()
 }

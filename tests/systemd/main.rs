@@ -4,4 +4,11 @@
 mod support;
 
 mod boots;
+mod fstab;
+mod keys;
 mod machine;
+mod order;
+mod service;
+mod shop;
+mod tight;
+mod watch;

@@ -68,6 +68,9 @@ const WITHOUT_EFFECT: &[&str] = &[
 /// The same with a value.
 const WITHOUT_EFFECT_AND_VALUED: &[&str] = &["comment", "helper", "uhelper", "fsname", "subtype"];
 
+/// What the kernel shows of a mount, and mount(8) repeats for a remount of one that is not in fstab.
+const SHOWN: &[&str] = &["user_id", "group_id", "max_read", "blksize", "rootmode"];
+
 /// What the options say.
 #[derive(Debug, Default)]
 pub(super) struct MountWords {
@@ -85,6 +88,8 @@ pub(super) struct MountWords {
     pub settings: Settings,
     /// What is for others to read, or was passed over for `-s`.
     pub without_effect: Vec<String>,
+    /// The first of what only the kernel has words for.
+    shown: Option<String>,
 }
 
 /// An option that is refused. No value is repeated: it may be a key that stands in the wrong place.
@@ -140,7 +145,11 @@ impl MountWords {
     /// Whether all that was said goes together.
     pub(super) fn check(&self) -> Result<(), OptionError> {
         let keys = self.key.is_some() || !self.legacy.is_empty() || !self.import.is_empty();
-        if self.instance.is_some() && keys { Err(OptionError::Instance) } else { Ok(()) }
+        match &self.shown {
+            Some(name) if !self.remount => Err(OptionError::Unknown(name.clone())),
+            _ if self.instance.is_some() && keys => Err(OptionError::Instance),
+            _ => Ok(()),
+        }
     }
 
     fn take_one(&mut self, name: &str, value: Option<&str>) -> Result<(), OptionError> {
@@ -190,6 +199,7 @@ impl MountWords {
                 ));
             }
             _ if is_word || is_valued || is_remark => self.without_effect.push(name.to_owned()),
+            _ if SHOWN.contains(&name) => self.shown = Some(name.to_owned()),
             _ => return Err(OptionError::Unknown(name.to_owned())),
         }
         Ok(())
@@ -304,6 +314,13 @@ mod tests {
         let mut words = MountWords::default();
         words.take("kee=x,ro", true).unwrap();
         assert_eq!((words.without_effect, words.read_only), (vec!["kee".to_owned()], Some(true)));
+    }
+
+    #[test]
+    fn a_remount_repeats_what_the_kernel_shows() {
+        let shown = "rw,nosuid,nodev,relatime,user_id=0,group_id=0,default_permissions,allow_other";
+        assert!(taken(&format!("{shown},remount")).unwrap().remount);
+        assert_eq!(taken(shown).unwrap_err().to_string(), "`user_id`: there is no such option");
     }
 
     #[test]

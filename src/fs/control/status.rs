@@ -9,6 +9,31 @@ use super::super::census::Totals;
 use super::super::{Filesystem, Result};
 
 impl Filesystem {
+    /// How this mount fares, in a line: its key, and what an operator should look at.
+    pub fn in_short(&self) -> String {
+        let rules = self.rules();
+        let keyring = rules.sealing.sealer.keyring();
+        let mut line = format!("key {}", keyring.master().id());
+        match keyring.legacy().len() {
+            0 => {}
+            1 => line += ", 1 legacy key",
+            many => line += &format!(", {many} legacy keys"),
+        }
+        line += match self.troubles.len() {
+            0 => "; no file in trouble".to_owned(),
+            1 => "; 1 file in trouble".to_owned(),
+            many => format!("; {many} files in trouble"),
+        }
+        .as_str();
+        if rules.sealing.policy.accepted().is_some() {
+            line += "; a changed policy waits for acceptance";
+        }
+        if self.refusal.lock().is_some() {
+            line += "; the last reload was refused";
+        }
+        line
+    }
+
     /// What this mount is doing, as JSON.
     pub(super) fn status_text(&self) -> Result<String> {
         let totals = self.count()?;

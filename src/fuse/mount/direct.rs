@@ -4,13 +4,15 @@
 //! attached nowhere.
 
 use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags};
+use rustix::fs::{AtFlags, StatxFlags};
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
 
 use super::{MountError, MountOptions, SUBTYPE};
-use crate::sys::mount::{MountId, mount_of, reach};
+use crate::sys::mount::{Attach, MountId, attach, canonical, mount_of, reach};
 
 /// The device by which the kernel talks to its file systems.
 pub(super) const DEVICE: &str = "/dev/fuse";
@@ -25,7 +27,7 @@ pub(super) struct MountPoint {
 impl MountPoint {
     /// Finds it in the namespace of the calling thread.
     pub(super) fn find(path: &Path) -> Result<Self, MountError> {
-        path.canonicalize()
+        canonical(path)
             .and_then(|path| Ok(Self { directory: reach(&path)?, path }))
             .map_err(|source| MountError::MountPoint { path: path.to_owned(), source })
     }
@@ -55,16 +57,17 @@ impl Unattached {
     }
 
     /// Makes it visible, in the namespace of the calling thread, which is that of the mount point.
-    pub(super) fn attach(self) -> Result<MountId, MountError> {
-        let Self { tree, point } = self;
-        let by_descriptors =
-            MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-        mount_of(&tree)
-            .and_then(|mount| {
-                rustix::mount::move_mount(&tree, "", &point.directory, "", by_descriptors)?;
-                Ok(mount)
-            })
-            .map_err(|source| MountError::Attach { path: point.path, source })
+    pub(super) fn attach(self, how: Attach) -> Result<MountId, (Self, io::Error)> {
+        let attached = mount_of(&self.tree).and_then(|mount| {
+            attach(&self.tree, &self.point.directory, how)?;
+            Ok(mount)
+        });
+        attached.map_err(|error| (self, error))
+    }
+
+    /// The mount point.
+    pub(super) fn point(&self) -> &Path {
+        &self.point.path
     }
 }
 
@@ -88,7 +91,10 @@ fn create(
     };
     let flag =
         |key: &'static str| rustix::mount::fsconfig_set_flag(&context, key).map_err(refused(key));
-    let mode = rustix::fs::fstat(&point.directory).map_err(refused("fstat"))?.st_mode;
+    // What the kernel knows is enough: a mount that is succeeded answers no question.
+    let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+    let stat = rustix::fs::statx(&point.directory, "", flags, StatxFlags::MODE);
+    let mode = stat.map_err(refused("statx"))?.stx_mode;
     set("source", &options.source)?;
     set("subtype", SUBTYPE)?;
     // As text, which every kernel takes: older ones know it as a number, not as a descriptor.

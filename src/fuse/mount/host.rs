@@ -10,8 +10,9 @@ use rustix::io::Errno;
 
 use super::direct::{MountPoint, Unattached};
 use super::fusermount::Fusermount;
+use super::predecessor::{Predecessor, Succession};
 use super::{KIND, MountError, MountOptions};
-use crate::sys::mount::{self, MountId, SavedNamespace};
+use crate::sys::mount::{self, Attach, MountId, SavedNamespace};
 use crate::sys::process::try_in_child;
 
 /// A way back to the namespace that the daemon was started in, and to the right to mount there.
@@ -96,14 +97,30 @@ impl Host {
         self.apart
     }
 
+    /// Makes what `old` covers visible to this process, at its own path; nobody else sees anything
+    /// of it. EOPNOTSUPP where the process has no namespace of its own to do that in.
+    pub fn uncover(&self, old: &Predecessor) -> io::Result<()> {
+        match &*self.way {
+            Way::Visit(_) if self.apart => old.detach(),
+            Way::Visit(_) | Way::Fusermount(_) => Err(Errno::OPNOTSUPP.into()),
+        }
+    }
+
     pub(super) fn prepare(
         &self,
         mountpoint: &Path,
         options: &MountOptions,
+        old: Option<&Predecessor>,
     ) -> Result<Pending, MountError> {
         match &*self.way {
             Way::Visit(home) => {
-                let point = self.visit(home, || MountPoint::find(mountpoint))??;
+                let find = || {
+                    old.map_or(Ok(()), Predecessor::reduce).map_err(|source| {
+                        MountError::MountPoint { path: mountpoint.to_owned(), source }
+                    })?;
+                    MountPoint::find(mountpoint)
+                };
+                let point = self.visit(home, find)??;
                 let (device, unattached) = Unattached::create(point, options)?;
                 Ok(Pending { device, place: Place::Nowhere(unattached) })
             }
@@ -114,14 +131,25 @@ impl Host {
         }
     }
 
-    pub(super) fn attach(&self, place: Place) -> Result<MountId, MountError> {
-        match (place, &*self.way) {
-            (Place::Nowhere(unattached), Way::Visit(home)) => {
-                self.visit(home, || unattached.attach())?
-            }
-            (Place::Nowhere(unattached), Way::Fusermount(_)) => unattached.attach(),
-            (Place::Attached(mount), _) => Ok(mount),
-        }
+    pub(super) fn attach(
+        &self,
+        place: Place,
+        old: Option<&Predecessor>,
+    ) -> Result<Succession, MountError> {
+        let new = match place {
+            Place::Attached(mount) => return Ok(Succession { mount, buried: None }),
+            Place::Nowhere(new) => new,
+        };
+        let path = new.point().to_owned();
+        let attach = || match old {
+            Some(old) => old.succeed(new),
+            None => new.attach(Attach::OnTop).map(|mount| Succession { mount, buried: None }),
+        };
+        let attached = match &*self.way {
+            Way::Visit(home) => self.visit(home, attach)?,
+            Way::Fusermount(_) => attach(),
+        };
+        attached.map_err(|(_, source)| MountError::Attach { path, source })
     }
 
     /// Lets go of a file system that will not be served.
@@ -167,6 +195,15 @@ impl Host {
         }
     }
 
+    /// Whether the mount is still where it was attached.
+    pub(super) fn stands(&self, mount: MountId) -> io::Result<bool> {
+        let look = || Ok(mount::mounts()?.iter().any(|entry| entry.mount == mount));
+        match &*self.way {
+            Way::Visit(home) if self.apart => home.run(look)?,
+            Way::Visit(_) | Way::Fusermount(_) => look(),
+        }
+    }
+
     /// Runs `act` on a thread of its own, in the namespace where `mount` is attached, with a copy of
     /// it that keeps nobody from unmounting. EOPNOTSUPP for an ordinary user, ENOENT when the mount
     /// is gone or covered.
@@ -183,14 +220,17 @@ impl Host {
         }
     }
 
-    /// Makes `store` reachable at `place` too, for root alone: what a mount over the store will
-    /// cover. `false` for an ordinary user, who cannot. A leftover of a daemon that was killed is
-    /// replaced.
+    /// Makes `store`, as this process sees it, reachable at `place` too, for root alone: what a mount
+    /// over the store covers. `false` for an ordinary user, who cannot. A leftover of a daemon that
+    /// was killed is replaced.
     pub fn expose(&self, store: &Path, place: &Path) -> io::Result<bool> {
-        match &*self.way {
-            Way::Visit(home) if self.apart => home.run(|| mount::bind(store, place))?,
-            Way::Visit(_) => mount::bind(store, place),
+        let copy = match &*self.way {
+            Way::Visit(_) => mount::copy_of(store)?,
             Way::Fusermount(_) => return Ok(false),
+        };
+        match &*self.way {
+            Way::Visit(home) if self.apart => home.run(|| mount::show(copy, place))?,
+            Way::Visit(_) | Way::Fusermount(_) => mount::show(copy, place),
         }?;
         Ok(true)
     }
