@@ -31,7 +31,7 @@ use crate::keyring::KeySource;
 
 pub(super) use carry_out::{announce, mount_if_missing};
 pub(super) use key::{Keeping, keyring_of};
-pub(super) use moving::{is_mount_point_of_ours, swap_in};
+pub(super) use moving::{detach, is_mount_point_of_ours, swap_in};
 pub(super) use service::Service;
 pub(super) use subject::{Subject, tokens_left};
 

@@ -8,23 +8,25 @@
 
 mod remove;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use clap::Args;
+use rustix::process::{Pid, Signal};
 
 use super::adopt::{
-    Keeping, Service, Subject, announce, is_mount_point_of_ours, keyring_of, mount_if_missing,
-    swap_in, tokens_left,
+    Keeping, Service, Subject, announce, detach, is_mount_point_of_ours, keyring_of,
+    mount_if_missing, swap_in, tokens_left,
 };
 use super::error::Failure;
 use super::key::write_new;
-use super::open::{Keys, is_mount, open_store, sealing_with};
+use super::open::{Keys, open_store, sealing_with};
 use super::output::{count, say};
 use super::policy::confirmed;
 use super::{Outcome, Result, control};
 use crate::document::Binding;
 use crate::instance::Instance;
-use crate::store::CONTROL_DIR;
+use crate::store::{CONTROL_DIR, LockError};
 
 /// How often what programs seal again at the last moment is laid open.
 const ROUNDS: u32 = 5;
@@ -50,6 +52,13 @@ pub(super) struct Eject {
     #[arg(long, value_name = "DIR")]
     kept: Option<PathBuf>,
 }
+
+/// How long programs may finish with what they have open in the mount, before the daemon is told to
+/// end; and as long again.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How often it is looked again.
+const PACE: Duration = Duration::from_millis(50);
 
 /// Where the content is, and what has to become of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -88,8 +97,11 @@ impl Eject {
         say(format_args!(""))?;
         self.put_kept_versions(&subject, &instance, &kept)?;
         self.lay_open(&subject, form, service)?;
-        service.disable(&subject)?;
-        self.come_to_rest(&subject, form, service)?;
+        if service == Service::Unit {
+            service.disable(&subject)?;
+            announce(&format!("disabled {}", subject.unit()))?;
+        }
+        self.come_to_rest(&subject, form)?;
         remove::traces(&subject, &instance, form == Form::Elsewhere)?;
         if !self.keep_key && self.may_remove_key(&keeping)? {
             remove::key(&keeping)?;
@@ -176,8 +188,8 @@ impl Eject {
             }
         }
         let unit = match service {
-            Service::Unit => format!("stop and disable {}", subject.unit()),
-            Service::Direct => "unmount it".to_owned(),
+            Service::Unit => format!("unmount, and disable {}", subject.unit()),
+            Service::Direct => "unmount".to_owned(),
         };
         match form {
             Form::Beside => say(format_args!("  put {store} in the place of {dir}, and {unit}"))?,
@@ -185,7 +197,8 @@ impl Eject {
         }
         let dependents = service.dependents(subject);
         if !dependents.is_empty() {
-            say(format_args!("  which stops, with it: {}", dependents.join(", ")))?;
+            let list = dependents.join(", ");
+            say(format_args!("  (not done: what {list} say of {}; take it out)", subject.unit()))?;
         }
         let mut traces = vec![subject.file().display().to_string(), "policy and state".to_owned()];
         if !self.keep_key {
@@ -254,26 +267,24 @@ impl Eject {
         Err(Failure::Refused(format!("{dir}: programs keep bringing sealed files into it; repeat")))
     }
 
-    /// The mount goes, and what is beneath it, or comes in its place, is plaintext.
-    fn come_to_rest(&self, subject: &Subject, form: Form, service: Service) -> Result<()> {
+    /// The mount goes, and what is beneath it, or comes in its place, is plaintext. The daemon is not
+    /// stopped, which would stop the programs that need it: it ends by itself, without its mount.
+    fn come_to_rest(&self, subject: &Subject, form: Form) -> Result<()> {
         let dir = subject.dir.display();
-        if form == Form::Beside {
-            let store = subject.store();
-            swap_in(&store, &subject.dir).map_err(Failure::io(&subject.dir))?;
-            announce(&format!("put {} in the place of {dir}", store.display()))?;
-        }
-        match service {
-            Service::Unit => {
-                service.stop(subject)?;
-                announce(&format!("stopped and disabled {}", subject.unit()))?;
+        match form {
+            Form::Beside => {
+                let store = subject.store();
+                swap_in(&store, &subject.dir).map_err(Failure::io(&subject.dir))?;
+                announce(&format!("put {} in the place of {dir}", store.display()))?;
             }
-            Service::Direct if is_mount(&subject.dir) => {
-                service.stop(subject)?;
+            Form::OverItself | Form::SwappedIn | Form::Elsewhere if subject.is_mounted() => {
+                detach(&subject.dir).map_err(Failure::io(&subject.dir))?;
                 announce(&format!("unmounted {dir}"))?;
             }
-            Service::Direct => {}
+            Form::OverItself | Form::SwappedIn | Form::Elsewhere => {}
         }
         let place = if form == Form::Elsewhere { subject.store() } else { subject.dir.clone() };
+        wait_for_daemon(&place)?;
         let left = tokens_left(&place)?;
         match left.first() {
             None => Ok(()),
@@ -289,6 +300,35 @@ impl Eject {
         let question =
             format!("remove the key {}? old backups of the store need it", file.display());
         if self.yes { Ok(true) } else { confirmed(&question) }
+    }
+}
+
+/// Waits until the daemon of the store at `root` has ended: it serves on what programs have open. One
+/// that takes too long is told to end.
+fn wait_for_daemon(root: &Path) -> Result<()> {
+    let store = open_store(root)?;
+    let begun = Instant::now();
+    let mut is_told = false;
+    loop {
+        let error = match store.lock() {
+            Ok(_) => return Ok(()),
+            Err(error) => error,
+        };
+        let LockError::Held { pid } = error else {
+            return Err(Failure::Locked { store: root.to_owned(), error });
+        };
+        if begun.elapsed() > 2 * PATIENCE {
+            return Err(Failure::Locked { store: root.to_owned(), error: LockError::Held { pid } });
+        }
+        let pid = pid.and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+        if begun.elapsed() > PATIENCE && !is_told {
+            is_told = true;
+            if let Some(pid) = pid {
+                // It may be gone at this very moment.
+                let _ = rustix::process::kill_process(pid, Signal::TERM);
+            }
+        }
+        std::thread::sleep(PACE);
     }
 }
 

@@ -116,6 +116,11 @@ impl Filesystem {
         *rules = Arc::new(Rules { version: version + 1, sealing, gives_back });
     }
 
+    /// Whether the store is being given back: see [`Rules::gives_back`].
+    pub fn gives_back(&self) -> bool {
+        self.rules().gives_back
+    }
+
     /// From now on what is saved stays plain, or is sealed again.
     pub(super) fn give_back_from_now_on(&self, gives_back: bool) {
         let mut rules = self.rules.write();

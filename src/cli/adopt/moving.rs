@@ -11,6 +11,7 @@ use std::thread;
 use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
 use rustix::io::Errno;
 
+use crate::fuse::mount::KIND;
 use crate::store::carry;
 use crate::sys::mount;
 
@@ -72,6 +73,15 @@ pub(super) fn set_immutable(dir: &Path, immutable: bool) -> io::Result<bool> {
     }
 }
 
+/// Takes our mounts at `dir` out of sight, whoever uses them: what is open in them is served until it
+/// is closed.
+pub(in crate::cli) fn detach(dir: &Path) -> io::Result<()> {
+    while let Some(top) = mount::topmost(dir, KIND)? {
+        mount::unmount(top.mount, true)?;
+    }
+    Ok(())
+}
+
 /// Puts the directory `store` in the place of the empty directory `dir`, over which a mount may lie:
 /// at the instant of the rename programs see the one instead of the other.
 ///
@@ -81,7 +91,7 @@ pub(in crate::cli) fn swap_in(store: &Path, dir: &Path) -> io::Result<()> {
     let swap = || {
         // A thread of its own: it never comes back from there.
         mount::enter_own_mount_namespace()?;
-        mount::unbind(dir)?;
+        detach(dir)?;
         set_immutable(dir, false)?;
         rename(store, dir)
     };

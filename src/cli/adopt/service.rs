@@ -122,16 +122,22 @@ impl Service {
         }
     }
 
-    /// The units that stop when it does.
+    /// The units that were told to need it: that want it, or stop with it.
     pub(in crate::cli) fn dependents(self, subject: &Subject) -> Vec<String> {
         if self == Self::Direct {
             return Vec::new();
         }
-        let arguments = ["show", "--value", "-p", "BoundBy", "-p", "RequiredBy", &subject.unit()];
+        let apps = format!("confseal-apps@{}.target", subject.name);
+        let mut arguments = vec!["show", "--value"];
+        for property in ["WantedBy", "RequiredBy", "BoundBy", "ConsistsOf"] {
+            arguments.extend(["-p", property]);
+        }
+        let unit = subject.unit();
+        arguments.extend([&*unit, &*apps]);
         let text = systemctl(&arguments).map(|answer| answer.text).unwrap_or_default();
         let mut units: Vec<_> = text.split_ascii_whitespace().map(str::to_owned).collect();
-        // Its own enablement is a dependency too.
-        units.retain(|unit| !unit.ends_with(".target"));
+        // Its own enablement is a dependency too, and so are its helpers.
+        units.retain(|unit| !unit.ends_with(".target") && !unit.starts_with("confseal-"));
         units.sort();
         units.dedup();
         units
