@@ -18,8 +18,8 @@ use super::service::Service;
 use super::subject::Subject;
 use crate::instance::DIRECTORY;
 use crate::keyring::Key;
-use crate::store::CONTROL_DIR;
 use crate::store::holders::{Holder, What as Held};
+use crate::store::{CONTROL_DIR, LockError};
 use crate::sys::memory;
 
 /// How long a program may hold a file open for writing before an adoption gives up.
@@ -148,10 +148,15 @@ pub(in crate::cli) fn mount_if_missing(subject: &Subject, service: Service) -> R
 /// file that is beneath now, and would be lost once it is replaced.
 fn wait_for_writers(subject: &Subject) -> Result<()> {
     let store = subject.open_store()?;
+    let daemon = match store.lock() {
+        Err(LockError::Held { pid }) => pid,
+        Ok(_) | Err(LockError::Io(_)) => None,
+    };
     // They know it by the path that it had. (A mapping is known by its path alone, so those of the
     // mount would count; one that was there before has kept the mount from being made.)
-    let by_descriptor = |holder: &Holder| matches!(holder.what, Held::Fd { .. });
-    wait_until_none(|| store.holders_by(&subject.dir).into_iter().filter(by_descriptor).collect())
+    let is_meant =
+        |holder: &Holder| matches!(holder.what, Held::Fd { .. }) && Some(holder.pid) != daemon;
+    wait_until_none(|| store.holders_by(&subject.dir).into_iter().filter(is_meant).collect())
 }
 
 fn wait_until_none(holders: impl Fn() -> Vec<Holder>) -> Result<()> {
