@@ -20,7 +20,7 @@ use super::adopt::{
 };
 use super::error::Failure;
 use super::key::write_new;
-use super::open::{Keys, open_store, sealing_with};
+use super::open::{Keys, is_mount, open_store, sealing_with};
 use super::output::{count, say};
 use super::policy::confirmed;
 use super::{Outcome, Result, control};
@@ -67,7 +67,8 @@ enum Form {
     OverItself,
     /// The store lies beside, where `adopt --finish` put it.
     Beside,
-    /// It lies beside no longer: an eject that was cut off has put it in its place.
+    /// It lies beside no longer: an eject that was cut off has put it in its place, and what was there
+    /// may be left.
     SwappedIn,
     /// It lies somewhere else, and stays there.
     Elsewhere,
@@ -272,16 +273,16 @@ impl Eject {
     fn come_to_rest(&self, subject: &Subject, form: Form) -> Result<()> {
         let dir = subject.dir.display();
         match form {
-            Form::Beside => {
+            Form::Beside | Form::SwappedIn => {
                 let store = subject.store();
                 swap_in(&store, &subject.dir).map_err(Failure::io(&subject.dir))?;
                 announce(&format!("put {} in the place of {dir}", store.display()))?;
             }
-            Form::OverItself | Form::SwappedIn | Form::Elsewhere if subject.is_mounted() => {
+            Form::OverItself | Form::Elsewhere if subject.is_mounted() => {
                 detach(&subject.dir).map_err(Failure::io(&subject.dir))?;
                 announce(&format!("unmounted {dir}"))?;
             }
-            Form::OverItself | Form::SwappedIn | Form::Elsewhere => {}
+            Form::OverItself | Form::Elsewhere => {}
         }
         let place = if form == Form::Elsewhere { subject.store() } else { subject.dir.clone() };
         wait_for_daemon(&place)?;
@@ -339,7 +340,8 @@ fn form(subject: &Subject, instance: &Instance) -> Form {
     }
     let store = &instance.store;
     let has_control = subject.dir.join(CONTROL_DIR).is_dir() && !subject.is_mounted();
-    if !store.exists() && has_control {
+    let is_left = is_mount(store) || is_mount_point_of_ours(store);
+    if has_control && (!store.exists() || is_left) {
         return Form::SwappedIn;
     }
     let are_siblings = store.parent() == subject.dir.parent();

@@ -8,9 +8,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
+use rustix::fs::{CWD, IFlags, RenameFlags, ioctl_getflags, ioctl_setflags};
 use rustix::io::Errno;
 
+use super::super::open::is_mount;
 use crate::fuse::mount::KIND;
 use crate::store::carry;
 use crate::sys::mount;
@@ -82,23 +83,36 @@ pub(in crate::cli) fn detach(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Puts the directory `store` in the place of the empty directory `dir`, over which a mount may lie:
-/// at the instant of the rename programs see the one instead of the other.
+/// Puts the directory `store` in the place of the empty directory `dir`, over which our mount may lie,
+/// and removes the latter: at one instant programs see the one instead of the other. Does what is left
+/// to do of one that was cut off.
 ///
-/// Done from a mount namespace of its own, without the mount: there the kernel lets a mount point be
-/// replaced, and takes the mounts on it away everywhere else. What is open in them stays usable.
+/// Done from a mount namespace of its own, without the mount: there the kernel lets the two change
+/// places, and everywhere else the mount goes along with the directory that it lies on. (To replace
+/// the empty directory would take the mount away an instant earlier.) What is open in the mount stays
+/// usable.
 pub(in crate::cli) fn swap_in(store: &Path, dir: &Path) -> io::Result<()> {
     let swap = || {
         // A thread of its own: it never comes back from there.
         mount::enter_own_mount_namespace()?;
         detach(dir)?;
         set_immutable(dir, false)?;
-        rename(store, dir)
+        match rustix::fs::renameat_with(CWD, store, CWD, dir, RenameFlags::EXCHANGE) {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => rename(store, dir),
+            other => Ok(other?),
+        }
     };
-    thread::scope(|scope| {
-        let swapped = thread::Builder::new().name("swap".into()).spawn_scoped(scope, swap)?;
-        swapped.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
+    if is_mount(dir) || is_empty(dir)? {
+        thread::scope(|scope| {
+            let swapped = thread::Builder::new().name("swap".into()).spawn_scoped(scope, swap)?;
+            swapped.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })?;
+    }
+    if store.exists() {
+        detach(store)?;
+        fs::remove_dir(store)?;
+    }
+    sync_parent(dir)
 }
 
 #[cfg(test)]
