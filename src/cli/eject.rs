@@ -103,6 +103,7 @@ impl Eject {
             announce(&format!("disabled {}", subject.unit()))?;
         }
         self.come_to_rest(&subject, form)?;
+        service.wait_until_ended(&subject);
         remove::traces(&subject, &instance, form == Form::Elsewhere)?;
         if !self.keep_key && self.may_remove_key(&keeping)? {
             remove::key(&keeping)?;

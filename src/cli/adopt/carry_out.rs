@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::thread;
@@ -18,6 +19,7 @@ use super::service::Service;
 use super::subject::Subject;
 use crate::instance::DIRECTORY;
 use crate::keyring::Key;
+use crate::path::RelPath;
 use crate::store::holders::{Holder, What as Held};
 use crate::store::{CONTROL_DIR, LockError};
 use crate::sys::memory;
@@ -60,7 +62,7 @@ pub(super) fn carry_out(preflight: &Preflight) -> Result {
         write_instance(subject, keeping)?;
     }
     mount_if_missing(subject, *service)?;
-    wait_for_writers(subject)?;
+    wait_for_openers(subject)?;
     let outcome = seal_until_done(subject)?;
     say_what_is_left_to_do(preflight, &key)?;
     Ok(outcome)
@@ -129,7 +131,7 @@ pub(in crate::cli) fn mount_if_missing(subject: &Subject, service: Service) -> R
     for left in (0..STARTS).rev() {
         if subject.is_over_itself() {
             let store = subject.open_store()?;
-            wait_until_none(|| store.holders())?;
+            wait_until_none(|| store.holders().into_iter().filter(Holder::can_write).collect())?;
         }
         match service.start(subject) {
             Ok(()) => break,
@@ -144,34 +146,42 @@ pub(in crate::cli) fn mount_if_missing(subject: &Subject, service: Service) -> R
     })
 }
 
-/// Waits for those who opened a file for writing before the mount stood: what they write goes to the
-/// file that is beneath now, and would be lost once it is replaced.
-fn wait_for_writers(subject: &Subject) -> Result<()> {
+/// Waits for those who opened a file before the mount stood and would notice what becomes of it: what
+/// they write goes to the file that is beneath now, and would be lost once that is replaced; and one
+/// with several names is not replaced but written over, so that they would read tokens.
+fn wait_for_openers(subject: &Subject) -> Result<()> {
     let store = subject.open_store()?;
     let daemon = match store.lock() {
         Err(LockError::Held { pid }) => pid,
         Ok(_) | Err(LockError::Io(_)) => None,
     };
+    let has_names = |holder: &Holder| {
+        let file = holder.path.strip_prefix(&subject.dir).ok()?;
+        let file = RelPath::new(file.as_os_str().as_bytes()).ok()?;
+        Some(store.dir(&file.parent()).ok()?.stat(file.name()).ok()?.nlink > 1)
+    };
     // They know it by the path that it had. (A mapping is known by its path alone, so those of the
-    // mount would count; one that was there before has kept the mount from being made.)
-    let is_meant =
-        |holder: &Holder| matches!(holder.what, Held::Fd { .. }) && Some(holder.pid) != daemon;
+    // mount would count; a writable one that was there before has kept the mount from being made.)
+    let is_meant = |holder: &Holder| {
+        let notices = holder.can_write() || has_names(holder) == Some(true);
+        matches!(holder.what, Held::Fd { .. }) && notices && Some(holder.pid) != daemon
+    };
     wait_until_none(|| store.holders_by(&subject.dir).into_iter().filter(is_meant).collect())
 }
 
 fn wait_until_none(holders: impl Fn() -> Vec<Holder>) -> Result<()> {
     let until = Instant::now() + PATIENCE;
     loop {
-        let writers: Vec<_> = holders().into_iter().filter(Holder::can_write).collect();
-        if writers.is_empty() {
+        let left = holders();
+        if left.is_empty() {
             return Ok(());
         }
         if Instant::now() > until {
-            let list: Vec<_> = writers.iter().map(|writer| format!("  {writer}")).collect();
+            let list: Vec<_> = left.iter().map(|holder| format!("  {holder}")).collect();
             let list = list.join("\n");
             return Err(Failure::Refused(format!(
-                "these hold files open for writing, and go on doing so; stop them, or have them \
-                 open anew, and repeat:\n{list}"
+                "these hold files open that are about to change beneath them; stop them, or have \
+                 them open anew, and repeat:\n{list}"
             )));
         }
         thread::sleep(PACE);

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use super::super::Result;
 use super::super::error::Failure;
@@ -15,6 +16,10 @@ pub(in crate::cli) enum Service {
     /// The daemon is started and stopped without one; nothing starts it at boot.
     Direct,
 }
+
+/// How long the service manager may take to see that a daemon has ended, and how often it is asked.
+const PATIENCE: Duration = Duration::from_secs(30);
+const PACE: Duration = Duration::from_millis(50);
 
 /// The exit code of a daemon that somebody who writes keeps from mounting; docs/cli.md has the table.
 const HELD: u8 = 11;
@@ -119,6 +124,20 @@ impl Service {
         match self {
             Self::Unit => demand(&["disable", &subject.unit()]),
             Self::Direct => Ok(()),
+        }
+    }
+
+    /// Waits, for a while, until the service manager has done with a daemon that ended by itself: it
+    /// makes the directories of a unit anew until then.
+    pub(in crate::cli) fn wait_until_ended(self, subject: &Subject) {
+        let until = Instant::now() + PATIENCE;
+        let has_ended = || {
+            let unit = subject.unit();
+            let answer = systemctl(&["show", "--value", "-p", "ActiveState", &unit]);
+            answer.is_ok_and(|answer| matches!(answer.text.trim(), "inactive" | "failed"))
+        };
+        while self == Self::Unit && !has_ended() && Instant::now() < until {
+            std::thread::sleep(PACE);
         }
     }
 
