@@ -1,6 +1,6 @@
 //! `seal`: every secret of a store that stands in the clear is sealed. It never lays one open.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -84,7 +84,7 @@ impl Seal {
         let (mut mounted, mut stored) = (Vec::new(), Vec::new());
         for path in &self.paths {
             let (root, below) = locate(path)?;
-            match is_mount(&root) {
+            match is_mount(&root) && is_served(&root) {
                 true => mounted.push((root, below)),
                 false => stored.push(path.clone()),
             }
@@ -147,6 +147,13 @@ fn refuse_a_strange_key(place: &Place, sealing: &Sealing) -> Result<()> {
             _ => Ok(()),
         }
     })
+}
+
+/// Whether a daemon answers for what is at `root`. A store may come with a file of the control room's
+/// name, which would take a command, do nothing, and leave secrets in the clear.
+fn is_served(root: &Path) -> bool {
+    const FUSE: u32 = 0x6573_5546;
+    rustix::fs::statfs(root).is_ok_and(|about| about.f_type as u32 == FUSE)
 }
 
 /// Opened first, so that what is sealed stays as it is.
