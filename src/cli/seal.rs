@@ -56,13 +56,13 @@ struct Totals {
 impl Seal {
     pub(super) fn run(self) -> Result {
         let mut totals = Totals::default();
-        let (mounted, stored) = self.by_side()?;
         let mut outcome = Outcome::Done;
-        for (root, below) in mounted {
-            let flag = self.dry_run.then_some(&b"--dry-run"[..]);
-            let path = Some(below.as_bytes()).filter(|_| !below.is_root());
-            let arguments: Vec<_> = flag.into_iter().chain(path).collect();
-            if control::command(&root, "seal", &arguments)? != Outcome::Done {
+        let mut stored = Vec::new();
+        for path in &self.paths {
+            let (root, below) = locate(path)?;
+            if !is_mount(&root) || !is_served(&root) {
+                stored.push(path.clone());
+            } else if self.seal_mounted(&root, &below)? != Outcome::Done {
                 outcome = Outcome::NotClean;
             }
         }
@@ -79,17 +79,10 @@ impl Seal {
         Ok(if outcome == Outcome::Done { totals.troubles.outcome() } else { outcome })
     }
 
-    /// What lies in mounts, with their roots; and the rest.
-    fn by_side(&self) -> Result<(Vec<(PathBuf, RelPath)>, Vec<PathBuf>)> {
-        let (mut mounted, mut stored) = (Vec::new(), Vec::new());
-        for path in &self.paths {
-            let (root, below) = locate(path)?;
-            match is_mount(&root) && is_served(&root) {
-                true => mounted.push((root, below)),
-                false => stored.push(path.clone()),
-            }
-        }
-        Ok((mounted, stored))
+    fn seal_mounted(&self, root: &Path, below: &RelPath) -> Result {
+        let flag = self.dry_run.then_some(&b"--dry-run"[..]);
+        let path = Some(below.as_bytes()).filter(|_| !below.is_root());
+        control::command(root, "seal", &flag.into_iter().chain(path).collect::<Vec<_>>())
     }
 
     fn seal_store(&self, place: &Place, totals: &mut Totals) -> Result<()> {

@@ -116,7 +116,7 @@ impl Filesystem {
         *rules = Arc::new(Rules { version: version + 1, sealing, gives_back });
     }
 
-    /// Whether the store is being given back: see [`Rules::gives_back`].
+    /// Whether the store is being given back, so that what is saved stays plain.
     pub fn gives_back(&self) -> bool {
         self.rules().gives_back
     }
