@@ -2,6 +2,7 @@
 //!
 //! Words, options and exit codes are stable; docs/cli.md lists them.
 
+mod adopt;
 mod audit;
 mod audited;
 mod check;
@@ -10,6 +11,7 @@ mod control;
 mod demo;
 mod doctor;
 mod edit;
+mod eject;
 mod error;
 mod explain;
 mod git;
@@ -64,6 +66,8 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Verb {
     Demo(demo::Demo),
+    Adopt(adopt::Adopt),
+    Eject(eject::Eject),
     Key(key::Key),
     #[command(hide = true)]
     Genkey(key::New),
@@ -131,6 +135,8 @@ pub fn main() -> ExitCode {
     };
     let result = match arguments.verb {
         Verb::Demo(verb) => verb.run(),
+        Verb::Adopt(verb) => verb.run(),
+        Verb::Eject(verb) => verb.run(),
         Verb::Key(verb) => verb.run(),
         Verb::Genkey(verb) => verb.run(),
         Verb::Fingerprint(verb) => verb.run(),
