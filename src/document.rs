@@ -27,6 +27,7 @@ mod rewrap;
 mod seal;
 mod shape;
 mod stock;
+mod stored;
 mod value;
 mod weigh;
 mod whole;
@@ -51,6 +52,7 @@ pub use replace::FieldError;
 pub use rewrap::Rewrapped;
 pub use seal::{Existing, Sealed};
 pub use stock::Stock;
+pub use stored::{SealStoredError, SealedStored};
 pub use value::ValueError;
 pub use weigh::{Because, RuleSet, Shift, weigh};
 

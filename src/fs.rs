@@ -28,6 +28,7 @@ mod rename;
 mod requests;
 mod rewrap;
 mod rules;
+mod service;
 mod size;
 mod trouble;
 mod watch;

@@ -1,28 +1,23 @@
 //! `seal`: every secret of a store that stands in the clear is sealed. It never lays one open.
 
-use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::Result;
 use super::error::Failure;
 use super::offline::{Change, Found, Place, is_unread_configuration, places};
-use super::open::{KeyArguments, remember_key};
+use super::open::{KeyArguments, is_mount, locate, remember_key};
 use super::output::{count, say};
-use super::pinned;
 use super::trouble::{Trouble, Troubles};
-use crate::document::{
-    Cause, Existing, FieldPath, Form, Opened, Sealed, Sealing, Standing, TokenError, WholeBecause,
-    inspect_with,
-};
+use super::{Outcome, Result, control, pinned};
+use crate::document::{Cause, FieldPath, Form, SealedStored, Sealing, TokenError, WholeBecause};
 use crate::path::RelPath;
 use crate::store::CONTROL_DIR;
 
 /// Seal the secrets of a store, or of some of its files
 ///
 /// What is sealed already keeps its bytes: a second run changes nothing. Version-control
-/// directories and symlinks are left alone. Works on the store, not through a mount.
+/// directories and symlinks are left alone. On a mount, its daemon does it, with its own keys.
 #[derive(Args)]
 pub(super) struct Seal {
     /// Files, and directories with all that is in them.
@@ -61,14 +56,33 @@ struct Totals {
 impl Seal {
     pub(super) fn run(self) -> Result {
         let mut totals = Totals::default();
-        for place in places(&self.paths)? {
+        let mut outcome = Outcome::Done;
+        let mut stored = Vec::new();
+        for path in &self.paths {
+            let (root, below) = locate(path)?;
+            if !is_mount(&root) || !is_served(&root) {
+                stored.push(path.clone());
+            } else if self.seal_mounted(&root, &below)? != Outcome::Done {
+                outcome = Outcome::NotClean;
+            }
+        }
+        if stored.is_empty() {
+            return Ok(outcome);
+        }
+        for place in places(&stored)? {
             self.seal_store(&place, &mut totals)?;
         }
         totals.say()?;
         if self.dry_run {
             eprintln!("dry run: nothing was written");
         }
-        Ok(totals.troubles.outcome())
+        Ok(if outcome == Outcome::Done { totals.troubles.outcome() } else { outcome })
+    }
+
+    fn seal_mounted(&self, root: &Path, below: &RelPath) -> Result {
+        let flag = self.dry_run.then_some(&b"--dry-run"[..]);
+        let path = Some(below.as_bytes()).filter(|_| !below.is_root());
+        control::command(root, "seal", &flag.into_iter().chain(path).collect::<Vec<_>>())
     }
 
     fn seal_store(&self, place: &Place, totals: &mut Totals) -> Result<()> {
@@ -128,50 +142,26 @@ fn refuse_a_strange_key(place: &Place, sealing: &Sealing) -> Result<()> {
     })
 }
 
+/// Whether a daemon answers for what is at `root`. A store may come with a file of the control room's
+/// name, which would take a command, do nothing, and leave secrets in the clear.
+fn is_served(root: &Path) -> bool {
+    const FUSE: u32 = 0x6573_5546;
+    rustix::fs::statfs(root).is_ok_and(|about| about.f_type as u32 == FUSE)
+}
+
 /// Opened first, so that what is sealed stays as it is.
 fn seal_file(sealing: &Sealing, file: &RelPath, stored: &[u8]) -> Result<Change<Done>, Trouble> {
-    let opened = sealing.open(file, stored)?;
-    let existing = Existing::of(Some(opened.form));
-    let sealed = sealing.seal(file, &opened.view, &[&opened.stock], existing);
-    refuse_to_lay_open(sealing, file, stored, &opened, &sealed)?;
-    let before: HashSet<String> = opened.stock.tokens().map(ToString::to_string).collect();
-    let is_fresh = |token: &String| !before.contains(token);
+    let SealedStored { sealed, fresh, ledger, changed } = sealing.seal_stored(file, stored)?;
     let done = Done {
-        changed: sealed.stored != stored,
+        changed,
         form: sealed.form,
-        fresh: sealed.stock.tokens().map(ToString::to_string).filter(is_fresh).count(),
+        fresh,
         unread: sealed.form == Form::Plain
             && is_unread_configuration(&sealing.policy, file, stored),
         whole: sealed.whole,
-        ledger: [opened.unruled, sealed.ledger].concat(),
+        ledger,
     };
-    Ok((done.changed.then_some(sealed.stored), done))
-}
-
-/// A rule may call a sealed value public. Whoever saves the file through the mount wants it so;
-/// whoever runs `seal` does not.
-pub(super) fn refuse_to_lay_open(
-    sealing: &Sealing,
-    file: &RelPath,
-    stored: &[u8],
-    opened: &Opened,
-    sealed: &Sealed,
-) -> Result<(), Trouble> {
-    let laid_open: Vec<FieldPath> = match (opened.form, sealed.form) {
-        (Form::Whole, Form::Plain) => return Err(Trouble::LaidOpen(Vec::new())),
-        (Form::Fields(_), Form::Fields(_) | Form::Plain) if sealed.stored != stored => {
-            let Sealing { policy, ledger, imports, .. } = sealing;
-            let fields = |text| inspect_with(policy, ledger, imports, file, text).fields;
-            // The same fields in the same order: both texts have the shape of the view.
-            let pairs = fields(stored).into_iter().zip(fields(&sealed.stored));
-            let opens = pairs.filter(|(before, after)| {
-                before.standing != Standing::Clear && after.standing == Standing::Clear
-            });
-            opens.map(|(before, _)| before.path).collect()
-        }
-        _ => return Ok(()),
-    };
-    if laid_open.is_empty() { Ok(()) } else { Err(Trouble::LaidOpen(laid_open)) }
+    Ok((changed.then_some(sealed.stored), done))
 }
 
 impl Totals {

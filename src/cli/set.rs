@@ -9,7 +9,6 @@ use super::offline::keep_secrets_in_memory;
 use super::one::One;
 use super::open::{KeyArguments, remember_key};
 use super::output::say;
-use super::seal::refuse_to_lay_open;
 use super::trouble::Trouble;
 use super::value::{standard_input, without_line_end};
 use super::view::parse_field;
@@ -78,7 +77,7 @@ impl Set {
                 .map_err(|_| Trouble::Busy)?;
             let existing = Existing::of(Some(opened.form));
             let sealed = sealing.seal(&one.file, &view, &[&opened.stock], existing);
-            refuse_to_lay_open(&sealing, &one.file, stored, &opened, &sealed)?;
+            sealing.lays_nothing_open(&one.file, stored, &opened, &sealed)?;
             let done = Done {
                 changed: sealed.stored != stored,
                 form: sealed.form,

@@ -61,6 +61,11 @@ impl Status {
         for (form, count) in status["files"].as_object().into_iter().flatten() {
             println!("files         {count} {form}");
         }
+        if status["gives_back"] == true {
+            println!(
+                "given back    what is saved stays plain, until `confseal seal` or the next mount"
+            );
+        }
         println!("unsaved       {}", status["unsaved"]);
         for trouble in list("trouble") {
             println!(

@@ -1,13 +1,12 @@
 //! Why single files could not be done: each is named, and the others go on.
 
-use std::fmt;
 use std::io;
 use std::path::Path;
 
 use super::Outcome;
 use super::error::Failure;
 use super::offline::LARGEST;
-use crate::document::{FieldPath, OpenError, ValueError};
+use crate::document::{OpenError, SealStoredError, ValueError};
 
 /// Why one file could not be done. Never holds plaintext.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +17,9 @@ pub(super) enum Trouble {
     /// It is sealed and cannot be opened.
     #[error(transparent)]
     Sealed(#[from] OpenError),
+    /// It is not sealed, lest something be laid open.
+    #[error(transparent)]
+    NotSealed(SealStoredError),
     /// A kept version cannot be opened.
     #[error(transparent)]
     Kept(#[from] ValueError),
@@ -27,9 +29,15 @@ pub(super) enum Trouble {
     /// Others write it.
     #[error("other programs keep writing it")]
     Busy,
-    /// The policy would lay sealed values open.
-    #[error("sealed, and public by the policy: {}; left as it is", Fields(.0))]
-    LaidOpen(Vec<FieldPath>),
+}
+
+impl From<SealStoredError> for Trouble {
+    fn from(error: SealStoredError) -> Self {
+        match error {
+            SealStoredError::Sealed(error) => Trouble::Sealed(error),
+            laid_open @ SealStoredError::LaidOpen(_) => Trouble::NotSealed(laid_open),
+        }
+    }
 }
 
 impl Trouble {
@@ -39,21 +47,6 @@ impl Trouble {
             Trouble::Io(error) => Failure::io(path)(error),
             other => Failure::Io { path: path.into(), error: io::Error::other(other) },
         }
-    }
-}
-
-/// Names of fields; none stands for the whole file.
-struct Fields<'a>(&'a [FieldPath]);
-
-impl fmt::Display for Fields<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
-            return f.write_str("the whole file");
-        }
-        for (n, field) in self.0.iter().enumerate() {
-            write!(f, "{}`{field}`", if n > 0 { ", " } else { "" })?;
-        }
-        Ok(())
     }
 }
 

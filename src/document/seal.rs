@@ -306,7 +306,8 @@ impl Sealing {
     }
 }
 
-fn plain(view: &[u8]) -> Sealed {
+/// `view` as it is, with nothing sealed.
+pub(super) fn plain(view: &[u8]) -> Sealed {
     let stock = Stock::default();
     Sealed { stored: view.to_vec(), form: Form::Plain, stock, ledger: Vec::new(), whole: None }
 }

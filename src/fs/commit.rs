@@ -47,7 +47,7 @@ impl Filesystem {
         let mut stocks = vec![&*buffer.base.stock];
         stocks.extend(others.iter().map(|stock| &**stock));
         let existing = self.existing(&file, &buffer.base);
-        let sealed = sealing.seal(&file, &buffer.bytes, &stocks, existing);
+        let sealed = rules.seal(&file, &buffer.bytes, &stocks, existing);
         if let Some(because) = &sealed.whole {
             log::debug!("{file}: sealed whole: {because}");
         }

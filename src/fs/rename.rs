@@ -191,7 +191,6 @@ impl Filesystem {
         to: &RelPath,
         replaced: &Option<parking_lot::MutexGuard<'_, FileState>>,
     ) -> Sealed {
-        let sealing = &self.rules().sealing;
         let target = match replaced.as_deref().map(|state| &state.content) {
             Some(Content::Clean(loaded)) => Some(&loaded.base),
             _ => None,
@@ -201,7 +200,7 @@ impl Filesystem {
         stocks.extend(others.iter().map(|stock| &**stock));
         stocks.push(&base.stock);
         let existing = self.existing_after_rename(from, base, to, target);
-        sealing.seal_renamed(to, view, &stocks, existing, &base.stock)
+        self.rules().seal_renamed(to, view, &stocks, existing, &base.stock)
     }
 
     /// A file that no rule names stays plain under a new name that no rule names either, if it was

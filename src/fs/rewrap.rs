@@ -4,21 +4,23 @@ use std::ffi::OsStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::file::{Base, Content};
+use super::file::{Base, Content, FileState};
 use super::load::Located;
 use super::node::Node;
 use super::{Error, Filesystem, Pace, Result};
 use crate::document;
 use crate::path::RelPath;
-use crate::store::{Commit, FileKind, MtimeRule, OnConflict, Walk, is_version_control};
+use crate::store::{Commit, FileKind, Metadata, MtimeRule, OnConflict, Walk, is_version_control};
 
 /// How far a walk has come; read while it goes on.
 #[derive(Default, Debug)]
 pub struct Progress {
     /// Files looked at.
     pub files: AtomicUsize,
-    /// Tokens sealed anew, or that would be.
+    /// Tokens sealed anew, or that would be; in giving back, opened for good.
     pub tokens: AtomicUsize,
+    /// Files that stand otherwise than before, or would.
+    pub changed: AtomicUsize,
     /// Tokens of other systems that were turned into ours, or would be; in a verify, that stand.
     pub imported: AtomicUsize,
     /// Tokens that are still under a legacy key.
@@ -39,6 +41,24 @@ pub(super) struct RewrapOrder {
     pub below: RelPath,
 }
 
+/// How a stored text is replaced.
+#[derive(Clone, Copy)]
+pub(super) struct Means {
+    /// Whether it is to survive a power failure at once.
+    pub durable: bool,
+    /// The modification time of the stored file afterwards.
+    pub mtime: Mtime,
+}
+
+/// See [`Means::mtime`]; that of the view stays what it was.
+#[derive(Clone, Copy)]
+pub(super) enum Mtime {
+    /// Just another one, for backups that compare times.
+    JustLater,
+    /// The view's: the file comes from the programs' hands, or goes back into them.
+    OfTheView,
+}
+
 /// How many failures are named; all are counted.
 const NAMED_FAILURES: usize = 20;
 
@@ -48,6 +68,18 @@ const ATTEMPTS: usize = 8;
 /// Whether a commit gave way to a version that it did not expect.
 fn gave_way(error: &Error) -> bool {
     matches!(error, Error::Store(error) if error.raw_os_error() == Some(libc::ESTALE))
+}
+
+/// Has `work` done again while somebody else writes the file.
+pub(super) fn patiently(mut work: impl FnMut() -> Result<()>) -> Result<()> {
+    let mut done = work();
+    for _ in 1..ATTEMPTS {
+        if !done.as_ref().is_err_and(gave_way) {
+            break;
+        }
+        done = work();
+    }
+    done
 }
 
 impl Progress {
@@ -76,16 +108,9 @@ impl Filesystem {
             self.stop_keeping_legacy_tokens();
             self.recent.clear();
         }
+        // What is written in the store at that very moment may hold legacy tokens too.
         self.each_file(&order.below, progress, |node| {
-            let mut done = self.rewrap_file(node, order, progress);
-            for _ in 1..ATTEMPTS {
-                // What was written in the store at that very moment may hold legacy tokens too.
-                if !done.as_ref().is_err_and(gave_way) {
-                    break;
-                }
-                done = self.rewrap_file(node, order, progress);
-            }
-            done
+            patiently(|| self.rewrap_file(node, order, progress))
         })?;
         if order.below.is_root() {
             self.rewrap_kept(order, progress)?;
@@ -120,7 +145,7 @@ impl Filesystem {
         })
     }
 
-    fn each_file(
+    pub(super) fn each_file(
         &self,
         below: &RelPath,
         progress: &Progress,
@@ -182,7 +207,7 @@ impl Filesystem {
     ) -> Result<()> {
         let mut state = node.state.lock();
         // It may have been renamed since the walk saw it.
-        let Located { dir, parent, name, .. } = self.locate(node)?;
+        let Located { dir, parent, name, metadata } = self.locate(node)?;
         let path = &parent.path().ok_or(Error::Stale)?.join(&name);
         // Plain and too large to be sealed: it holds no tokens.
         let Some(snapshot) = self.read_stored(&dir, &name, path)? else { return Ok(()) };
@@ -201,29 +226,54 @@ impl Filesystem {
             progress.rewrapped(rewrapped.tokens, rewrapped.imported);
             return Ok(());
         }
+        let means = Means { durable: false, mtime: Mtime::JustLater };
+        let at = Located { dir, parent, name, metadata };
+        self.replace_stored(node, &mut state, &at, snapshot.metadata, (&stored, new), means)?;
+        progress.rewrapped(rewrapped.tokens, rewrapped.imported);
+        Ok(())
+    }
+
+    /// Puts another stored text below a file, whose view stays the same; gives way (ESTALE) to
+    /// whoever writes the file in the store. `texts`: as it stood, with these attributes, and as it
+    /// is to stand.
+    pub(super) fn replace_stored(
+        &self,
+        node: &Arc<Node>,
+        state: &mut FileState,
+        at: &Located,
+        stood: Metadata,
+        (old, new): (&[u8], Vec<u8>),
+        means: Means,
+    ) -> Result<()> {
+        let path = &at.parent.path().ok_or(Error::Stale)?.join(&at.name);
+        // What an earlier mount showed, where this one has not looked yet.
+        let _ = self.remembered_attr(node, state, &stood);
+        let shown = match state.shown_mtime {
+            Some((stored, shown)) if stored == stood.mtime => shown,
+            _ => stood.mtime,
+        };
+        let rules = self.rules();
         let seal_kept = |displaced: &[u8]| Ok(rules.sealing.seal_kept(displaced));
         let commit = Commit {
             content: &new,
-            expected: Some(&stored),
+            expected: Some(old),
             moved_from: None,
             on_conflict: OnConflict::GiveWay,
-            durable: false,
-            mtime: MtimeRule::JustLater,
+            durable: means.durable,
+            mtime: match means.mtime {
+                Mtime::JustLater => MtimeRule::JustLater,
+                Mtime::OfTheView => MtimeRule::Exactly(shown),
+            },
             seal_kept: &seal_kept,
         };
-        let shown = match state.shown_mtime {
-            Some((stored, shown)) if stored == snapshot.metadata.mtime => shown,
-            _ => snapshot.metadata.mtime,
-        };
-        let committed = dir.commit(&name, &commit)?;
-        progress.rewrapped(rewrapped.tokens, rewrapped.imported);
+        let committed = at.dir.commit(&at.name, &commit)?;
         if let Some(kept) = committed.conflict {
             self.troubles.conflict(path, &kept);
         }
         self.nodes.moved_to(node, committed.metadata.ino);
         state.shown_mtime = Some((committed.metadata.mtime, shown));
         state.last_metadata = Some(committed.metadata);
-        self.rebase(&mut state.content, path, &stored, new, committed.metadata.stamp());
+        self.rebase(&mut state.content, path, old, new, committed.metadata.stamp());
         Ok(())
     }
 

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use super::node::Node;
 use super::{Filesystem, Ino};
-use crate::document::FieldPath;
-use crate::document::Sealing;
+use crate::document::{Existing, FieldPath, Sealed, Sealing, Stock};
 use crate::path::RelPath;
 use crate::pins::Pin;
 use crate::policy::Ledger;
@@ -15,6 +14,9 @@ use crate::store::Store;
 pub(super) struct Rules {
     pub version: u64,
     pub sealing: Sealing,
+    /// The store is being given back: what is saved stays plain. Until the mount ends, or a `seal`
+    /// takes the store into service again.
+    pub gives_back: bool,
 }
 
 /// What the operator's files say now.
@@ -41,7 +43,36 @@ pub type Reload = dyn Fn(&Store, &Acceptance) -> Result<Reloaded, String> + Send
 
 impl Rules {
     pub(super) fn first(sealing: Sealing) -> Self {
-        Self { version: 1, sealing }
+        Self { version: 1, sealing, gives_back: false }
+    }
+
+    /// See [`Sealing::seal`].
+    pub(super) fn seal(
+        &self,
+        file: &RelPath,
+        view: &[u8],
+        stocks: &[&Stock],
+        existing: Existing,
+    ) -> Sealed {
+        let plain = self.left_plain(file, view);
+        plain.unwrap_or_else(|| self.sealing.seal(file, view, stocks, existing))
+    }
+
+    /// See [`Sealing::seal_renamed`].
+    pub(super) fn seal_renamed(
+        &self,
+        file: &RelPath,
+        view: &[u8],
+        stocks: &[&Stock],
+        existing: Existing,
+        was: &Stock,
+    ) -> Sealed {
+        let plain = self.left_plain(file, view);
+        plain.unwrap_or_else(|| self.sealing.seal_renamed(file, view, stocks, existing, was))
+    }
+
+    fn left_plain(&self, file: &RelPath, view: &[u8]) -> Option<Sealed> {
+        if self.gives_back { self.sealing.leave_plain(file, view) } else { None }
     }
 }
 
@@ -81,7 +112,23 @@ impl Filesystem {
     pub(super) fn replace_rules(&self, make: impl FnOnce(&Sealing) -> Sealing) {
         let mut rules = self.rules.write();
         let sealing = make(&rules.sealing);
-        *rules = Arc::new(Rules { version: rules.version + 1, sealing });
+        let Rules { version, gives_back, .. } = **rules;
+        *rules = Arc::new(Rules { version: version + 1, sealing, gives_back });
+    }
+
+    /// Whether the store is being given back, so that what is saved stays plain.
+    pub fn gives_back(&self) -> bool {
+        self.rules().gives_back
+    }
+
+    /// From now on what is saved stays plain, or is sealed again.
+    pub(super) fn give_back_from_now_on(&self, gives_back: bool) {
+        let mut rules = self.rules.write();
+        if rules.gives_back != gives_back {
+            let Rules { version, sealing, .. } = &**rules;
+            let sealing = sealing.clone();
+            *rules = Arc::new(Rules { version: version + 1, sealing, gives_back });
+        }
     }
 
     /// A rewrap begins: from now on nothing is written under a legacy key. Views stay valid.
@@ -89,7 +136,8 @@ impl Filesystem {
         let mut rules = self.rules.write();
         if rules.sealing.keep_legacy_tokens {
             let sealing = Sealing { keep_legacy_tokens: false, ..rules.sealing.clone() };
-            *rules = Arc::new(Rules { version: rules.version, sealing });
+            let Rules { version, gives_back, .. } = **rules;
+            *rules = Arc::new(Rules { version, sealing, gives_back });
         }
     }
 
@@ -137,7 +185,8 @@ impl Filesystem {
         }
         let text = ledger.to_string();
         let sealing = Sealing { ledger: Arc::new(ledger), ..rules.sealing.clone() };
-        *rules = Arc::new(Rules { version: rules.version, sealing });
+        let Rules { version, gives_back, .. } = **rules;
+        *rules = Arc::new(Rules { version, sealing, gives_back });
         drop(rules);
         self.write_ledger(&text);
     }

@@ -238,3 +238,60 @@ fn a_reload_brings_a_new_key_and_a_rewrap_puts_it_to_use() {
     assert!(answer.contains("stay in force"), "{answer}");
     assert_eq!(fixture.seen("app.toml"), APP);
 }
+
+#[test]
+fn a_mount_seals_what_stands_in_the_clear_and_gives_it_back() {
+    let mut fixture = Fixture::new();
+    fixture.put("app.toml", APP).put("conf.d/b.toml", "token = \"canary-value-b\"\n");
+    fixture.put("plain.txt", "nothing\n").mount();
+    let mnt = fixture.mnt();
+    let time = |path: &std::path::Path| {
+        let metadata = fs::metadata(path).unwrap();
+        (metadata.mtime(), metadata.mtime_nsec())
+    };
+    let before = time(&mnt.join("app.toml"));
+    let (done, answer) = fixture.control("seal --dry-run");
+    assert_eq!((done, &*answer), (Ok(()), "2 secrets in 2 files would be sealed\n"));
+    assert_eq!(fixture.stored("app.toml"), APP);
+    let (done, answer) = fixture.control("seal conf.d");
+    assert_eq!((done, &*answer), (Ok(()), "1 secrets in 1 files sealed\n"));
+    assert_eq!(fixture.stored("app.toml"), APP);
+    let (done, answer) = fixture.control("seal");
+    assert_eq!((done, &*answer), (Ok(()), "1 secrets in 1 files sealed\n"));
+    assert!(fixture.stored("app.toml").contains("\"ENC:v1:"));
+    assert_eq!(fixture.seen("app.toml"), APP);
+    assert_eq!(time(&mnt.join("app.toml")), before);
+    let (done, answer) = fixture.control("seal");
+    assert_eq!((done, &*answer), (Ok(()), "0 secrets in 0 files sealed\n"));
+
+    let (done, answer) = fixture.control("give-back --dry-run");
+    assert_eq!((done, &*answer), (Ok(()), "2 secrets in 2 files would be laid open\n"));
+    assert_eq!(status(&fixture)["gives_back"], false);
+    let (done, answer) = fixture.control("give-back");
+    assert_eq!((done, &*answer), (Ok(()), "2 secrets in 2 files laid open\n"));
+    assert_eq!(status(&fixture)["gives_back"], true);
+    assert_eq!(fixture.stored("app.toml"), APP);
+    assert_eq!(time(&fixture.store().join("app.toml")), before);
+    // What is saved from now on stays plain, under a name without a rule too.
+    fs::write(mnt.join("new.toml"), "password = \"canary-new-pw\"\n").unwrap();
+    fs::write(mnt.join("x.tmp"), APP).unwrap();
+    fs::rename(mnt.join("x.tmp"), mnt.join("app.toml")).unwrap();
+    assert_eq!(fixture.stored("new.toml"), "password = \"canary-new-pw\"\n");
+    assert_eq!(fixture.stored("app.toml"), APP);
+    // Until it is in service again.
+    let (done, answer) = fixture.control("seal");
+    assert_eq!((done, &*answer), (Ok(()), "3 secrets in 3 files sealed\n"));
+    fs::write(mnt.join("new.toml"), "password = \"canary-newer\"\n").unwrap();
+    fixture.assert_sealed(&["canary", "hunter2"]);
+}
+
+#[test]
+fn what_would_read_as_a_token_is_not_given_back() {
+    let fixture = with_app();
+    let text = "note = \"ENC:v1:00000000:AAAA\"\n";
+    fs::write(fixture.mnt().join("odd.toml"), text).unwrap();
+    let (done, answer) = fixture.control("give-back --dry-run");
+    assert_eq!(done, Err(libc::EBADMSG));
+    assert!(answer.contains("odd.toml: a value in it begins like a token"), "{answer}");
+    assert_eq!(fixture.seen("odd.toml"), text);
+}

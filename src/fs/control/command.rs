@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use super::super::rewrap::{Progress, RewrapOrder};
+use super::super::service::SealOrder;
 use super::super::{Acceptance, Error, Filesystem, Result};
 use crate::path::RelPath;
 
@@ -18,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const HELP: &str = "\
 rewrap [--all] [--dry-run] [PATH]   seal what is not under the master key under it
 reload [--accept [STAMP]]           read keys and policy anew; accept the policy as it stands
+seal [--dry-run] [PATH]             seal the secrets that stand in the clear
+give-back [--dry-run]               lay everything open, and leave plain what is saved from now on
 verify [PATH]                       open every file and name those that fail
 status                              what this mount is doing
 help                                this text
@@ -60,6 +63,8 @@ pub(super) struct Job {
 #[derive(Clone, Debug)]
 pub(super) enum Order {
     Rewrap(RewrapOrder),
+    Seal(SealOrder),
+    GiveBack { dry_run: bool },
     Verify(RelPath),
 }
 
@@ -71,6 +76,8 @@ impl Job {
     pub(super) fn verb(&self) -> &'static str {
         match self.order {
             Order::Rewrap(_) => "rewrap",
+            Order::Seal(_) => "seal",
+            Order::GiveBack { .. } => "give-back",
             Order::Verify(_) => "verify",
         }
     }
@@ -81,7 +88,7 @@ impl Job {
         let progress = &self.progress;
         let (files, tokens) = (count(&progress.files), count(&progress.tokens));
         let (legacy, failed) = (count(&progress.legacy), count(&progress.failed));
-        let imported = count(&progress.imported);
+        let (imported, changed) = (count(&progress.imported), count(&progress.changed));
         // Nobody who imports nothing need read of it.
         let of_others =
             |line: String| if self.imports || imported > 0 { line } else { String::new() };
@@ -103,6 +110,14 @@ impl Job {
                     "{tokens} encrypted fields re-wrapped with the current master key\n\
                      {line}{legacy} still using legacy keys\n"
                 )
+            }
+            (Some(_), Order::Seal(SealOrder { dry_run, .. })) => {
+                let would = if *dry_run { "would be sealed" } else { "sealed" };
+                format!("{tokens} secrets in {changed} files {would}\n")
+            }
+            (Some(_), Order::GiveBack { dry_run }) => {
+                let would = if *dry_run { "would be laid open" } else { "laid open" };
+                format!("{tokens} secrets in {changed} files {would}\n")
             }
             (Some(_), Order::Verify(_)) => {
                 let line = of_others(format!("{imported} encrypted by other systems\n"));
@@ -147,6 +162,8 @@ impl Filesystem {
         let (allowed, takes_more): (&[&str], bool) = match verb.as_str() {
             "rewrap" => (&["--all", "--dry-run"], true),
             "reload" => (&["--accept"], true),
+            "seal" => (&["--dry-run"], true),
+            "give-back" => (&["--dry-run"], false),
             "verify" => (&[], true),
             "status" | "help" => (&[], false),
             "" => return refuse("A command is expected.".into()),
@@ -187,6 +204,8 @@ impl Filesystem {
                 dry_run: has("--dry-run"),
                 below,
             })),
+            "seal" => self.start(Order::Seal(SealOrder { dry_run: has("--dry-run"), below })),
+            "give-back" => self.start(Order::GiveBack { dry_run: has("--dry-run") }),
             "verify" => self.start(Order::Verify(below)),
             "status" => match self.status_text() {
                 Ok(text) => (Answer::Text(text.into()), Ok(())),
@@ -222,6 +241,8 @@ impl Filesystem {
                 let _turn = fs.control.walking.lock();
                 match &work.order {
                     Order::Rewrap(order) => fs.rewrap(order, &work.progress),
+                    Order::Seal(order) => fs.seal_clear(order, &work.progress),
+                    Order::GiveBack { dry_run } => fs.give_back(*dry_run, &work.progress),
                     Order::Verify(below) => fs.verify(below, &work.progress),
                 }
             });

@@ -100,6 +100,7 @@ impl Filesystem {
                 "unread": totals.unread,
             },
             "recovered": self.recovered.is_done(),
+            "gives_back": rules.gives_back,
             "unsaved": self.dirty.lock().len(),
             "trouble": trouble,
             "in_the_clear": exposed,
