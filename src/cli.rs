@@ -2,10 +2,12 @@
 //!
 //! Words, options and exit codes are stable; docs/cli.md lists them.
 
+mod adopt;
 mod check;
 mod control;
 mod demo;
 mod edit;
+mod eject;
 mod error;
 mod explain;
 mod git;
@@ -56,6 +58,8 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Verb {
     Demo(demo::Demo),
+    Adopt(adopt::Adopt),
+    Eject(eject::Eject),
     Key(key::Key),
     #[command(hide = true)]
     Genkey(key::New),
@@ -112,6 +116,8 @@ pub fn main() -> ExitCode {
     }
     let result = match Arguments::parse().verb {
         Verb::Demo(verb) => verb.run(),
+        Verb::Adopt(verb) => verb.run(),
+        Verb::Eject(verb) => verb.run(),
         Verb::Key(verb) => verb.run(),
         Verb::Genkey(verb) => verb.run(),
         Verb::Fingerprint(verb) => verb.run(),

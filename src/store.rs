@@ -45,6 +45,7 @@ mod walk;
 pub mod watch;
 mod xattr;
 
+pub use carry::carry;
 pub use change::RenameFlags;
 pub use commit::{Commit, Committed, MtimeRule, OnConflict};
 pub use control::{LockError, StoreLock};

@@ -4,5 +4,6 @@ pub mod environ;
 pub mod file;
 pub mod memory;
 pub mod mount;
+pub mod namespaces;
 pub mod process;
 pub mod room;

@@ -99,12 +99,12 @@ fn print(text: &str) -> Result<()> {
     io::stdout().lock().write_all(text.as_bytes()).map_err(Failure::io("standard output"))
 }
 
-fn rule_count(survey: &Survey) -> usize {
+pub(super) fn rule_count(survey: &Survey) -> usize {
     survey.files.iter().filter(|file| file.needs_a_rule()).count()
 }
 
 /// The policy, with what was found as comments.
-fn policy_text(survey: &Survey) -> String {
+pub(super) fn policy_text(survey: &Survey) -> String {
     let mut text = String::from(
         "# Which values of this store are secret. Written by `confseal init`; change it as you like.\n\
          #\n\

@@ -75,7 +75,7 @@ impl New {
 }
 
 /// Makes `file`, durably: a store may be sealed under this key a moment later.
-fn write_new(file: &Path, line: &[u8]) -> io::Result<()> {
+pub(super) fn write_new(file: &Path, line: &[u8]) -> io::Result<()> {
     let mut made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
     let written = made.write_all(line).and_then(|()| made.sync_all());
     if written.is_err() {

@@ -277,8 +277,8 @@ impl Plan {
         log::info!("{} is unmounted", self.mountpoint.display());
         served.map_err(system)?;
         // What a service manager holds, others do not take away.
-        let is_taken =
-            self.foreground && systemd::is_supervised() && !is_told.load(Ordering::Relaxed);
+        let is_told = is_told.load(Ordering::Relaxed) || fs.gives_back();
+        let is_taken = self.foreground && systemd::is_supervised() && !is_told;
         match is_taken {
             true => Err(Failure::TakenAway { mountpoint: self.mountpoint.clone() }),
             false => Ok(()),

@@ -89,7 +89,7 @@ impl Survey {
         )
     }
 
-    fn to_json(&self) -> Value {
+    pub(super) fn to_json(&self) -> Value {
         let number = |kind| self.count(|row| row.kind == kind);
         json!({
             "files": self.files.iter().map(Surveyed::to_json).collect::<Vec<_>>(),

@@ -18,7 +18,7 @@ const ABOUT_CONTENT: [&[u8]; 2] = [b"security.ima", b"security.evm"];
 /// Makes `to` look like `from`. `false` when this process is not allowed to, or the filesystem
 /// not able: then the target has to be rewritten in place. Errors are those of a failing disk
 /// (EIO, ENOSPC, EDQUOT, ...).
-pub(super) fn carry(from: &File, to: &File) -> io::Result<bool> {
+pub fn carry(from: &File, to: &File) -> io::Result<bool> {
     match try_carry(from, to) {
         Ok(()) => Ok(true),
         Err(Errno::PERM | Errno::ACCESS | Errno::NOTSUP | Errno::INVAL) => Ok(false),

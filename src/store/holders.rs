@@ -70,10 +70,15 @@ impl Store {
     /// The processes that hold something of the store, this one excepted; as far as this user
     /// may look into them. Names in other mount namespaces are not seen through.
     pub fn holders(&self) -> Vec<Holder> {
+        self.holders_by(self.path())
+    }
+
+    /// The same for a store that was opened as something else: processes know it as `root`.
+    pub fn holders_by(&self, root: &Path) -> Vec<Holder> {
         let Ok(device) = self.root().metadata().map(|metadata| metadata.dev) else {
             return Vec::new();
         };
-        let search = Search { root: self.path(), device };
+        let search = Search { root, device };
         let mut holders = Vec::new();
         for process in entries(Path::new("/proc")) {
             let name = process.file_name().map(|name| name.to_string_lossy().into_owned());

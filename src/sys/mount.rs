@@ -93,7 +93,7 @@ fn number(digits: &[u8]) -> Option<u64> {
 }
 
 /// Resolves the octal escapes (`\040` for a blank) that the kernel writes.
-fn unescape(field: &[u8]) -> Vec<u8> {
+pub(super) fn unescape(field: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(field.len());
     let mut rest = field;
     while let Some((&first, tail)) = rest.split_first() {

@@ -2,6 +2,7 @@
 //! fresh directory.
 
 mod accepting;
+mod adopting;
 mod editing;
 mod foreign;
 mod keys;

@@ -1,0 +1,251 @@
+//! A live directory is adopted, finished, and given back, under a program that reads and writes it
+//! all the time.
+
+use std::path::Path;
+use std::process::{Child, Stdio};
+
+use crate::machine::{Machine, put_at};
+use crate::shop::SERVICE;
+
+/// Secrets of the directory. Each stands in it once, and nowhere else.
+const CANARIES: [&str; 3] = ["canary-hunter2", "canary-s3cr3t", "canary-envvar"];
+
+/// What a program does with its configuration: reads it, checks it, saves its own state in each of the
+/// usual ways. It ends when it is told to, and says what it saw amiss.
+const PROGRAM: &str = r#"
+import os
+rounds, amiss = 0, []
+path = '/etc/shop/'
+while not os.path.exists('/run/stop'):
+    rounds += 1
+    try:
+        text = open(path + 'app.toml').read()
+        if 'ENC:' in text or 'canary-hunter2' not in text:
+            amiss.append(text)
+        if 'canary-envvar' not in open(path + 'conf.d/.env').read():
+            amiss.append('.env: ' + open(path + 'conf.d/.env').read())
+        for name in ['state.toml', 'again.toml']:
+            line = 'token = "canary-state-%d"\n' % rounds
+            with open(path + name + '.new', 'w') as file:
+                file.write(line)
+            try:
+                os.rename(path + name + '.new', path + name)
+            except OSError as error:
+                # One name was looked up before the mount came or went, the other after: as with
+                # any mount. `mv` would copy.
+                if error.errno != 18:
+                    raise
+                os.rename(path + name + '.new', path + name)
+            if open(path + name).read() != line:
+                amiss.append(name)
+        with open(path + 'inplace.toml', 'w') as file:
+            file.write('token = "canary-inplace-%d"\n' % rounds)
+        if open(path + 'inplace.toml').read() != 'token = "canary-inplace-%d"\n' % rounds:
+            amiss.append('inplace')
+    except OSError as error:
+        amiss.append(str(error))
+    if rounds == 20:
+        open('/run/warm', 'w')
+print(rounds, amiss)
+"#;
+
+/// Adopts, and is killed as soon as it says that a step is done.
+const CUT: &str = r#"
+import os, signal, subprocess, sys
+command = ['confseal', 'adopt', '/etc/shop', '--yes', '--escrow', '/root/escrow.key']
+child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+for text in child.stdout:
+    if text.startswith(sys.argv[1]):
+        child.send_signal(signal.SIGKILL)
+        break
+print(child.wait())
+"#;
+
+fn put_directory(root: &Path) {
+    let app = "title = \"shop\"\n[database]\npassword = \"canary-hunter2\"\n\
+               url = \"postgres://app:canary-s3cr3t@db1/shop\"\n";
+    put_at(root, "/etc/shop/app.toml", app, 0o640);
+    put_at(root, "/etc/shop/conf.d/.env", "DB_PASSWORD=canary-envvar\n", 0o600);
+    put_at(root, "/etc/shop/README", "nothing to hide\n", 0o644);
+    put_at(root, "/root/program.py", PROGRAM, 0o644);
+}
+
+/// A machine with a directory that its program is at work in.
+fn busy() -> (Machine, Child) {
+    let machine = Machine::boot(put_directory);
+    machine.sh(
+        "touch -d '2024-01-02 03:04:05' /etc/shop/app.toml; chown daemon:daemon /etc/shop/app.toml
+         ln /etc/shop/conf.d/.env /etc/shop/conf.d/hard.env",
+    );
+    let program = work(&machine);
+    (machine, program)
+}
+
+fn work(machine: &Machine) -> Child {
+    machine.sh("rm -f /run/stop /run/warm");
+    let mut program = machine.enter(&["python3", "/root/program.py"]);
+    let program = program.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("python3");
+    machine.wait_until("the program is at work", || exists(machine, "/run/warm"));
+    program
+}
+
+/// The program ends, and has seen nothing amiss.
+fn rest(machine: &Machine, program: Child) {
+    machine.sh("touch /run/stop");
+    let said = program.wait_with_output().expect("it ends");
+    let said = String::from_utf8(said.stdout).unwrap();
+    assert!(said.trim_end().ends_with("[]"), "{said}\n{}", machine.story());
+}
+
+fn exists(machine: &Machine, path: &str) -> bool {
+    machine.run(&["test", "-e", path]).status.success()
+}
+
+/// Attributes and content of the files, as programs see them.
+fn seen(machine: &Machine) -> String {
+    machine.sh("cd /etc/shop; for f in app.toml conf.d/.env conf.d/hard.env README; do
+         stat -c '%n %a %U %G %s %y %h' $f; cat $f; done; stat -c '%a %U' . conf.d")
+}
+
+/// No secret lies anywhere but in the mount and the memory of programs.
+fn assert_no_canaries(machine: &Machine, store: &str) {
+    machine.ok(&["journalctl", "--sync"]);
+    for canary in CANARIES.iter().chain(&["canary-state", "canary-inplace"]) {
+        let places = format!("{store} /etc/confseal /etc/credstore.encrypted /var/lib/confseal");
+        let found = machine.sh(&format!("grep -rl {canary} {places} /run/log/journal || true"));
+        assert_eq!(found, "", "{canary}");
+    }
+}
+
+/// Nothing is left of confseal.
+fn assert_no_traces(machine: &Machine) {
+    let left = machine.sh(
+        "for p in /etc/confseal/shop.toml /etc/credstore.encrypted/confseal.shop.master \
+             /var/lib/confseal/shop /run/confseal/shop /etc/shop/.confseal /etc/shop.sealed; do
+         test ! -e $p || ls -ld $p; done
+         grep fuse.confseal /proc/mounts || true; grep -rl ENC: /etc/shop || true
+         find /etc/systemd/system -name 'confseal@shop*'; lsattr -d /etc/shop | grep i-- || true",
+    );
+    assert_eq!(left.trim(), "", "{}", machine.story());
+    assert_ne!(machine.property(SERVICE, "ActiveState"), "active");
+}
+
+#[test]
+fn a_directory_is_adopted_and_given_back_under_a_program_that_never_sees_a_token() {
+    let (machine, program) = busy();
+    let before = seen(&machine);
+    let shown = machine.ok(&["confseal", "adopt", "/etc/shop", "--dry-run"]);
+    for part in ["database.password", "/etc/credstore.encrypted/confseal.shop.master", SERVICE] {
+        assert!(shown.contains(part), "{part} is missing in {shown}");
+    }
+    assert!(!exists(&machine, "/etc/shop/.confseal") && !exists(&machine, "/etc/confseal"));
+
+    let told =
+        machine.ok(&["confseal", "adopt", "/etc/shop", "--yes", "--escrow", "/root/escrow.key"]);
+    for part in ["/etc/shop/app.toml: database.password", "/etc/shop/conf.d/.env: DB_PASSWORD"] {
+        assert!(told.contains(part), "{part} is missing in {told}");
+    }
+    assert!(!CANARIES.iter().any(|canary| told.contains(canary)), "{told}");
+    assert_eq!(machine.property(SERVICE, "ActiveState"), "active");
+    assert_eq!(machine.property(SERVICE, "UnitFileState"), "enabled");
+    assert_eq!(seen(&machine), before);
+    assert_no_canaries(&machine, "/run/confseal/shop/store");
+    let stored = machine.ok(&["cat", "/run/confseal/shop/store/app.toml"]);
+    assert!(stored.contains("password = \"ENC:v1:"), "{stored}");
+    // The copy opens everything.
+    let verify = ["confseal", "verify", "--key", "file:/root/escrow.key"];
+    machine.ok(&[&verify[..], &["/run/confseal/shop/store"]].concat());
+
+    // Done again, it finds nothing to do, and says the same.
+    let again = machine.ok(&["confseal", "adopt", "/etc/shop", "--yes"]);
+    assert!(again.contains("/etc/shop/app.toml: database.password"), "{again}");
+
+    let shown = machine.ok(&["confseal", "eject", "/etc/shop", "--dry-run"]);
+    assert!(shown.contains("lay open"), "{shown}");
+    machine.ok(&["confseal", "eject", "/etc/shop", "--yes"]);
+    rest(&machine, program);
+    assert_eq!(seen(&machine), before);
+    assert_no_traces(&machine);
+}
+
+#[test]
+fn an_adoption_that_is_cut_off_anywhere_is_repeated_to_the_same_end() {
+    let (machine, program) = busy();
+    let before = seen(&machine);
+    // Each step says that it is done: there it ends.
+    let steps = [
+        "wrote /etc/shop/.confseal/policy.toml",
+        "made a key and kept it",
+        "wrote a copy of the key",
+        "wrote /etc/confseal/shop.toml",
+        "started confseal@shop.service",
+    ];
+    machine.put("/root/cut.py", CUT, 0o644);
+    // A kill that comes late ends it in a later step, whose own turn then finds nothing to do.
+    let mut cut = 0;
+    for step in steps {
+        let ended = machine.ok(&["python3", "/root/cut.py", step]);
+        assert!(ended == "-9" || ended == "0", "{step}: {ended}");
+        cut += usize::from(ended == "-9");
+        assert_eq!(seen(&machine), before, "{step}");
+    }
+    assert!(cut >= 2, "it was cut off {cut} times\n{}", machine.story());
+    machine.ok(&["confseal", "adopt", "/etc/shop", "--yes", "--escrow", "/root/escrow.key"]);
+    assert_eq!(seen(&machine), before);
+    assert_no_canaries(&machine, "/run/confseal/shop/store");
+    rest(&machine, program);
+    let fingerprint = machine.ok(&["confseal", "key", "fingerprint", "/root/escrow.key"]);
+    assert_eq!(machine.ok(&["cat", "/etc/shop/.confseal/fingerprint"]), fingerprint);
+}
+
+#[test]
+fn a_finished_directory_has_its_store_beside_and_is_given_back_whole() {
+    let (machine, program) = busy();
+    let before = seen(&machine);
+    machine.ok(&["confseal", "adopt", "/etc/shop", "--yes"]);
+    // Not under a program's feet.
+    let mut user =
+        machine.enter(&["sh", "-c", "exec 3< /etc/shop/app.toml; touch /run/held; read _"]);
+    let mut user = user.stdin(Stdio::piped()).spawn().expect("a shell");
+    machine.wait_until("the file is open", || exists(&machine, "/run/held"));
+    let refused = machine.run(&["confseal", "adopt", "--finish", "/etc/shop", "--yes"]);
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success() && told.contains("(sh)"), "{told}");
+    drop(user.stdin.take());
+    user.wait().expect("it ends");
+    rest(&machine, program);
+
+    machine.ok(&["confseal", "adopt", "--finish", "/etc/shop", "--yes"]);
+    assert_eq!(seen(&machine), before);
+    assert_no_canaries(&machine, "/etc/shop.sealed");
+    let again = machine.ok(&["confseal", "adopt", "--finish", "/etc/shop", "--yes"]);
+    assert!(again.contains("finished already"), "{again}");
+    machine.ok(&["systemctl", "stop", SERVICE]);
+    assert_eq!(machine.sh("ls -A /etc/shop; stat -c '%a %U' /etc/shop"), "755 root");
+    // What was accepted of the store went along: it is not taken for a new one.
+    assert_eq!(machine.ok(&["cat", "/var/lib/confseal/shop/store"]), "/etc/shop.sealed");
+    machine.ok(&["systemctl", "start", SERVICE]);
+    assert_eq!(seen(&machine), before);
+
+    let program = work(&machine);
+    machine.ok(&["confseal", "eject", "/etc/shop", "--yes"]);
+    rest(&machine, program);
+    assert_eq!(seen(&machine), before);
+    assert_no_traces(&machine);
+}
+
+#[test]
+fn what_cannot_be_opened_is_not_given_back_and_nothing_is_touched() {
+    let machine = Machine::boot(put_directory);
+    machine.ok(&["confseal", "adopt", "/etc/shop", "--yes"]);
+    machine.sh("cd /run/confseal/shop/store
+         sed -i 's/\\(ENC:v1:........\\):./\\1:Q/' conf.d/.env; cp -a . /root/as-it-was");
+    for arguments in [&["--dry-run"][..], &["--yes"]] {
+        let refused = machine.run(&[&["confseal", "eject", "/etc/shop"], arguments].concat());
+        let told = String::from_utf8(refused.stderr).unwrap();
+        assert!(!refused.status.success() && told.contains("conf.d/.env"), "{told}");
+    }
+    machine.ok(&["diff", "-r", "-x", "lock", "/root/as-it-was", "/run/confseal/shop/store"]);
+    assert_eq!(machine.property(SERVICE, "ActiveState"), "active");
+    assert!(machine.ok(&["cat", "/etc/shop/app.toml"]).contains("canary-hunter2"));
+}
