@@ -36,7 +36,7 @@ use gate::Gate;
 use guarded::guarded;
 use pool::{Pool, Spare};
 use reply::{Answer, Xattr};
-use run::hold_back;
+use run::{hold_back, or_released};
 
 pub use announce::{Announcer, OwnOpens};
 pub use gate::Stop;
@@ -218,11 +218,13 @@ impl fuser::Filesystem for Wire {
         let (caller, mode) = (caller(request), open_mode(flags));
         let Some(turn) = self.enter_to_open(caller) else { return hold_back(reply) };
         if self.own_opens.include(caller.pid) {
-            return reply.give(guarded(|| self.fs.announce_open(ino(node), ANNOUNCEMENT)));
+            let opened =
+                |gate: &Gate| or_released(gate, self.fs.announce_open(ino(node), ANNOUNCEMENT));
+            return reply.give(guarded(|| opened(&self.gate)));
         }
         let gate = self.gate.clone();
         let open = move |fs: &Arc<Filesystem>, pace| {
-            fs.open(caller, ino(node), mode, pace).inspect(|_| gate.opened())
+            or_released(&gate, fs.open(caller, ino(node), mode, pace))
         };
         if is_control(ino(node)) {
             // `status` counts the store: no file is to wait for that.
@@ -302,6 +304,7 @@ impl fuser::Filesystem for Wire {
     ) {
         self.fs.requests().count(Op::Release);
         if handle.0 == ANNOUNCEMENT {
+            self.gate.released();
             return reply.ok();
         }
         let (mode, gate) = (open_mode(flags), self.gate.clone());
@@ -324,7 +327,7 @@ impl fuser::Filesystem for Wire {
         let turn = self.enter_to_open(caller(request));
         let Some(_turn) = turn else { return hold_back(reply) };
         // Looks at nothing in the store: the first reading does.
-        reply.give(guarded(|| self.fs.open_directory(ino(node)).inspect(|_| self.gate.opened())));
+        reply.give(guarded(|| or_released(&self.gate, self.fs.open_directory(ino(node)))));
     }
 
     fn readdir(
@@ -412,7 +415,7 @@ impl fuser::Filesystem for Wire {
         let (turn, gate) = (self.enter_to_open(caller), self.gate.clone());
         self.patient_in(turn, reply, move |fs| {
             let created = fs.create(caller, ino(parent), &name, mode_of(mode), umask, open);
-            created.inspect(|_| gate.opened())
+            or_released(&gate, created)
         });
     }
 

@@ -182,7 +182,10 @@ impl Health {
             Err(Silence::Failed) => (State::Unknown, "the mount could not be asked".to_owned()),
             Ok(status) => match (status["errno"].as_i64(), status["error"].as_str()) {
                 (None, _) => self.judge(&point, &status),
-                (Some(errno), _) if errno == i64::from(libc::ENOTCONN) => {
+                // The second when the daemon dies just now.
+                (Some(errno), _)
+                    if [libc::ENOTCONN, libc::ECONNABORTED].map(i64::from).contains(&errno) =>
+                {
                     (State::Critical, format!("{shown}: the mount is dead: its daemon is gone"))
                 }
                 (Some(errno), _) if errno == i64::from(libc::EACCES) => {

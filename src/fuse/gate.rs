@@ -47,9 +47,17 @@ impl Gate {
         self.enter_until(CLOSED)
     }
 
-    /// The same for one that opens something.
-    pub(super) fn enter_to_open(self: &Arc<Self>) -> Option<Turn> {
-        self.enter_until(LEAVING)
+    /// The same for one that opens something, which counts as open from here on; whoever fails to
+    /// open it says that it is [`released`](Self::released). `is_ours` passes until nothing does.
+    pub(super) fn enter_to_open(self: &Arc<Self>, is_ours: impl FnOnce() -> bool) -> Option<Turn> {
+        // Counted first, as below.
+        self.files.fetch_add(1, Ordering::SeqCst);
+        let turn = self.enter_until(LEAVING);
+        let turn = turn.or_else(|| self.enter_until(CLOSED).filter(|_| is_ours()));
+        if turn.is_none() {
+            self.released();
+        }
+        turn
     }
 
     fn enter_until(self: &Arc<Self>, end: u8) -> Option<Turn> {
@@ -59,14 +67,8 @@ impl Gate {
         (self.state.load(Ordering::SeqCst) < end).then_some(turn)
     }
 
-    /// A file or directory has been opened.
-    pub(super) fn opened(&self) {
-        self.files.fetch_add(1, Ordering::SeqCst);
-    }
-
-    /// It has been closed.
+    /// What was open has been closed, or could not be opened.
     pub(super) fn released(&self) {
-        // One that was opened by a program that was gone by then is not counted twice.
         let less = |files: usize| Some(files.saturating_sub(1));
         let _ = self.files.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
     }
@@ -133,10 +135,11 @@ mod tests {
     #[test]
     fn whoever_leaves_opens_nothing_and_finishes_what_is_open() {
         let gate = Arc::new(Gate::default());
-        gate.opened();
-        assert!(gate.enter_to_open().is_some());
-        assert!(!gate.leave(Duration::ZERO));
-        assert!(gate.enter_to_open().is_none());
+        assert!(gate.enter_to_open(|| false).is_some());
+        assert!(!gate.leave(Duration::ZERO), "it counts before it is answered");
+        assert!(gate.enter_to_open(|| false).is_none());
+        assert!(gate.enter_to_open(|| true).is_some());
+        gate.released();
         assert!(gate.enter().is_some());
         gate.released();
         assert!(gate.leave(Duration::ZERO));
@@ -154,9 +157,9 @@ mod tests {
 
     #[test]
     fn a_file_closed_once_too_often_leaves_the_count_right() {
-        let gate = Gate::default();
+        let gate = Arc::new(Gate::default());
         gate.released();
-        gate.opened();
+        drop(gate.enter_to_open(|| false));
         assert!(!gate.leave(Duration::ZERO));
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::Wire;
-use super::gate::Turn;
+use super::gate::{Gate, Turn};
 use super::guarded::guarded;
 use super::reply::Answer;
 use crate::fs::{Caller, Error, Filesystem, Pace, Result};
@@ -68,8 +68,7 @@ impl Wire {
     /// The turn of a request that opens something. What this process itself opens, to announce
     /// something or to see whether it is answered, is not held back: it could not end then.
     pub(super) fn enter_to_open(&self, caller: Caller) -> Option<Turn> {
-        let turn = self.gate.enter_to_open();
-        turn.or_else(|| self.gate.enter().filter(|_| is_own_thread(caller.pid)))
+        self.gate.enter_to_open(|| is_own_thread(caller.pid))
     }
 }
 
@@ -78,6 +77,15 @@ fn answer<T, R: Answer<T>>(reply: R, op: impl FnOnce() -> Result<T>) {
     let (result, closing) = closing_later(|| guarded(op));
     reply.give(result);
     drop(closing);
+}
+
+/// Says so when something could not be opened; what is tried again has not failed yet.
+pub(super) fn or_released<T>(gate: &Gate, opened: Result<T>) -> Result<T> {
+    opened.inspect_err(|error| {
+        if !matches!(error, Error::WouldBlock) {
+            gate.released();
+        }
+    })
 }
 
 /// Leaves a request without an answer. (A reply that is dropped answers with EIO.)

@@ -115,7 +115,7 @@ fn does_not_tell(place: &Place, mount: &MountEntry, answer: &Value, report: &mut
     let error = answer["error"].as_str().unwrap_or("no answer");
     match answer["errno"].as_i64().and_then(|errno| i32::try_from(errno).ok()) {
         Some(libc::ENOTCONN | libc::ECONNABORTED) => {
-            let text = format!("{point}: the mount is dead: its daemon is gone ({error})");
+            let text = format!("{point}: the mount is dead: its daemon is gone");
             let finding = report.wrong_with(ABOUT, text);
             finding.fact("mounted", true).fact("answers", false);
             finding.todo(format!("{}; it takes the dead mount's place", place.start()));
