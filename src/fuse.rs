@@ -412,7 +412,8 @@ impl fuser::Filesystem for Wire {
         self.fs.requests().count(Op::Create);
         let (caller, name) = (caller(request), name.to_owned());
         let open = open_mode(OpenFlags(flags));
-        let (turn, gate) = (self.enter_to_open(caller), self.gate.clone());
+        let turn = self.enter_to_create(caller);
+        let gate = self.gate.clone();
         self.patient_in(turn, reply, move |fs| {
             let created = fs.create(caller, ino(parent), &name, mode_of(mode), umask, open);
             or_released(&gate, created)

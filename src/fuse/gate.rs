@@ -16,10 +16,14 @@ use super::announce::OwnOpens;
 /// How often is looked whether it is over.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// From here on what is open may be finished, and nothing new is opened. Below, everything passes.
+/// From here on what is open may be finished, and nothing that exists is opened. Below, everything
+/// passes.
 const LEAVING: u8 = 1;
+/// From here on nothing is made and opened either. A program that waits to make a file keeps others
+/// from listing its directory, so that comes last.
+const LEFT: u8 = 2;
 /// From here on nothing passes.
-const CLOSED: u8 = 2;
+const CLOSED: u8 = 3;
 
 /// What every request passes. All in one order, as one counter is judged by another.
 #[derive(Debug, Default)]
@@ -50,9 +54,25 @@ impl Gate {
     /// The same for one that opens something, which counts as open from here on; whoever fails to
     /// open it says that it is [`released`](Self::released). `is_ours` passes until nothing does.
     pub(super) fn enter_to_open(self: &Arc<Self>, is_ours: impl FnOnce() -> bool) -> Option<Turn> {
+        self.enter_to_open_until(LEAVING, is_ours)
+    }
+
+    /// The same for one that makes what it opens.
+    pub(super) fn enter_to_create(
+        self: &Arc<Self>,
+        is_ours: impl FnOnce() -> bool,
+    ) -> Option<Turn> {
+        self.enter_to_open_until(LEFT, is_ours)
+    }
+
+    fn enter_to_open_until(
+        self: &Arc<Self>,
+        end: u8,
+        is_ours: impl FnOnce() -> bool,
+    ) -> Option<Turn> {
         // Counted first, as below.
         self.files.fetch_add(1, Ordering::SeqCst);
-        let turn = self.enter_until(LEAVING);
+        let turn = self.enter_until(end);
         let turn = turn.or_else(|| self.enter_until(CLOSED).filter(|_| is_ours()));
         if turn.is_none() {
             self.released();
@@ -73,11 +93,35 @@ impl Gate {
         let _ = self.files.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
     }
 
-    /// Lets nothing be opened any more, and waits until all files are closed. `false` when they are
-    /// not by the end of `patience`.
+    /// Lets nothing be opened any more, and waits for a moment in which all files are closed; from
+    /// then on nothing is made either. `false` when there is none by the end of `patience`.
     pub(super) fn leave(&self, patience: Duration) -> bool {
         self.state.fetch_max(LEAVING, Ordering::SeqCst);
-        is_zero_within(&self.files, patience)
+        let start = Instant::now();
+        while !self.is_left() {
+            if start.elapsed() >= patience {
+                self.state.fetch_max(LEFT, Ordering::SeqCst);
+                return false;
+            }
+            std::thread::sleep(LOOK);
+        }
+        true
+    }
+
+    /// Lets nothing be made any more if all files are closed.
+    fn is_left(&self) -> bool {
+        if self.files.load(Ordering::SeqCst) != 0 {
+            return false;
+        }
+        self.state.fetch_max(LEFT, Ordering::SeqCst);
+        // One that came in between has been counted, or is held back and counts for a moment.
+        let is_left = self.files.load(Ordering::SeqCst) == 0;
+        if !is_left {
+            let back = (LEFT, LEAVING);
+            let order = (Ordering::SeqCst, Ordering::SeqCst);
+            let _ = self.state.compare_exchange(back.0, back.1, order.0, order.1);
+        }
+        is_left
     }
 
     /// Lets nothing pass any more, and waits until what is under way has been answered. `false` when
@@ -143,6 +187,21 @@ mod tests {
         assert!(gate.enter().is_some());
         gate.released();
         assert!(gate.leave(Duration::ZERO));
+    }
+
+    #[test]
+    fn whoever_leaves_lets_files_be_made_until_all_are_closed() {
+        let gate = Arc::new(Gate::default());
+        assert!(gate.enter_to_open(|| false).is_some());
+        assert!(!gate.is_left());
+        gate.state.store(LEAVING, Ordering::SeqCst);
+        assert!(gate.enter_to_create(|| false).is_some(), "one is open anyway");
+        gate.released();
+        assert!(!gate.is_left());
+        gate.released();
+        assert!(gate.is_left());
+        assert!(gate.enter_to_create(|| false).is_none());
+        assert!(gate.enter().is_some(), "what is not an open passes");
     }
 
     #[test]

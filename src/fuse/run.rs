@@ -70,6 +70,11 @@ impl Wire {
     pub(super) fn enter_to_open(&self, caller: Caller) -> Option<Turn> {
         self.gate.enter_to_open(|| is_own_thread(caller.pid))
     }
+
+    /// The same for one that makes what it opens.
+    pub(super) fn enter_to_create(&self, caller: Caller) -> Option<Turn> {
+        self.gate.enter_to_create(|| is_own_thread(caller.pid))
+    }
 }
 
 /// Gives the answer of `op`, and then closes what it has done with.
