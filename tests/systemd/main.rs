@@ -10,6 +10,7 @@ mod keys;
 mod machine;
 mod order;
 mod package;
+mod readme;
 mod service;
 mod shop;
 mod succession;
