@@ -7,9 +7,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use clap::Args;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::error::Failure;
 use super::{Outcome, Result};
@@ -65,8 +66,8 @@ impl Demo {
 #[derive(Clone)]
 struct Stage {
     dir: PathBuf,
-    /// Whether it is still there: it is cleared once. Held while a program runs, so that nothing is
-    /// cleared away below one, a mount that is coming up above all.
+    /// Whether it is still there: it is cleared once. Held while something is made in it or a program
+    /// runs, so that nothing is cleared away below one, a mount that is coming up above all.
     there: Arc<Mutex<bool>>,
 }
 
@@ -129,8 +130,15 @@ impl Stage {
         Ok(())
     }
 
+    /// What is held while something is done in the directory.
+    fn enter(&self) -> Result<MutexGuard<'_, bool>> {
+        let there = self.there.lock();
+        if *there { Ok(there) } else { Err(Failure::Refused("interrupted".into())) }
+    }
+
     fn prepare(&self) -> Result<()> {
         for name in ["store", "mnt"] {
+            let _there = self.enter()?;
             let path = self.dir.join(name);
             fs::create_dir(&path).map_err(Failure::io(path))?;
         }
@@ -163,6 +171,7 @@ impl Stage {
 
     fn put(&self, name: &str, content: &[u8]) -> Result<()> {
         use std::os::unix::fs::OpenOptionsExt;
+        let _there = self.enter()?;
         let path = self.dir.join(name);
         let mut options = fs::OpenOptions::new();
         let file = options.write(true).create(true).truncate(true).mode(0o600).open(&path);
@@ -185,6 +194,7 @@ impl Stage {
     /// Writes a command into the control file, and prints the answer.
     fn control(&self, command: &str) -> Result<()> {
         println!("$ echo {command} > mnt/.confseal/control; cat mnt/.confseal/control");
+        let _there = self.enter()?;
         let path = self.dir.join("mnt/.confseal/control");
         let written = fs::write(&path, format!("{command}\n"));
         let answer = fs::read_to_string(&path).map_err(Failure::io(&path))?;
@@ -210,10 +220,7 @@ impl Stage {
     }
 
     fn run(&self, program: &Path, arguments: &[&str]) -> Result<Output> {
-        let there = self.there.lock();
-        if !*there {
-            return Err(Failure::Refused("interrupted".into()));
-        }
+        let _there = self.enter()?;
         let mut command = Command::new(program);
         command.args(arguments).current_dir(&self.dir).env_remove("CONFSEAL_MASTER_KEY");
         // What it accepts is forgotten with it.
@@ -223,6 +230,17 @@ impl Stage {
             println!("{}", shortened(line));
         }
         Ok(output)
+    }
+
+    /// Until it has written what it had to write. Whoever has it wait longer than that is not the demo.
+    fn wait_for_daemon(&self) {
+        const PATIENCE: Duration = Duration::from_secs(10);
+        const LOOK: Duration = Duration::from_millis(5);
+        let Ok(store) = super::open::open_store(&self.dir.join("store")) else { return };
+        let start = Instant::now();
+        while super::open::lock(&store).is_err() && start.elapsed() < PATIENCE {
+            std::thread::sleep(LOOK);
+        }
     }
 
     /// Unmounts and removes everything. Whoever comes second finds nothing to do.
@@ -237,6 +255,7 @@ impl Stage {
         {
             let lazily = [OsStr::new("umount"), OsStr::new("--lazy"), mnt.as_os_str()];
             let _ = Command::new(program).args(lazily).status();
+            self.wait_for_daemon();
         }
         if let Err(error) = fs::remove_dir_all(&self.dir) {
             eprintln!("confseal: {}: {error}", self.dir.display());
