@@ -108,6 +108,10 @@ impl<'a> Serving<'a> {
         fs.commit_old(true);
         fs.save_remembered();
         exposed.withdraw();
+        if fs.gives_back() {
+            // By which the unit tells that programs need no mount any more.
+            StatusLine::new(&plan.store, &plan.mountpoint).tell(&fs);
+        }
         drop(held);
         log::info!(
             event = "unmounted", store:% = plan.store.display(),
