@@ -18,7 +18,8 @@ pub fn ready() {
     notify(&[NotifyState::Ready]);
 }
 
-/// A reload begins; [`ready`] ends it. For services of `Type=notify-reload`.
+/// A reload begins; [`ready`] ends it. systemd shows the service as reloading meanwhile, and waits for
+/// that where it is of `Type=notify-reload`.
 pub fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => notify(&[NotifyState::Reloading, now]),
@@ -35,12 +36,6 @@ pub fn stopping() {
 pub fn status(line: &str) {
     // A line break would begin another assignment.
     notify(&[NotifyState::Status(&line.replace(['\n', '\r'], " "))]);
-}
-
-/// Ending takes longer than usual: up to `duration` from now.
-pub fn extend_timeout(duration: Duration) {
-    let microseconds = u32::try_from(duration.as_micros()).unwrap_or(u32::MAX);
-    notify(&[NotifyState::ExtendTimeoutUsec(microseconds)]);
 }
 
 /// Whether this very process is one that systemd started as a service, rather than one that such a

@@ -1,48 +1,51 @@
 //! `mount`: the daemon.
 //!
-//! The order of what it does at start matters: signals are blocked and the own namespace is
-//! entered before any thread exists; dumps are forbidden before a key is read; variables that held
-//! keys are wiped before a thread or child could inherit them; the store is opened before the
-//! mount covers it.
+//! `Plan::mount_and_serve` is its life, a phase a file. The order of the phases, and of what they do,
+//! matters:
+//! - `prepare`: signals are blocked and the own namespace is entered before any thread exists;
+//! - `keys`: dumps are forbidden before a key is read, the survivor is left behind while there is one
+//!   thread and no key, and variables that held keys are wiped before a thread or child could inherit
+//!   them;
+//! - `store`: the store is opened, locked and mended before the mount covers it, and an earlier
+//!   daemon's mount is only taken over with the lock in hand;
+//! - `attach`: the store is watched before anybody sees the mount; whoever waits for an earlier daemon
+//!   is attended to when the new mount stands;
+//! - `serving`: systemd and a waiting parent hear that it stands when all threads run; at the end
+//!   everything is committed before the lock is given up.
 
+mod attach;
 mod ending;
+mod exposed;
+mod keys;
+mod prepare;
+mod serving;
 mod settings;
+mod store;
 mod succession;
 mod supervised;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
-use parking_lot::Mutex;
 
-use self::ending::Ending;
-use self::supervised::{StatusLine, must_be_seen, tell_of_life};
+use self::keys::FirstKeys;
+use self::prepare::Process;
+use self::serving::Serving;
+use self::store::Opened;
 use super::error::Failure;
-use super::open::{self, KeyArguments, KeysRead, Sources};
-use super::policy::waiting_text;
+use super::open::KeyArguments;
 use super::{Outcome, Result, audited, mount_point, pinned};
-use crate::fs::{Filesystem, Options, Reloaded};
-use crate::fuse::mount::{Host, MountOptions, Predecessor, succeed};
-use crate::fuse::{Announcer, KernelNotifier, Survivor, Wire};
+use crate::fs::{Filesystem, Options};
+use crate::fuse::mount::Predecessor;
 use crate::instance;
-use crate::keyring::wipe_environment;
 use crate::pins::Pins;
-use crate::store::{Store, StoreLock};
-use crate::sys::mount::canonical;
-use crate::sys::process::{self, NotStarted, Ready, Signals, daemonize};
-use crate::sys::{self, memory};
-use crate::systemd::{self, Kept};
+use crate::sys::mount::{canonical, shows};
+use crate::sys::process::{self, NotStarted, Ready, daemonize};
+use crate::systemd;
 
 pub(super) use settings::Settings;
-
-/// How often it is written down what a walk would have to open every file for.
-const SAVE: Duration = Duration::from_secs(300);
-
-/// Threads for what has to wait for the store.
-const WORKERS: usize = 4;
 
 /// Mount a store: programs read and write plaintext at MOUNTPOINT, the store holds it sealed.
 /// Without MOUNTPOINT, over the store itself. Returns once the mount stands.
@@ -106,7 +109,7 @@ impl Mount {
         }
         mount_point::admit(&mountpoint)?;
         // Whoever looks at the place waits for us, and we would wait for ourselves.
-        if sys::mount::shows(&mountpoint, "autofs").map_err(Failure::io(&mountpoint))? {
+        if shows(&mountpoint, "autofs").map_err(Failure::io(&mountpoint))? {
             let what = "an automount stands there, which this file system cannot be mounted by";
             return Err(Failure::Usage(format!("{}: {what}", mountpoint.display())));
         }
@@ -140,9 +143,8 @@ impl Plan {
         if self.foreground {
             return self.serve(&mut Ready::foreground()).map(|()| Outcome::Done);
         }
-        let here = Failure::io(&self.store);
         let to_parent = |failure| to_parent(&failure, code(&failure));
-        match daemonize(|ready| self.serve(ready).map_err(to_parent)).map_err(here)? {
+        match daemonize(|ready| self.serve(ready).map_err(to_parent)).map_err(self.here())? {
             Ok(()) => Ok(Outcome::Done),
             Err(NotStarted::Failed(failure)) => {
                 eprintln!("{}", failure.message);
@@ -172,120 +174,49 @@ impl Plan {
         served
     }
 
+    /// The daemon's life, phase by phase; the head of this file says what rests on their order.
     fn mount_and_serve(&self, ready: &mut Ready) -> Result<()> {
-        let system = |error| Failure::Io { path: self.store.clone(), error };
-        let signals = Signals::block().map_err(system)?;
-        // A program's umask comes with its request; that of whoever started us is nobody's business.
-        rustix::process::umask(rustix::fs::Mode::empty());
-        let kept = succession::kept_connections();
-        // A second logger would only mean that somebody else set one up: keep theirs.
-        let _ = systemd::init_logging(self.foreground, &self.name);
-        if let Err(error) = sys::file::allow_many_open() {
-            log::warn!("the limit of open files stays as it is ({error})");
-        }
-        let root = sys::mount::may_mount();
-        if root && self.foreground && systemd::is_service() {
-            must_be_seen(&self.mountpoint)?;
-        }
-        let host = self.host(root).map_err(system)?;
+        let Process { signals, kept, is_root, host } = self.prepare_process()?;
         let taken = self.take_over(&host, &kept)?;
-        memory::forbid_dumps().map_err(system)?;
-        if let Err(error) = memory::lock_all() {
-            log::warn!("only keys are locked into memory, views are not ({error})");
-        }
-        let sources = self.keys.sources(&self.store)?;
-        let survivor = Survivor::leave_behind(|| {
-            // It has one thread.
-            let _ = wipe_environment(&sources.all());
-        });
-        let survivor = survivor.map_err(system)?;
-        let mut known = KeysRead::default();
-        let keys = sources.read_again(&mut known)?;
-        wipe_environment(&sources.all())
-            .map_err(|error| Failure::Refused(format!("variables that hold keys: {error}")))?;
+        let FirstKeys { survivor, keys, binding, known } = self.read_keys()?;
+        let Opened { store, lock, sealing, pins, first_use } =
+            self.open_store(taken, keys, binding)?;
 
-        let (store, lock) = match taken {
-            Some(taken) => taken,
-            None => {
-                let store = open::open_store(&self.store)?;
-                if self.mountpoint == self.store {
-                    self.look_for_holders(&store)?;
-                }
-                let lock = open::lock(&store)?;
-                (store, lock)
-            }
-        };
-        let sealing = open::sealing_with(&store, keys, sources.binding)?;
-        pinned::tell(&store, &sealing.policy);
-        let is_new = !pinned::is_known(&store)?;
-        let pins = pinned::keep(&store, &sealing)?;
-        let first_use = pins.as_ref().filter(|_| is_new).map(|pins| pins.path().to_owned());
-        open::remember_key(&store, &sealing)?;
-        mend(&store, &sealing);
-
-        let covered = root && self.mountpoint == self.store;
-        let store_at = self.expose(&host, covered);
-        let trail = audited::trail_of_mount(&self.name, self.audit)?.map(Arc::new);
-        let options = Options { trail, ..self.options(root, store_at.clone(), pins) };
-        let reload = self.reload(known);
-        let fs = Filesystem::new(store, sealing, options, reload).map_err(system)?;
-        let fs = Arc::new(fs);
+        let exposed = self.expose(&host, is_root);
+        let options = self.options(is_root, exposed.place(), pins)?;
+        let fs = Filesystem::new(store, sealing, options, self.reload(known));
+        let fs = Arc::new(fs.map_err(self.here())?);
         fs.watch_store();
-        let readers = self.options.threads.max(1);
-        let wire = Wire::new(fs.clone(), readers, WORKERS).map_err(system)?;
-        let (own_opens, stop) = (wire.own_opens(), wire.stop());
-        let (options, old) = (self.mount_options(root), self.old.as_ref());
-        let mounted = succeed(wire, &self.mountpoint, &options, &host, old)?;
-        mounted.fuse_fd().and_then(|device| survivor.watch(device)).map_err(system)?;
-        let is_kept = root && succession::keep_connection(&mounted);
-        succession::attend_all(kept);
-        let announcer = Announcer::start(mounted.attachment(), own_opens).map_err(system)?;
-        let notifier = KernelNotifier::start(mounted.notifier(), announcer).map_err(system)?;
-        fs.set_invalidate(Box::new(notifier));
+        let standing = self.attach(&fs, (&host, is_root), &survivor, kept)?;
 
-        let ended = Arc::new(AtomicBool::new(false));
-        start(&ended, "watch", {
-            let fs = fs.clone();
-            move |ended| fs.follow_store(|| ended.load(Ordering::Relaxed))
-        })
-        .map_err(system)?;
-        start(&ended, "commit", {
-            let fs = fs.clone();
-            let mut status = StatusLine::new(&self.store, &self.mountpoint);
-            status.tell(&fs);
-            move |ended| commit_in_time(&fs, &mut status, ended)
-        })
-        .map_err(system)?;
-        start(&ended, "watchdog", {
-            let (attachment, beat) = (mounted.attachment(), systemd::watchdog());
-            move |ended| tell_of_life(&attachment, beat, &|| ended.load(Ordering::Relaxed))
-        })
-        .map_err(system)?;
-        start(&ended, "recover", {
-            let fs = fs.clone();
-            move |ended| fs.recover(|| ended.load(Ordering::Relaxed))
-        })
-        .map_err(system)?;
-        let withdraw = move || {
-            if let Some(place) = &store_at
-                && let Err(error) = host.withdraw(place)
-            {
-                log::warn!("{}: {error}", place.display());
-            }
-        };
-        let (at_signal, attachment) = (fs.clone(), mounted.attachment());
-        let leave = withdraw.clone();
-        let is_told = Arc::new(AtomicBool::new(false));
-        let told = is_told.clone();
-        start(&ended, "signals", move |_| {
-            let (fs, attachment) = (&at_signal, &attachment);
-            let ending =
-                Ending { fs, attachment, told: &told, stop: &stop, is_kept, leave: &leave };
-            ending.answer(&signals);
-        })
-        .map_err(system)?;
-        ready.ready().map_err(system)?;
+        let serving = Serving::begin(self, fs, standing, exposed, signals)?;
+        ready.ready().map_err(self.here())?;
         systemd::ready();
+        self.say_it_stands(first_use.as_deref());
+        serving.until_gone((lock, survivor))
+    }
+
+    fn options(
+        &self,
+        is_root: bool,
+        store_at: Option<&Path>,
+        pins: Option<Arc<Pins>>,
+    ) -> Result<Options> {
+        Ok(Options {
+            ttl: Duration::from_secs(self.options.ttl),
+            watch: self.options.watch,
+            max_view: self.options.max_view << 20,
+            cache: self.options.cache << 20,
+            give_away: is_root,
+            store_at: store_at.map(Path::to_owned),
+            pins,
+            name: self.name.clone(),
+            trail: audited::trail_of_mount(&self.name, self.audit)?.map(Arc::new),
+            ..Options::default()
+        })
+    }
+
+    fn say_it_stands(&self, first_use: Option<&Path>) {
         log::info!(
             event = "mounted", store:% = self.store.display(),
             mountpoint:% = self.mountpoint.display();
@@ -294,177 +225,15 @@ impl Plan {
         if let Some(place) = first_use {
             log::info!("first use here: its policy is accepted as it is ({})", place.display());
         }
-
-        let attachment = mounted.attachment();
-        let served = mounted.wait();
-        if let Err(error) = attachment.clear_beneath() {
-            log::warn!("an older mount, dead, is left at {}: {error}", self.mountpoint.display());
-        }
-        ended.store(true, Ordering::Relaxed);
-        fs.stop_jobs();
-        fs.commit_old(true);
-        fs.save_remembered();
-        withdraw();
-        drop((lock, survivor));
-        log::info!(
-            event = "unmounted", store:% = self.store.display(),
-            mountpoint:% = self.mountpoint.display();
-            "{} is unmounted", self.mountpoint.display()
-        );
-        served.map_err(system)?;
-        // What a service manager holds, others do not take away.
-        let is_told = is_told.load(Ordering::Relaxed) || fs.gives_back();
-        let is_taken = self.foreground && systemd::is_service() && !is_told;
-        match is_taken {
-            true => Err(Failure::TakenAway { mountpoint: self.mountpoint.clone() }),
-            false => Ok(()),
-        }
     }
 
-    /// What an earlier daemon left is opened before anything else is done: whether it lives is told by
-    /// the lock alone.
-    fn take_over(&self, host: &Host, kept: &[Kept]) -> Result<Option<(Store, StoreLock)>> {
-        let over = |old| succession::take_over((host, old), kept, &self.store, &self.mountpoint);
-        self.old.as_ref().map(over).transpose()
+    fn is_over_itself(&self) -> bool {
+        self.mountpoint == self.store
     }
 
-    /// A namespace of our own. An ordinary user's makes everybody else look like nobody: where the
-    /// store holds files of others or of other groups, the host's is the better one.
-    fn host(&self, root: bool) -> std::io::Result<Host> {
-        if root || open::is_all_ours(&self.store) {
-            Host::enter_own_namespace()
-        } else {
-            Host::stay()
-        }
-    }
-
-    /// Who holds files of the store open would go on seeing the store, not the mount.
-    ///
-    /// Not to be asked where an earlier daemon's mount is taken over, which has hidden the store all
-    /// along: a process that is being executed (execve(2)) and closes a file of that mount waits for
-    /// us, and whoever looks into it waits for the process.
-    fn look_for_holders(&self, store: &Store) -> Result<()> {
-        let holders = store.holders();
-        for holder in &holders {
-            log::warn!("{holder} goes on seeing the sealed store");
-        }
-        let writers: Vec<_> = holders.iter().filter(|holder| holder.can_write()).collect();
-        if writers.is_empty() || self.force {
-            return Ok(());
-        }
-        let list = writers.iter().map(|holder| format!("  {holder}")).collect::<Vec<_>>();
-        Err(Failure::Held { store: self.store.clone(), list: list.join("\n") })
-    }
-
-    fn expose(&self, host: &Host, covered: bool) -> Option<PathBuf> {
-        if !covered {
-            return None;
-        }
-        let place = pinned::covered_at(&self.name);
-        match host.expose(&self.store, &place) {
-            Ok(true) => Some(place),
-            Ok(false) => None,
-            Err(error) => {
-                log::warn!("{}: {error}: the covered store cannot be reached", place.display());
-                None
-            }
-        }
-    }
-
-    fn options(&self, root: bool, store_at: Option<PathBuf>, pins: Option<Arc<Pins>>) -> Options {
-        Options {
-            ttl: Duration::from_secs(self.options.ttl),
-            watch: self.options.watch,
-            max_view: self.options.max_view << 20,
-            cache: self.options.cache << 20,
-            give_away: root,
-            store_at,
-            pins,
-            name: self.name.clone(),
-            ..Options::default()
-        }
-    }
-
-    fn mount_options(&self, root: bool) -> MountOptions {
-        MountOptions {
-            source: succession::source_of(&self.store),
-            allow_other: self.options.allow_other.unwrap_or(root),
-            read_only: self.options.read_only,
-            no_exec: self.options.no_exec,
-            context: self.options.context.clone(),
-            threads: self.options.threads.max(1),
-        }
-    }
-
-    /// Reads keys and rules anew, for the control room.
-    fn reload(&self, known: KeysRead) -> Box<crate::fs::Reload> {
-        let (arguments, path) = (self.keys.clone(), self.store.clone());
-        let known = Mutex::new(known);
-        Box::new(move |store, acceptance| {
-            let read = || -> Result<Reloaded> {
-                let sources: Sources = arguments.sources(&path)?;
-                let keys = sources.read_again(&mut known.lock())?;
-                open::admit(store, &keys.keyring)?;
-                let waiting = pinned::waiting(store, acceptance)?;
-                let sealing = open::sealing_with(store, keys, sources.binding)?;
-                pinned::keep(store, &sealing)?;
-                pinned::keep_key(store, sealing.sealer.keyring())?;
-                let keyring = sealing.sealer.keyring();
-                let legacy: Vec<_> =
-                    keyring.legacy().iter().map(|key| key.id().to_string()).collect();
-                let legacy = if legacy.is_empty() { "none".into() } else { legacy.join(", ") };
-                let imports: Vec<_> =
-                    sealing.imports.schemes().map(|scheme| scheme.name()).collect();
-                let imports = match imports.is_empty() {
-                    true => String::new(),
-                    false => format!(", opened of other systems: {}", imports.join(", ")),
-                };
-                let master = keyring.master().id();
-                let mut summary = format!("master key {master}, legacy keys: {legacy}{imports}");
-                if let Some(waiting) = waiting {
-                    summary += &format!("\n{}", waiting_text(&waiting));
-                }
-                Ok(Reloaded { sealing, summary })
-            };
-            read().map_err(|failure| match failure.hint() {
-                Some(hint) => format!("{failure}\nhint: {hint}"),
-                None => failure.to_string(),
-            })
-        })
-    }
-}
-
-/// Makes whole what a daemon that was killed left torn; its other leftovers can wait until the
-/// mount stands.
-fn mend(store: &Store, sealing: &crate::document::Sealing) {
-    let seal_kept = |_: &crate::path::RelPath, bytes: &[u8]| Ok(sealing.seal_kept(bytes));
-    match store.mend(&seal_kept) {
-        Ok(found) => found.log(),
-        Err(error) => log::error!("what a crash left cannot be looked for: {error}"),
-    }
-}
-
-fn start(
-    ended: &Arc<AtomicBool>,
-    name: &str,
-    run: impl FnOnce(&AtomicBool) + Send + 'static,
-) -> std::io::Result<()> {
-    let ended = ended.clone();
-    std::thread::Builder::new().name(name.into()).spawn(move || run(&ended))?;
-    Ok(())
-}
-
-/// Commits what waits too long, and keeps the status line true.
-fn commit_in_time(fs: &Filesystem, status: &mut StatusLine, ended: &AtomicBool) {
-    let mut last_save = Instant::now();
-    while !ended.load(Ordering::Relaxed) {
-        std::thread::sleep(Duration::from_millis(500));
-        fs.commit_old(false);
-        if last_save.elapsed() >= SAVE {
-            fs.save_remembered();
-            last_save = Instant::now();
-        }
-        status.tell(fs);
+    /// A failure of the system, with the store as its path.
+    fn here(&self) -> impl FnOnce(std::io::Error) -> Failure + use<> {
+        Failure::io(self.store.clone())
     }
 }
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 use rustix::fs::{AtFlags, CWD, StatxFlags};
 
 use super::Store;
+use crate::sys::mount::{Device, mounts_in};
 
 /// How long the kernel may take to tell what a process has mapped.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -177,14 +178,11 @@ impl Search<'_> {
     fn mounted(&self, link: &Path, info: &Path, process: &Path) -> Option<PathBuf> {
         let path = fs::read_link(link).ok().filter(|path| self.is_within(path))?;
         let info = fs::read_to_string(info).ok()?;
-        let mount = info.lines().find_map(|line| line.strip_prefix("mnt_id:"))?.trim();
-        let mounts = fs::read(process.join("mountinfo")).ok()?;
-        let mounts = String::from_utf8_lossy(&mounts);
-        let mut fields = mounts.lines().map(|line| line.split(' '));
-        let mut entry = fields.find_map(|mut of| (of.next() == Some(mount)).then_some(of))?;
-        // Behind the mount's id stands its parent's.
-        let (major, minor) = entry.nth(1)?.split_once(':')?;
-        let device = rustix::fs::makedev(major.parse().ok()?, minor.parse().ok()?);
+        let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:"))?.trim();
+        let id: u64 = id.parse().ok()?;
+        let entry = mounts_in(process).ok()?.into_iter().find(|entry| entry.mount.id == id)?;
+        let Device { major, minor } = entry.mount.device;
+        let device = rustix::fs::makedev(major, minor);
         (device == self.device).then_some(path)
     }
 

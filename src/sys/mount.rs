@@ -5,11 +5,12 @@
 //! somebody else mounted is ever taken away; and nothing here touches the file system behind a
 //! mount, so a dead or stalled one cannot block us.
 
-use std::ffi::{CStr, OsString, c_int};
+mod table;
+
+use std::ffi::{CStr, c_int};
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -19,42 +20,9 @@ use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags};
 use rustix::thread::{CapabilitySet, LinkNameSpaceType, UnshareFlags};
 
-/// A mount among those that exist right now.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct MountId {
-    /// The id that `mountinfo` shows. Unique in time too, as long as the mount stands.
-    pub id: u64,
-    /// The device of its file system, the same for every copy that propagation makes of it.
-    pub device: Device,
-}
-
-/// A device number.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Device {
-    /// Its class; 0 where no block device stands behind a file system.
-    pub major: u32,
-    /// Which one of its class.
-    pub minor: u32,
-}
-
-/// One line of `mountinfo` (proc_pid_mountinfo(5)), as far as it is of use.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct MountEntry {
-    /// Which mount.
-    pub mount: MountId,
-    /// Where it is attached, seen from the root of the thread that asks.
-    pub point: PathBuf,
-    /// Type of the file system, with its subtype: `fuse.confseal`.
-    pub kind: String,
-    /// What it says it was made of; for a mount of ours the store.
-    pub source: OsString,
-    /// The options of the file system.
-    pub options: String,
-    /// The id of the mount that it is attached to.
-    parent: u64,
-    /// Mounts and unmounts elsewhere, on its double there, are repeated on it.
-    follows: bool,
-}
+#[cfg(test)]
+pub(in crate::sys) use table::parse_entry;
+pub use table::{Device, MountEntry, MountId, mounts, mounts_in};
 
 /// Identifies the mount that `fd` is on, without asking its file system anything.
 pub fn mount_of(fd: impl AsFd) -> io::Result<MountId> {
@@ -62,59 +30,6 @@ pub fn mount_of(fd: impl AsFd) -> io::Result<MountId> {
     let stat = rustix::fs::statx(fd, "", flags, StatxFlags::MNT_ID)?;
     let device = Device { major: stat.stx_dev_major, minor: stat.stx_dev_minor };
     Ok(MountId { id: stat.stx_mnt_id, device })
-}
-
-/// All mounts in the namespace of the calling thread, below its root, oldest of one place first.
-pub fn mounts() -> io::Result<Vec<MountEntry>> {
-    // thread-self, not self: threads of one process may live in different namespaces.
-    mounts_in(Path::new("/proc/thread-self"))
-}
-
-/// The same in the namespace, and below the root, of the process whose directory below `/proc` is
-/// `process`.
-pub fn mounts_in(process: &Path) -> io::Result<Vec<MountEntry>> {
-    let table = fs::read(process.join("mountinfo"))?;
-    Ok(table.split(|byte| *byte == b'\n').filter_map(parse_entry).collect())
-}
-
-fn parse_entry(line: &[u8]) -> Option<MountEntry> {
-    let mut fields = line.split(|byte| *byte == b' ');
-    let id = number(fields.next()?)?;
-    let parent = number(fields.next()?)?;
-    let mut device = fields.next()?.split(|byte| *byte == b':');
-    let device = Device {
-        major: number(device.next()?)?.try_into().ok()?,
-        minor: number(device.next()?)?.try_into().ok()?,
-    };
-    let point = PathBuf::from(OsString::from_vec(unescape(fields.nth(1)?)));
-    // Any number of optional fields, closed by a hyphen.
-    let mut optional = fields.by_ref().skip(1).take_while(|field| *field != b"-");
-    let follows = optional.any(|field| field.starts_with(b"master:"));
-    optional.for_each(drop);
-    let kind = String::from_utf8_lossy(&unescape(fields.next()?)).into_owned();
-    let source = OsString::from_vec(unescape(fields.next()?));
-    let options = String::from_utf8_lossy(&unescape(fields.next()?)).into_owned();
-    let mount = MountId { id, device };
-    Some(MountEntry { mount, point, kind, source, options, parent, follows })
-}
-
-fn number(digits: &[u8]) -> Option<u64> {
-    str::from_utf8(digits).ok()?.parse().ok()
-}
-
-/// Resolves the octal escapes (`\040` for a blank) that the kernel writes.
-pub(super) fn unescape(field: &[u8]) -> Vec<u8> {
-    let mut plain = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let Some((&first, tail)) = rest.split_first() {
-        let escaped = (first == b'\\')
-            .then(|| str::from_utf8(tail.get(..3)?).ok())
-            .flatten()
-            .and_then(|digits| u8::from_str_radix(digits, 8).ok());
-        plain.push(escaped.unwrap_or(first));
-        rest = if escaped.is_some() { &tail[3..] } else { tail };
-    }
-    plain
 }
 
 /// Takes the mount away from the namespace of the calling thread, wherever it has been moved to
@@ -149,7 +64,7 @@ pub fn detach_copies(device: Device) -> io::Result<usize> {
 /// lends what others mounted in one piece only.
 pub fn detach_stranded(kind: &str) -> io::Result<()> {
     let all = mounts()?;
-    let follows = |parent| all.iter().any(|entry| entry.mount.id == parent && entry.follows);
+    let follows = |parent| all.iter().any(|entry| entry.mount.id == parent && entry.follows());
     let mut failed = Ok(());
     for entry in all.iter().rev().filter(|entry| entry.kind == kind) {
         // Unmounting is an event of the mount beneath.
@@ -442,39 +357,6 @@ fn unshare(what: UnshareFlags) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const LINE: &[u8] = b"96 27 0:52 / /etc/with\\040blank\\134 rw,nosuid shared:7 master:1 - \
-        fuse.confseal /etc/with\\040blank\\134 rw,user_id=0";
-
-    #[test]
-    fn an_entry_is_read_past_its_optional_fields() {
-        let entry = parse_entry(LINE).unwrap();
-        let device = Device { major: 0, minor: 52 };
-        assert_eq!(entry.mount, MountId { id: 96, device });
-        assert_eq!(entry.point, Path::new("/etc/with blank\\"));
-        assert_eq!((&*entry.kind, &*entry.source), ("fuse.confseal", "/etc/with blank\\".as_ref()));
-        assert_eq!(entry.options, "rw,user_id=0");
-        assert_eq!((entry.parent, entry.follows), (27, true));
-    }
-
-    #[test]
-    fn an_entry_without_optional_fields_follows_nothing() {
-        let entry = parse_entry(b"27 1 8:1 / / rw - ext4 /dev/sda1 rw").unwrap();
-        assert_eq!((entry.kind.as_str(), entry.follows), ("ext4", false));
-    }
-
-    #[test]
-    fn a_backslash_that_escapes_nothing_stands_for_itself() {
-        assert_eq!(unescape(b"a\\9b\\04\\"), b"a\\9b\\04\\");
-        assert_eq!(unescape(b"\\012\\\\"), b"\n\\\\");
-    }
-
-    #[test]
-    fn every_line_of_the_live_table_is_understood() {
-        let lines = fs::read("/proc/thread-self/mountinfo").unwrap();
-        let lines = lines.iter().filter(|byte| **byte == b'\n').count();
-        assert_eq!(mounts().unwrap().len(), lines);
-    }
 
     #[test]
     fn a_descriptor_and_the_table_name_the_same_mount() {

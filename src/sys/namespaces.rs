@@ -4,12 +4,10 @@
 //! be looked into is passed over, since nobody can tell what it shows.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fs;
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use super::mount::unescape;
+use super::mount::{MountEntry, mounts_in};
 
 /// A mount namespace that would go on showing what is beneath.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -20,18 +18,6 @@ pub struct Blind {
     pub comm: String,
     /// How many processes there are in it.
     pub processes: usize,
-}
-
-/// One line of `mountinfo` (proc_pid_mountinfo(5)): what stands where, and whom it follows.
-#[derive(Clone, PartialEq, Eq, Debug)]
-struct Line {
-    device: String,
-    /// The directory of the file system that stands at `point`.
-    root: PathBuf,
-    point: PathBuf,
-    /// Its peer group, and the one it receives from.
-    shared: Option<u64>,
-    master: Option<u64>,
 }
 
 /// The namespaces that show the directory `path`, an absolute path without links as the calling
@@ -58,7 +44,7 @@ pub fn blind_to(path: &Path) -> Vec<Blind> {
             Some((pids, table))
         })
         .collect();
-    let all: Vec<&Line> = tables.iter().flat_map(|(_, table)| table).chain(&own).collect();
+    let all: Vec<&MountEntry> = tables.iter().flat_map(|(_, table)| table).chain(&own).collect();
     let blind = tables.iter().filter(|(_, table)| is_blind(path, &own, table, &all));
     blind
         .map(|(pids, _)| {
@@ -69,34 +55,19 @@ pub fn blind_to(path: &Path) -> Vec<Blind> {
         .collect()
 }
 
-fn table(process: &str) -> Option<Vec<Line>> {
-    let text = fs::read(format!("/proc/{process}/mountinfo")).ok()?;
-    Some(text.split(|byte| *byte == b'\n').filter_map(parse).collect())
-}
-
-fn parse(line: &[u8]) -> Option<Line> {
-    let mut fields = line.split(|byte| *byte == b' ').skip(2);
-    let path = |field: &[u8]| PathBuf::from(OsString::from_vec(unescape(field)));
-    let device = String::from_utf8_lossy(fields.next()?).into_owned();
-    let (root, point) = (path(fields.next()?), path(fields.next()?));
-    let (mut shared, mut master) = (None, None);
-    for field in fields.skip(1).take_while(|field| *field != b"-") {
-        let group = |name: &str| str::from_utf8(field).ok()?.strip_prefix(name)?.parse().ok();
-        shared = shared.or_else(|| group("shared:"));
-        master = master.or_else(|| group("master:"));
-    }
-    Some(Line { device, root, point, shared, master })
+fn table(process: &str) -> Option<Vec<MountEntry>> {
+    mounts_in(&Path::new("/proc").join(process)).ok()
 }
 
 /// The mount on which `path` lies: of those around it the last, which covers the others.
-fn mount_of<'a>(path: &Path, table: &'a [Line]) -> Option<&'a Line> {
-    let around = |line: &&Line| path.starts_with(&line.point);
+fn mount_of<'a>(path: &Path, table: &'a [MountEntry]) -> Option<&'a MountEntry> {
+    let around = |line: &&MountEntry| path.starts_with(&line.point);
     table.iter().filter(around).max_by_key(|line| line.point.components().count())
 }
 
 /// Whether `theirs` shows the directory that is `path` in `own`, on a mount that neither belongs to
 /// the same group nor receives from it.
-fn is_blind(path: &Path, own: &[Line], theirs: &[Line], all: &[&Line]) -> bool {
+fn is_blind(path: &Path, own: &[MountEntry], theirs: &[MountEntry], all: &[&MountEntry]) -> bool {
     let Some(here) = mount_of(path, own) else { return false };
     let Ok(rest) = path.strip_prefix(&here.point) else { return false };
     let inside = here.root.join(rest);
@@ -104,15 +75,15 @@ fn is_blind(path: &Path, own: &[Line], theirs: &[Line], all: &[&Line]) -> bool {
         let Ok(rest) = inside.strip_prefix(&line.root) else { return false };
         let there = line.point.join(rest);
         // Seen, and not under something else that lies over it.
-        line.device == here.device
-            && mount_of(&there, theirs).is_some_and(|top| top.device == line.device)
+        line.mount.device == here.mount.device
+            && mount_of(&there, theirs).is_some_and(|top| top.mount.device == line.mount.device)
     });
     let Some(group) = here.shared else { return showing.next().is_some() };
     showing.any(|line| !receives(line, group, all))
 }
 
 /// Whether what is mounted in `group` appears on `line`, by way of any other groups.
-fn receives(line: &Line, group: u64, all: &[&Line]) -> bool {
+fn receives(line: &MountEntry, group: u64, all: &[&MountEntry]) -> bool {
     if line.shared == Some(group) {
         return true;
     }
@@ -132,15 +103,16 @@ fn receives(line: &Line, group: u64, all: &[&Line]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::mount::parse_entry;
     use super::*;
 
-    fn lines(text: &str) -> Vec<Line> {
-        text.lines().map(|line| parse(line.as_bytes()).unwrap()).collect()
+    fn lines(text: &str) -> Vec<MountEntry> {
+        text.lines().map(|line| parse_entry(line.as_bytes()).unwrap()).collect()
     }
 
     fn blind(own: &str, theirs: &str) -> bool {
         let (own, theirs) = (lines(own), lines(theirs));
-        let all: Vec<&Line> = own.iter().chain(&theirs).collect();
+        let all: Vec<&MountEntry> = own.iter().chain(&theirs).collect();
         is_blind(Path::new("/etc/shop"), &own, &theirs, &all)
     }
 
@@ -169,12 +141,5 @@ mod tests {
         assert!(!blind(HOST, "90 80 8:1 /var/x / rw - ext4 /dev/sda1 rw"));
         let covered = "90 80 8:1 / / rw - ext4 /dev/sda1 rw\n91 90 0:40 / /etc rw - tmpfs tmpfs rw";
         assert!(!blind(HOST, covered));
-    }
-
-    #[test]
-    fn the_live_table_is_understood_line_by_line() {
-        let text = fs::read("/proc/self/mountinfo").unwrap();
-        let lines = text.iter().filter(|byte| **byte == b'\n').count();
-        assert_eq!(table("self").unwrap().len(), lines);
     }
 }

@@ -95,3 +95,37 @@ fn the_table_of_mount_options_is_the_programs_own() {
         assert!(pages.contains(&name), "{name} is in no manual page");
     }
 }
+
+#[test]
+fn the_page_of_the_instance_names_every_entry() {
+    let scene = Scene::empty();
+    let instance = scene.path("x.toml");
+    let page = scene.run(&["man", "confseal.toml"]).code(0).out;
+    for table in ["keys", "mount", "audit"] {
+        let key = if table == "keys" { "" } else { "[keys]\nmaster = 'env:K'\n" };
+        let text = format!("store = '/srv'\n{key}[{table}]\nnothing = 1\n");
+        fs::write(&instance, text).unwrap();
+        fs::set_permissions(&instance, PermissionsExt::from_mode(0o600)).unwrap();
+        let said = scene.run(&["mount", "--instance", instance.to_str().unwrap()]).code(5);
+        let known = said.err.rsplit_once("expected one of").expect("a list").1;
+        let names = found("`([a-z_]+)`", known);
+        assert!(names.len() > 2, "{known}");
+        let section = page.split(".SS ").find(|section| section.starts_with(&format!("[{table}]")));
+        for name in names {
+            let is_there = section.is_some_and(|section| section.contains(&name));
+            assert!(is_there || page.contains(&format!("[[{table}.{name}]]")), "[{table}] {name}");
+        }
+    }
+}
+
+#[test]
+fn the_page_of_the_service_has_the_drop_in_of_the_documentation() {
+    let block = include_str!("../../docs/systemd.md").split("```ini\n").nth(1).expect("a block");
+    let block = block.split("```").next().expect("its end");
+    let page = Scene::empty().run(&["man", "confseal@.service"]).code(0).out;
+    let page = page.replace("\\-", "-");
+    for line in block.lines().filter(|line| !line.starts_with('#')) {
+        let line = line.replace("@shop", "@NAME");
+        assert!(page.lines().any(|other| other == line), "{line}");
+    }
+}

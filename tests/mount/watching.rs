@@ -33,6 +33,17 @@ fn with_app() -> Fixture {
     fixture
 }
 
+/// The same with a new master key, under which nothing has come yet.
+fn in_rotation() -> Fixture {
+    let mut fixture = with_app();
+    fixture.umount();
+    fixture.key("next", SECOND);
+    let (store, mnt) = (fixture.store(), fixture.mnt());
+    let (next, master) = (fixture.source("next"), fixture.source("master"));
+    fixture.mount_with(&store, Some(&mnt), &["--key", &next, "--legacy", &master]);
+    fixture
+}
+
 #[test]
 fn health_tells_each_state_by_its_exit_code() {
     let mut fixture = with_app();
@@ -97,12 +108,7 @@ fn health_tells_each_state_by_its_exit_code() {
 
 #[test]
 fn health_knows_a_rotation_and_a_missing_key() {
-    let mut fixture = with_app();
-    fixture.umount();
-    fixture.key("next", SECOND);
-    let (store, mnt) = (fixture.store(), fixture.mnt());
-    let (next, master) = (fixture.source("next"), fixture.source("master"));
-    fixture.mount_with(&store, Some(&mnt), &["--key", &next, "--legacy", &master]);
+    let fixture = in_rotation();
     let (code, line) = health(&fixture, &[]);
     assert_eq!(code, 1, "{line}");
     assert!(
@@ -120,7 +126,7 @@ fn health_knows_a_rotation_and_a_missing_key() {
     fs::write(elsewhere.join("api.toml"), APP).unwrap();
     let sealed = fixture.confseal(["seal", "elsewhere", "--key", &fixture.source("other")]);
     assert!(sealed.status.success(), "{}", text(&sealed));
-    fs::copy(elsewhere.join("api.toml"), store.join("api.toml")).unwrap();
+    fs::copy(elsewhere.join("api.toml"), fixture.store().join("api.toml")).unwrap();
     let (code, line) = health(&fixture, &[]);
     assert_eq!(code, 2, "{line}");
     assert!(line.contains("1 sealed under a key that is not there"), "{line}");
@@ -224,12 +230,7 @@ fn rule_fields() -> Vec<(String, String)> {
 
 #[test]
 fn every_metric_of_the_alert_rules_is_exported() {
-    let mut fixture = with_app();
-    fixture.umount();
-    fixture.key("next", SECOND);
-    let (store, mnt) = (fixture.store(), fixture.mnt());
-    let (next, master) = (fixture.source("next"), fixture.source("master"));
-    fixture.mount_with(&store, Some(&mnt), &["--key", &next, "--legacy", &master]);
+    let fixture = in_rotation();
     let exported = fixture.seen(".confseal/metrics");
     let fields = rule_fields();
     let of = |name: &'static str| fields.iter().filter(move |(path, _)| path.ends_with(name));

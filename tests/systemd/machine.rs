@@ -173,6 +173,21 @@ impl Machine {
         }
     }
 
+    /// Starts a service, and has it stand.
+    pub fn start(&self, service: &str) {
+        let started = self.systemctl(&["start", service]);
+        assert!(started.status.success(), "{started:?}\n{}", self.story());
+        assert_eq!(self.property(service, "ActiveState"), "active");
+    }
+
+    /// Waits until another daemon than the process `old` serves.
+    pub fn wait_for_another(&self, service: &str, old: &str) {
+        self.wait_until("another daemon serves", || {
+            let pid = self.property(service, "MainPID");
+            pid != "0" && pid != old && self.property(service, "ActiveState") == "active"
+        });
+    }
+
     /// What has happened so far, for the message of a test that fails.
     pub fn story(&self) -> String {
         let units = self.systemctl(&["list-units", "--all", "--failed", "--no-legend"]);

@@ -5,7 +5,9 @@ use std::os::unix::fs::{chown, symlink};
 use std::path::Path;
 
 use crate::machine::{Machine, put_at};
-use crate::shop::{SERVICE, documented, is_mounted, put_shop, put_shop_with_key, seal, start};
+use crate::shop::{
+    SECRET, SERVICE, documented, is_mounted, put_shop, put_shop_with_key, seal, start,
+};
 use crate::support::FIRST;
 
 /// What docs/systemd.md has an operator put beside the unit of a program that needs the mount.
@@ -71,10 +73,7 @@ fn an_app_is_started_after_the_mount_stopped_before_it_and_left_alone_by_a_resta
     assert_eq!(machine.property("app.service", "MainPID"), running);
     let daemon = machine.property(SERVICE, "MainPID");
     machine.ok(&["kill", "-KILL", &daemon]);
-    machine.wait_until("another daemon is there", || {
-        machine.property(SERVICE, "ActiveState") == "active"
-            && machine.property(SERVICE, "MainPID") != daemon
-    });
+    machine.wait_for_another(SERVICE, &daemon);
     assert_eq!(
         (app(&machine).as_str(), machine.property("app.service", "MainPID")),
         ("active", running)
@@ -123,6 +122,25 @@ fn an_app_is_not_started_without_the_mount_and_stopped_when_it_is_gone_for_good(
     machine.ok(&["systemctl", "start", "app.service"]);
     machine.ok(&["umount", "--lazy", "/etc/shop"]);
     machine.wait_until("the app is stopped", || is_over(&machine));
+}
+
+#[test]
+fn an_app_runs_on_when_its_directory_is_given_back() {
+    let machine = Machine::boot(|root| {
+        put_at(root, "/etc/shop/app.toml", format!("password = \"{SECRET}\"\n"), 0o640);
+        put_at(root, "/etc/systemd/system/app.service", APP, 0o644);
+        put_at(root, "/etc/systemd/system/app.service.d/confseal.conf", drop_in(), 0o644);
+    });
+    machine.ok(&["confseal", "adopt", "/etc/shop", "--yes"]);
+    machine.ok(&["systemctl", "start", "app.service"]);
+    let running = machine.property("app.service", "MainPID");
+    machine.ok(&["confseal", "eject", "/etc/shop", "--yes"]);
+    machine.wait_until("the service has ended", || {
+        machine.property(SERVICE, "ActiveState") == "inactive"
+    });
+    assert!(!is_mounted(&machine));
+    let now = (app(&machine), machine.property("app.service", "MainPID"));
+    assert_eq!(now, ("active".to_owned(), running), "{}", machine.story());
 }
 
 #[test]

@@ -69,9 +69,7 @@ pub fn documented(language: &str, text: &str) -> &'static str {
 
 /// Starts the service, and has it stand.
 pub fn start(machine: &Machine) {
-    let started = machine.systemctl(&["start", SERVICE]);
-    assert!(started.status.success(), "{started:?}\n{}", machine.story());
-    assert_eq!(machine.property(SERVICE, "ActiveState"), "active");
+    machine.start(SERVICE);
 }
 
 /// What the mount shows of the secret.

@@ -125,11 +125,6 @@ impl<'a> Load<'a> {
     }
 }
 
-fn start(machine: &Machine) {
-    let started = machine.systemctl(&["start", SERVICE]);
-    assert!(started.status.success(), "{started:?}\n{}", machine.story());
-}
-
 /// How many mounts stand over the store.
 fn mounts(machine: &Machine) -> usize {
     let table = machine.ok(&["cat", "/proc/1/mounts"]);
@@ -148,18 +143,10 @@ fn main_pid(machine: &Machine) -> String {
     machine.property(SERVICE, "MainPID")
 }
 
-/// A new daemon serves.
-fn wait_for_another(machine: &Machine, than: &str) {
-    machine.wait_until("another daemon serves", || {
-        let pid = main_pid(machine);
-        pid != "0" && pid != than && machine.property(SERVICE, "ActiveState") == "active"
-    });
-}
-
 #[test]
 fn a_restart_and_an_upgrade_under_load_are_not_noticed() {
     let machine = Machine::boot(put_own);
-    start(&machine);
+    machine.start(SERVICE);
     let (reader, saver) = (Load::start(&machine, "reader"), Load::start(&machine, "saver"));
     for verb in ["restart", "try-restart", "reload-or-restart"] {
         let before = main_pid(&machine);
@@ -203,12 +190,12 @@ fn a_restart_and_an_upgrade_under_load_are_not_noticed() {
 #[test]
 fn a_daemon_killed_under_load_never_uncovers_the_store() {
     let machine = Machine::boot(put_own);
-    start(&machine);
+    machine.start(SERVICE);
     let (reader, saver) = (Load::start(&machine, "reader"), Load::start(&machine, "saver"));
     for _ in 0..KILLS {
         let before = main_pid(&machine);
         machine.ok(&["systemctl", "kill", "--signal=KILL", "--kill-who=main", SERVICE]);
-        wait_for_another(&machine, &before);
+        machine.wait_for_another(SERVICE, &before);
         reader.goes_on();
         saver.goes_on();
         // Four in a short time are not what the limit is for.
@@ -234,7 +221,7 @@ fn a_daemon_killed_under_load_never_uncovers_the_store() {
 #[test]
 fn a_restart_that_fails_leaves_an_error_and_not_the_store() {
     let machine = Machine::boot(put_own);
-    start(&machine);
+    machine.start(SERVICE);
     let reader = Load::start(&machine, "reader");
     machine.ok(&["mv", "/etc/confseal/own.key", "/root"]);
     assert!(!machine.systemctl(&["restart", SERVICE]).status.success());
@@ -246,7 +233,7 @@ fn a_restart_that_fails_leaves_an_error_and_not_the_store() {
     assert!(said.contains("not connected") && seen.stdout.is_empty(), "{said}");
 
     machine.ok(&["mv", "/root/own.key", "/etc/confseal"]);
-    start(&machine);
+    machine.start(SERVICE);
     assert!(machine.ok(&["cat", "/srv/own/app.toml"]).contains(SECRET));
     assert_eq!(mounts(&machine), 1);
     assert_eq!(reader.stop()["tokens"], 0);
@@ -261,7 +248,7 @@ fn a_restart_that_fails_leaves_an_error_and_not_the_store() {
     });
     machine.ok(&["systemctl", "stop", SERVICE]);
     assert!(!machine.run(&["cat", "/srv/own/app.toml"]).status.success());
-    start(&machine);
+    machine.start(SERVICE);
     assert!(machine.ok(&["cat", "/srv/own/app.toml"]).contains(SECRET));
     machine.ok(&["systemctl", "stop", SERVICE]);
     assert_gone(&machine);
@@ -271,7 +258,7 @@ fn a_restart_that_fails_leaves_an_error_and_not_the_store() {
 #[test]
 fn a_stop_and_a_start_under_load_show_the_store() {
     let machine = Machine::boot(put_own);
-    start(&machine);
+    machine.start(SERVICE);
     let reader = Load::start(&machine, "reader");
     machine.ok(&["systemctl", "stop", SERVICE]);
     machine.ok(&["systemctl", "start", SERVICE]);

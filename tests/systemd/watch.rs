@@ -29,14 +29,6 @@ except ChildProcessError:
     pass
 "#;
 
-/// Waits until another daemon than `old` serves.
-fn wait_for_another(machine: &Machine, old: &str) {
-    machine.wait_until("another daemon is there", || {
-        machine.property(SERVICE, "ActiveState") == "active"
-            && machine.property(SERVICE, "MainPID") != old
-    });
-}
-
 #[test]
 fn a_killed_daemon_is_started_again_and_the_mount_is_whole() {
     let machine = Machine::boot(put_shop_with_key);
@@ -45,7 +37,7 @@ fn a_killed_daemon_is_started_again_and_the_mount_is_whole() {
     for round in 1..=2 {
         let pid = machine.property(SERVICE, "MainPID");
         machine.ok(&["kill", "-KILL", &pid]);
-        wait_for_another(&machine, &pid);
+        machine.wait_for_another(SERVICE, &pid);
         assert!(secret(&machine).contains(SECRET));
         assert!(machine.ok(&["cat", "/etc/shop/more.toml"]).contains(&format!("{SECRET}-3")));
         machine.put("/etc/shop/more.toml", format!("token = \"{SECRET}-3\"\n# {round}\n"), 0o600);
@@ -80,7 +72,7 @@ fn a_daemon_whose_readers_are_stuck_is_replaced_though_its_other_threads_run() {
     let mut stopped = String::new();
     BufReader::new(stopper.stdout.take().expect("its output")).read_line(&mut stopped).unwrap();
     assert!(stopped.trim().parse::<u32>().is_ok_and(|count| count >= 2), "stopped: {stopped:?}");
-    wait_for_another(&machine, &pid);
+    machine.wait_for_another(SERVICE, &pid);
     assert!(secret(&machine).contains(SECRET));
     assert!(machine.journal(SERVICE).contains("Watchdog timeout"), "{}", machine.story());
     stopper.wait().expect("it ends");

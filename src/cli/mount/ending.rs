@@ -1,9 +1,11 @@
 //! How the daemon ends: unmounted for good, or in the middle of a restart with its mount standing,
 //! for the next daemon to take over.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::exposed::Exposed;
 use crate::fs::{Acceptance, Filesystem};
 use crate::fuse::Stop;
 use crate::fuse::mount::Attachment;
@@ -21,26 +23,25 @@ const FINISH: Duration = Duration::from_secs(1);
 const LAST_REQUEST: Duration = Duration::from_secs(5);
 
 /// What the end of a daemon concerns.
-pub(super) struct Ending<'a> {
-    pub fs: &'a Filesystem,
-    pub attachment: &'a Attachment,
+pub(super) struct Ending {
+    pub fs: Arc<Filesystem>,
+    pub attachment: Attachment,
     /// Set before anything is unmounted: it was asked for.
-    pub told: &'a AtomicBool,
-    pub stop: &'a Stop,
+    pub is_told: Arc<AtomicBool>,
+    pub stop: Stop,
     /// The service manager has been given the connection.
     pub is_kept: bool,
-    /// Cleans up.
-    pub leave: &'a dyn Fn(),
+    pub exposed: Exposed,
 }
 
-impl Ending<'_> {
+impl Ending {
     /// SIGTERM and SIGINT commit and end the daemon; SIGHUP reloads.
     pub(super) fn answer(&self, signals: &Signals) {
         loop {
             match signals.wait() {
                 Ok(Signal::Hangup) => self.reload(),
                 Ok(Signal::Terminate) => {
-                    self.told.store(true, Ordering::Relaxed);
+                    self.is_told.store(true, Ordering::Relaxed);
                     systemd::stopping();
                     self.fs.stop_jobs();
                     self.fs.commit_old(true);
@@ -98,7 +99,7 @@ impl Ending<'_> {
         self.fs.save_remembered();
         let grace = GRACE.as_secs();
         log::warn!(event = "unmounted"; "files are still open after {grace} s: leaving them");
-        (self.leave)();
+        self.exposed.withdraw();
         std::process::exit(0);
     }
 }

@@ -82,3 +82,45 @@ pub(super) fn tell_of_life(
         std::thread::sleep(beat);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    /// What gives a service a mount namespace of its own, in whatever release of systemd.
+    const APART: [&str; 24] = [
+        "BindPaths",
+        "BindReadOnlyPaths",
+        "ExecPaths",
+        "ExtensionImages",
+        "InaccessiblePaths",
+        "LogNamespace",
+        "MountFlags",
+        "MountImages",
+        "NoExecPaths",
+        "PrivateBPF",
+        "PrivateDevices",
+        "PrivateIPC",
+        "PrivatePIDs",
+        "PrivateTmp",
+        "ProcSubset",
+        "ProtectControlGroups",
+        "ProtectHome",
+        "ProtectKernelLogs",
+        "ProtectKernelModules",
+        "ProtectKernelTunables",
+        "ProtectProc",
+        "ProtectSystem",
+        "ReadOnlyPaths",
+        "TemporaryFileSystem",
+    ];
+
+    #[test]
+    fn the_unit_leaves_the_daemon_where_its_mount_is_seen() {
+        let unit = include_str!("../../../systemd/confseal@.service");
+        let settings = || unit.lines().filter_map(|line| line.split_once('='));
+        let apart: Vec<_> = settings().filter(|(name, _)| APART.contains(name)).collect();
+        assert!(apart.is_empty(), "{apart:?}");
+        // From release 254 on a network namespace brings a mount namespace, unless this is said.
+        let has = |name, value| settings().any(|setting| setting == (name, value));
+        assert!(!has("PrivateNetwork", "yes") || has("PrivateMounts", "no"));
+    }
+}

@@ -29,6 +29,10 @@ impl Filesystem {
         if self.refusal.lock().is_some() {
             line += "; the last reload was refused";
         }
+        if rules.gives_back {
+            // The unit looks for these words when the daemon has ended.
+            line += "; its files are given back";
+        }
         line
     }
 

@@ -2,7 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 
 use rustix::fs::XattrFlags;
 use rustix::process::geteuid;
@@ -10,11 +10,13 @@ use rustix::process::geteuid;
 use super::super::step::crash;
 use super::super::temporary::Means;
 use super::super::testing::*;
-use super::super::{CONTROL_DIR, FileKind, SetTime};
+use super::super::{FileKind, SetTime};
 use super::*;
 
 mod crashes;
+mod meanwhile;
 mod races;
+mod refused;
 
 fn commit<'a>(content: &'a [u8], expected: &'a [u8]) -> Commit<'a> {
     let mtime = MtimeRule::NotBefore(Time::now());
@@ -204,246 +206,6 @@ fn a_conflict_in_place_is_kept_too() {
 }
 
 #[test]
-fn what_is_no_regular_file_is_refused() {
-    let fresh = Fresh::new();
-    let root = fresh.store.root();
-    fresh.put("elsewhere", "untouched");
-    root.symlink(os("link"), b"elsewhere", None).unwrap();
-    root.mkdir(os("dir"), 0o755, None).unwrap();
-    root.mknod(os("pipe"), FileKind::Fifo, 0o600, 0, None).unwrap();
-    for (name, code) in [
-        ("link", libc::ELOOP),
-        ("dir", libc::EISDIR),
-        ("pipe", libc::EINVAL),
-        ("absent", libc::ENOENT),
-        ("../app.toml", libc::EINVAL),
-    ] {
-        let failed = root.commit(os(name), &commit(b"new", b"")).unwrap_err();
-        assert_eq!((failed.step, failed.source.raw_os_error()), (Step::Open, Some(code)), "{name}");
-    }
-    assert_eq!(fresh.content("elsewhere"), b"untouched");
-    assert_eq!(fresh.names("."), ["dir", "elsewhere", "link", "pipe"]);
-}
-
-/// Something happens to the target right before the exchange.
-fn meanwhile(fresh: &Fresh, event: impl FnOnce()) -> Result<Option<Committed>, CommitError> {
-    let commit = commit(b"new", b"old");
-    let dir = fresh.store.root();
-    let replace = Replace { dir, name: os("app.toml"), commit: &commit };
-    let target = dir.open_file(os("app.toml"), Access::Read).unwrap();
-    let before = Metadata::of(&target).unwrap();
-    let mut draft = Draft::begin(dir, TempName::of(b"new", b"old")).unwrap();
-    event();
-    let done = replace.with_draft(&mut draft, &target, &before);
-    if !matches!(done, Ok(Some(_))) {
-        draft.discard();
-    }
-    assert!(fresh.temporaries(".").is_empty());
-    done
-}
-
-#[test]
-fn a_target_that_vanishes_meanwhile_is_put_in_place_again() {
-    everywhere(|fresh| {
-        fresh.put("app.toml", "old");
-        fresh.store.root().set_mode(os("app.toml"), 0o611).unwrap();
-        let gone = || std::fs::remove_file(fresh.path("app.toml")).unwrap();
-        let done = meanwhile(fresh, gone).unwrap().unwrap();
-        assert_eq!((done.metadata.mode, done.conflict), (0o611, None));
-        assert_eq!(fresh.content("app.toml"), b"new");
-    });
-}
-
-#[test]
-fn attributes_that_change_meanwhile_are_carried_again() {
-    everywhere(|fresh| {
-        fresh.put("app.toml", "old");
-        let future = Time::now().plus_seconds(1000);
-        let done = meanwhile(fresh, || {
-            let root = fresh.store.root();
-            root.set_mode(os("app.toml"), 0o640).unwrap();
-            root.set_times(os("app.toml"), None, Some(SetTime::At(future))).unwrap();
-        });
-        let done = done.unwrap().unwrap();
-        assert_eq!(done.metadata.mode, 0o640);
-        assert_eq!(done.metadata.mtime, future.plus_seconds(1));
-        assert_eq!(done.conflict, None);
-    });
-}
-
-#[test]
-fn a_version_that_comes_meanwhile_is_kept() {
-    everywhere(|fresh| {
-        fresh.put("app.toml", "old");
-        fresh.put("other", "by rename");
-        let done = meanwhile(fresh, || {
-            std::fs::rename(fresh.path("other"), fresh.path("app.toml")).unwrap()
-        });
-        assert!(done.unwrap().unwrap().conflict.is_some());
-        assert_eq!(kept(fresh), [b"sealed:by rename"]);
-        assert_eq!(fresh.content("app.toml"), b"new");
-    });
-}
-
-#[test]
-fn a_second_name_that_comes_meanwhile_undoes_the_exchange() {
-    everywhere(|fresh| {
-        fresh.put("app.toml", "old");
-        let linked = || std::fs::hard_link(fresh.path("app.toml"), fresh.path("b")).unwrap();
-        assert!(meanwhile(fresh, linked).unwrap().is_none());
-        assert_eq!(fresh.content("app.toml"), b"old");
-        assert_eq!(fresh.store.root().stat(os("b")).unwrap().nlink, 2);
-    });
-}
-
-#[test]
-fn a_directory_that_comes_meanwhile_stays() {
-    everywhere(|fresh| {
-        fresh.put("app.toml", "old");
-        let failed = meanwhile(fresh, || {
-            std::fs::remove_file(fresh.path("app.toml")).unwrap();
-            std::fs::create_dir(fresh.path("app.toml")).unwrap();
-        });
-        assert_eq!(failed.unwrap_err().source.raw_os_error(), Some(libc::EISDIR));
-        assert!(fresh.path("app.toml").is_dir());
-    });
-}
-
-/// Runs `story` on a thread that is nobody, as a daemon without privileges would be.
-fn as_nobody(story: impl FnOnce() + Send) {
-    std::thread::scope(|threads| {
-        let nobody = threads.spawn(|| {
-            use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
-            let (uid, gid) = (rustix::fs::Uid::from_raw(65534), rustix::fs::Gid::from_raw(65534));
-            set_thread_groups(&[]).unwrap();
-            set_thread_res_gid(gid, gid, gid).unwrap();
-            set_thread_res_uid(uid, uid, uid).unwrap();
-            story();
-        });
-        if let Err(cause) = nobody.join() {
-            std::panic::resume_unwind(cause);
-        }
-    });
-}
-
-#[test]
-fn an_owner_that_cannot_be_given_is_kept_by_writing_in_place() {
-    if !geteuid().is_root() {
-        return; // only root can set the scene: a file of another user
-    }
-    everywhere(|fresh| {
-        fresh.put("app.toml", "old");
-        let root = fresh.store.root();
-        root.set_owner(os("app.toml"), Some(1234), Some(1234)).unwrap();
-        root.set_mode(os("app.toml"), 0o666).unwrap();
-        root.set_mode(os("."), 0o777).unwrap();
-        let before = root.stat(os("app.toml")).unwrap();
-        as_nobody(|| assert_eq!(put(fresh, b"new", b"old").unwrap().metadata.ino, before.ino));
-        let after = root.stat(os("app.toml")).unwrap();
-        assert_eq!((after.uid, after.mode), (1234, 0o666));
-        assert_eq!(fresh.content("app.toml"), b"new");
-        assert_eq!(fresh.names("."), [".confseal", "app.toml"]);
-        assert!(fresh.names(".confseal").is_empty(), "the journal is gone");
-    });
-}
-
-#[test]
-fn where_the_directory_takes_no_file_the_journal_is_in_the_control_directory() {
-    if !geteuid().is_root() {
-        return; // only root can set the scene: a directory of another user
-    }
-    let fresh = Fresh::new();
-    fresh.put("conf.d/app.toml", "old");
-    let root = fresh.store.root();
-    let dir = root.open_dir(os("conf.d")).unwrap();
-    dir.set_mode(os("app.toml"), 0o666).unwrap();
-    root.set_mode(os("."), 0o755).unwrap();
-    as_nobody(|| {
-        let failed = dir.commit(os("app.toml"), &commit(b"new", b"old")).unwrap_err();
-        assert_eq!(
-            (failed.step, failed.source.raw_os_error()),
-            (Step::Journal, Some(libc::EACCES))
-        );
-    });
-    assert_eq!(fresh.content("conf.d/app.toml"), b"old");
-    root.mkdir(os(CONTROL_DIR), 0o777, None).unwrap();
-    as_nobody(|| {
-        // Dies with the new content in the journal alone.
-        let life = || drop(dir.commit(os("app.toml"), &commit(b"new", b"old")));
-        assert!(crash::after(Step::Journal, life));
-    });
-    assert_eq!(fresh.temporaries(CONTROL_DIR).len(), 1);
-    assert!(fresh.temporaries("conf.d").is_empty());
-    as_nobody(|| {
-        dir.commit(os("app.toml"), &commit(b"newer", b"old")).unwrap();
-    });
-    assert_eq!(fresh.content("conf.d/app.toml"), b"newer");
-    assert!(fresh.temporaries(CONTROL_DIR).is_empty());
-}
-
-#[test]
-fn an_immutable_or_append_only_target_gives_its_errno() {
-    use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
-    let fresh = Fresh::new();
-    fresh.put("app.toml", "old");
-    let file = File::open(fresh.path("app.toml")).unwrap();
-    let Ok(plain) = ioctl_getflags(&file) else { return }; // a filesystem without such flags
-    for flag in [IFlags::IMMUTABLE, IFlags::APPEND] {
-        if ioctl_setflags(&file, plain | flag).is_err() {
-            return; // not allowed to: nothing to be refused later either
-        }
-        let failed = put(&fresh, b"new", b"old");
-        ioctl_setflags(&file, plain).unwrap();
-        assert_eq!(failed.unwrap_err().source.raw_os_error(), Some(libc::EPERM));
-        assert_eq!(fresh.content("app.toml"), b"old");
-        assert_eq!(fresh.names("."), ["app.toml"]);
-    }
-}
-
-/// A tmpfs of a few pages, unmounted when dropped; `None` without the right to mount.
-struct Small(tempfile::TempDir);
-
-impl Small {
-    fn new() -> Option<Self> {
-        let place = tempfile::tempdir().unwrap();
-        let flags = rustix::mount::MountFlags::empty();
-        rustix::mount::mount("tmpfs", place.path(), "tmpfs", flags, c"size=64k").ok()?;
-        Some(Self(place))
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        let detach = rustix::mount::UnmountFlags::DETACH;
-        let _ = rustix::mount::unmount(self.0.path(), detach);
-    }
-}
-
-#[test]
-fn a_full_store_refuses_and_nothing_changes() {
-    for links in [1, 2] {
-        let Some(small) = Small::new() else { return };
-        let store = super::super::Store::open(small.0.path()).unwrap();
-        let path = small.0.path().join("app.toml");
-        std::fs::write(&path, [b'o'; 5000]).unwrap();
-        if links == 2 {
-            std::fs::hard_link(&path, small.0.path().join("b")).unwrap();
-        }
-        // Room for a journal, not for a journal and a longer target.
-        let content = [b'n'; 36_000];
-        let _fill =
-            (links == 1).then(|| std::fs::write(small.0.path().join("fill"), [0; 45_000]).unwrap());
-        let before = std::fs::metadata(&path).unwrap();
-        let failed = store.root().commit(os("app.toml"), &commit(&content, &[b'o'; 5000]));
-        assert_eq!(failed.unwrap_err().source.raw_os_error(), Some(libc::ENOSPC));
-        assert_eq!(std::fs::read(&path).unwrap(), [b'o'; 5000]);
-        assert_eq!(std::fs::metadata(&path).unwrap().mtime_nsec(), before.mtime_nsec());
-        let names = store.root().all_entries().unwrap();
-        assert!(names.iter().all(|e| !super::super::is_reserved(&e.name)), "{names:?}");
-    }
-}
-
-#[test]
 fn a_writer_that_is_still_at_work_makes_the_commit_fail_or_is_kept() {
     let fresh = Fresh::new();
     fresh.put("app.toml", "old");
@@ -505,24 +267,6 @@ fn a_commit_that_gives_way_leaves_an_unexpected_version_where_it_is() {
         assert_eq!(fresh.content("app.toml"), b"theirs");
         assert!(kept(fresh).is_empty());
         assert_eq!(fresh.names("."), ["app.toml"]);
-    });
-}
-
-#[test]
-fn a_commit_that_gives_way_does_not_bring_back_what_was_removed() {
-    everywhere(|fresh| {
-        fresh.put("app.toml", "old");
-        let commit = Commit { on_conflict: OnConflict::GiveWay, ..commit(b"new", b"old") };
-        let root = fresh.store.root();
-        let replace = Replace { dir: root, name: os("app.toml"), commit: &commit };
-        let target = root.open_file(os("app.toml"), Access::Read).unwrap();
-        let before = Metadata::of(&target).unwrap();
-        let mut draft = Draft::begin(root, TempName::of(b"new", b"old")).unwrap();
-        std::fs::remove_file(fresh.path("app.toml")).unwrap();
-        let refused = replace.with_draft(&mut draft, &target, &before).unwrap_err();
-        draft.discard();
-        assert_eq!(refused.source.raw_os_error(), Some(libc::ESTALE));
-        assert!(fresh.names(".").is_empty(), "{:?}", fresh.names("."));
     });
 }
 
