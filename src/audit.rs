@@ -45,6 +45,8 @@ pub enum Action {
     Reload,
     /// Took a directory into service.
     Adopt,
+    /// Moved the store of an adopted directory beside it.
+    AdoptFinish,
     /// Gave a directory back in plaintext.
     Eject,
 }
@@ -62,6 +64,7 @@ impl Action {
             Action::Rewrap => "rewrap",
             Action::Reload => "reload",
             Action::Adopt => "adopt",
+            Action::AdoptFinish => "adopt-finish",
             Action::Eject => "eject",
         }
     }
@@ -180,6 +183,13 @@ impl Trail {
     /// The trail in the state directory `dir`, which nobody else may write. Touches nothing yet.
     pub fn at(dir: impl Into<PathBuf>, limits: Limits) -> Self {
         Self { dir: dir.into(), limits }
+    }
+
+    /// Whether the file `name` of a state directory is a part of its trail.
+    pub fn has(name: &str) -> bool {
+        name.strip_prefix("audit").is_some_and(|rest| {
+            rest.is_empty() || rest.strip_prefix('.').is_some_and(|n| n.parse::<u32>().is_ok())
+        })
     }
 
     /// The file that records are added to.

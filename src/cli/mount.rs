@@ -6,6 +6,7 @@
 //! mount covers it.
 
 mod ending;
+mod held;
 mod settings;
 mod succession;
 mod supervised;
@@ -209,7 +210,8 @@ impl Plan {
             None => {
                 let store = open::open_store(&self.store)?;
                 if self.mountpoint == self.store {
-                    self.look_for_holders(&store)?;
+                    let is_patient = self.foreground && systemd::is_service();
+                    held::look_for_holders(&store, self.force, is_patient)?;
                 }
                 let lock = open::lock(&store)?;
                 (store, lock)
@@ -336,24 +338,6 @@ impl Plan {
         } else {
             Host::stay()
         }
-    }
-
-    /// Who holds files of the store open would go on seeing the store, not the mount.
-    ///
-    /// Not to be asked where an earlier daemon's mount is taken over, which has hidden the store all
-    /// along: a process that is being executed (execve(2)) and closes a file of that mount waits for
-    /// us, and whoever looks into it waits for the process.
-    fn look_for_holders(&self, store: &Store) -> Result<()> {
-        let holders = store.holders();
-        for holder in &holders {
-            log::warn!("{holder} goes on seeing the sealed store");
-        }
-        let writers: Vec<_> = holders.iter().filter(|holder| holder.can_write()).collect();
-        if writers.is_empty() || self.force {
-            return Ok(());
-        }
-        let list = writers.iter().map(|holder| format!("  {holder}")).collect::<Vec<_>>();
-        Err(Failure::Held { store: self.store.clone(), list: list.join("\n") })
     }
 
     fn expose(&self, host: &Host, covered: bool) -> Option<PathBuf> {

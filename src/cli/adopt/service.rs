@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::super::Result;
 use super::super::error::Failure;
+use super::super::open::{lock, open_store};
 use super::subject::Subject;
 
 /// See the head of this file.
@@ -17,7 +18,7 @@ pub(in crate::cli) enum Service {
     Direct,
 }
 
-/// How long the service manager may take to see that a daemon has ended, and how often it is asked.
+/// How long a daemon may take to end, and the service manager to see it; and how often it is asked.
 const PATIENCE: Duration = Duration::from_secs(30);
 const PACE: Duration = Duration::from_millis(50);
 
@@ -108,6 +109,7 @@ impl Service {
                     let what = "cannot be unmounted, as umount says above";
                     return Err(Failure::Refused(format!("{}: {what}", dir.display())));
                 }
+                wait_until_released(&subject.store())?;
             }
         }
         match subject.is_mounted() {
@@ -160,6 +162,18 @@ impl Service {
         units.sort();
         units.dedup();
         units
+    }
+}
+
+/// Waits until no daemon has the store any more: it works on for a moment when its mount is gone.
+fn wait_until_released(store: &Path) -> Result<()> {
+    let until = Instant::now() + PATIENCE;
+    let store = open_store(store)?;
+    loop {
+        match lock(&store) {
+            Err(Failure::Locked { .. }) if Instant::now() < until => std::thread::sleep(PACE),
+            released => return released.map(drop),
+        }
     }
 }
 
