@@ -49,11 +49,10 @@ while not os.path.exists('/run/stop'):
 print(rounds, amiss)
 "#;
 
-/// Adopts, and is killed as soon as it says that a step is done.
+/// Runs a verb, which is killed as soon as it says that a step is done.
 const CUT: &str = r#"
 import os, signal, subprocess, sys
-command = ['confseal', 'adopt', '/etc/shop', '--yes', '--escrow', '/root/escrow.key']
-child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+child = subprocess.Popen(sys.argv[2:], stdout=subprocess.PIPE, text=True)
 for text in child.stdout:
     if text.startswith(sys.argv[1]):
         child.send_signal(signal.SIGKILL)
@@ -117,17 +116,29 @@ fn assert_no_canaries(machine: &Machine, store: &str) {
     }
 }
 
-/// Nothing is left of confseal.
+/// Nothing is left of confseal but the trail.
 fn assert_no_traces(machine: &Machine) {
     let left = machine.sh(
         "for p in /etc/confseal/shop.toml /etc/credstore.encrypted/confseal.shop.master \
-             /var/lib/confseal/shop /run/confseal/shop /etc/shop/.confseal /etc/shop.sealed; do
+             /run/confseal/shop /etc/shop/.confseal /etc/shop.sealed; do
          test ! -e $p || ls -ld $p; done
+         find /var/lib/confseal/shop -mindepth 1 ! -name audit
          grep fuse.confseal /proc/mounts || true; grep -rl ENC: /etc/shop || true
          find /etc/systemd/system -name 'confseal@shop*'; lsattr -d /etc/shop | grep i-- || true",
     );
     assert_eq!(left.trim(), "", "{}", machine.story());
     assert_ne!(machine.property(SERVICE, "ActiveState"), "active");
+}
+
+/// Action and outcome of the first and the last record.
+fn recorded(machine: &Machine) -> [String; 2] {
+    let text = machine.ok(&["cat", "/var/lib/confseal/shop/audit"]);
+    let of = |line: Option<&str>| {
+        let record: serde_json::Value = serde_json::from_str(line.unwrap()).expect("JSON");
+        let word = |name: &str| record[name].as_str().expect(name).to_owned();
+        format!("{} {}", word("action"), word("outcome"))
+    };
+    [of(text.lines().next()), of(text.lines().last())]
 }
 
 #[test]
@@ -162,10 +173,12 @@ fn a_directory_is_adopted_and_given_back_under_a_program_that_never_sees_a_token
 
     let shown = machine.ok(&["confseal", "eject", "/etc/shop", "--dry-run"]);
     assert!(shown.contains("lay open"), "{shown}");
+    assert_eq!(recorded(&machine), ["adopt begun", "adopt done"]);
     machine.ok(&["confseal", "eject", "/etc/shop", "--yes"]);
     rest(&machine, program);
     assert_eq!(seen(&machine), before);
     assert_no_traces(&machine);
+    assert_eq!(recorded(&machine), ["adopt begun", "eject done"]);
 }
 
 #[test]
@@ -183,14 +196,15 @@ fn an_adoption_that_is_cut_off_anywhere_is_repeated_to_the_same_end() {
     machine.put("/root/cut.py", CUT, 0o644);
     // A kill that comes late ends it in a later step, whose own turn then finds nothing to do.
     let mut cut = 0;
+    let adopt = ["confseal", "adopt", "/etc/shop", "--yes", "--escrow", "/root/escrow.key"];
     for step in steps {
-        let ended = machine.ok(&["python3", "/root/cut.py", step]);
+        let ended = machine.ok(&[&["python3", "/root/cut.py", step], &adopt[..]].concat());
         assert!(ended == "-9" || ended == "0", "{step}: {ended}");
         cut += usize::from(ended == "-9");
         assert_eq!(seen(&machine), before, "{step}");
     }
     assert!(cut >= 2, "it was cut off {cut} times\n{}", machine.story());
-    machine.ok(&["confseal", "adopt", "/etc/shop", "--yes", "--escrow", "/root/escrow.key"]);
+    machine.ok(&adopt);
     assert_eq!(seen(&machine), before);
     assert_no_canaries(&machine, "/run/confseal/shop/store");
     rest(&machine, program);
@@ -247,5 +261,118 @@ fn what_cannot_be_opened_is_not_given_back_and_nothing_is_touched() {
     }
     machine.ok(&["diff", "-r", "-x", "lock", "/root/as-it-was", "/run/confseal/shop/store"]);
     assert_eq!(machine.property(SERVICE, "ActiveState"), "active");
+    assert!(machine.ok(&["cat", "/etc/shop/app.toml"]).contains("canary-hunter2"));
+}
+
+#[test]
+fn a_finish_and_an_eject_that_are_cut_off_anywhere_are_repeated_to_the_same_end() {
+    let machine = Machine::boot(put_directory);
+    machine.sh("ln /etc/shop/conf.d/.env /etc/shop/conf.d/hard.env");
+    let before = seen(&machine);
+    machine.ok(&["confseal", "adopt", "/etc/shop", "--yes"]);
+    machine.put("/root/cut.py", CUT, 0o644);
+    let mut cut = 0;
+    let mut cut_off = |step: &str, verb: &[&str]| {
+        let ended = machine.run(&[&["python3", "/root/cut.py", step], verb].concat());
+        let ended = String::from_utf8(ended.stdout).unwrap();
+        cut += usize::from(ended.trim_end() == "-9");
+    };
+    let finish = ["confseal", "adopt", "--finish", "/etc/shop", "--yes"];
+    for step in ["rewrote", "moved the store", "made /etc/shop", "started confseal@shop"] {
+        cut_off(step, &finish);
+    }
+    machine.ok(&finish);
+    assert_eq!(seen(&machine), before);
+    assert_no_canaries(&machine, "/etc/shop.sealed");
+    assert_eq!(machine.property(SERVICE, "UnitFileState"), "enabled");
+
+    let eject = ["confseal", "eject", "/etc/shop", "--yes"];
+    let steps = ["2 secrets", "3 secrets", "disabled", "put /etc/shop.sealed", "removed /etc/shop"];
+    for step in steps {
+        cut_off(step, &eject);
+        // In every state between, programs see what was there.
+        assert_eq!(seen(&machine), before, "{step}\n{}", machine.story());
+    }
+    for step in ["removed what", "removed /etc/credstore.encrypted"] {
+        cut_off(step, &eject);
+    }
+    let last = machine.run(&eject);
+    let told = String::from_utf8(last.stderr).unwrap();
+    assert!(last.status.success() || told.contains("nothing to give back"), "{told}");
+    assert_eq!(seen(&machine), before);
+    assert_no_traces(&machine);
+    assert!(cut >= 4, "they were cut off {cut} times\n{}", machine.story());
+}
+
+#[test]
+fn a_kept_version_is_opened_with_a_legacy_key_of_the_credstore() {
+    let machine = Machine::boot(put_directory);
+    machine.ok(&["confseal", "adopt", "/etc/shop", "--yes"]);
+    // Under a program that has the file open, somebody writes it in the store.
+    machine.sh(
+        "exec 3>> /etc/shop/app.toml; echo 'mine = 1' >&3
+         echo 'password = \"canary-kept\"' > /run/confseal/shop/store/app.toml
+         exec 3>&-; ls /etc/shop/.confseal/kept 2>&1 | grep app.toml || ls /run/confseal/shop/store/.confseal/kept",
+    );
+    // Another master key; the old one is a legacy key in the credstore.
+    machine.sh(
+        "cd /etc/credstore.encrypted; umask 077; mkdir -p /etc/credstore
+         systemd-creds decrypt --name=confseal.shop.master confseal.shop.master /etc/credstore/confseal.shop.old
+         confseal key new /root/new.key
+         systemd-creds encrypt --name=confseal.shop.master /root/new.key confseal.shop.new
+         mv confseal.shop.new confseal.shop.master; rm /root/new.key
+         echo 'legacy = [\"credential:confseal.shop.old\"]' >> /etc/confseal/shop.toml
+         systemctl restart confseal@shop",
+    );
+    let refused = machine.run(&["confseal", "eject", "/etc/shop", "--yes"]);
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success() && told.contains("--kept DIR"), "{told}");
+    machine.ok(&["confseal", "eject", "/etc/shop", "--yes", "--kept", "/root/kept"]);
+    assert_eq!(machine.sh("cat /root/kept/app.toml.*"), "password = \"canary-kept\"");
+    assert!(machine.ok(&["cat", "/etc/shop/app.toml"]).contains("mine = 1"));
+    assert_no_traces(&machine);
+}
+
+#[test]
+fn a_writer_is_waited_for_and_programs_that_need_the_mount_go_on() {
+    let machine = Machine::boot(put_directory);
+    let app = "[Unit]\nPartOf=confseal-apps@shop.target\n[Service]\nExecStart=sleep infinity\n";
+    machine.put("/etc/systemd/system/app.service", app, 0o644);
+    machine.sh("systemctl daemon-reload; systemctl start app");
+    let hold = || {
+        machine.sh("rm -f /run/held");
+        let script = "exec 3>> /etc/shop/app.toml; touch /run/held; read _";
+        let mut writer = machine.enter(&["sh", "-c", script]);
+        let writer = writer.stdin(Stdio::piped()).spawn().expect("a shell");
+        machine.wait_until("the file is open", || exists(&machine, "/run/held"));
+        writer
+    };
+    let let_go = |mut writer: Child| {
+        drop(writer.stdin.take());
+        writer.wait().expect("it ends");
+    };
+    let writer = hold();
+    let mut adopt = machine.enter(&["confseal", "adopt", "/etc/shop", "--yes"]);
+    let mut adopt = adopt.stdout(Stdio::null()).spawn().expect("confseal");
+    machine.wait_until("the instance is there", || exists(&machine, "/etc/confseal/shop.toml"));
+    // Before the service is started at all.
+    assert_eq!(machine.property(SERVICE, "ActiveState"), "inactive");
+    let_go(writer);
+    assert!(adopt.wait().expect("it ends").success(), "{}", machine.story());
+    assert_eq!(machine.property(SERVICE, "ActiveState"), "active");
+
+    // The service itself waits, too, for whoever comes in between.
+    machine.sh("systemctl stop confseal@shop; systemctl start app");
+    let writer = hold();
+    machine.ok(&["systemctl", "start", "--no-block", SERVICE]);
+    machine.wait_until("it says whom it waits for", || {
+        machine.property(SERVICE, "StatusText").contains("not mounted yet: process")
+    });
+    let_go(writer);
+    machine.wait_until("it stands", || machine.property(SERVICE, "ActiveState") == "active");
+    assert_eq!(machine.property(SERVICE, "NRestarts"), "0");
+    // What stops programs when the service has failed never ran.
+    let gone = machine.property("confseal-gone@shop.service", "InactiveExitTimestampMonotonic");
+    assert_eq!((&*gone, &*machine.property("app.service", "ActiveState")), ("0", "active"));
     assert!(machine.ok(&["cat", "/etc/shop/app.toml"]).contains("canary-hunter2"));
 }
