@@ -207,6 +207,18 @@ fn what_is_cut_off_at_any_step_is_repeated_to_the_same_end() {
         place.assert_given_back();
     }
     assert!(in_time >= 4, "{in_time} kills came in time");
+
+    // No kill hits the instant between the two moves of a finish for sure.
+    place.adopt();
+    place.ok(&finish);
+    sh(
+        place.base.path(),
+        "umount shop && { chattr -i shop 2> /dev/null || true; } && mv shop shop.mountpoint",
+    );
+    place.ok(&finish);
+    place.assert_finished();
+    place.ok(&eject);
+    place.assert_given_back();
 }
 
 #[test]
