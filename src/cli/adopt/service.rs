@@ -101,7 +101,7 @@ impl Service {
     pub(in crate::cli) fn stop(self, subject: &Subject) -> Result<()> {
         match self {
             Self::Unit => demand(&["stop", &subject.unit()])?,
-            Self::Direct if !subject.is_mounted() => return Ok(()),
+            Self::Direct if !subject.is_mounted() => {}
             Self::Direct => {
                 let dir = &subject.dir;
                 let status = Command::new("umount").arg("--").arg(dir).status();
@@ -109,13 +109,16 @@ impl Service {
                     let what = "cannot be unmounted, as umount says above";
                     return Err(Failure::Refused(format!("{}: {what}", dir.display())));
                 }
-                wait_until_released(&subject.store())?;
             }
         }
         match subject.is_mounted() {
             true => {
                 let dir = subject.dir.display();
                 Err(Failure::Refused(format!("{dir}: stopped, and yet a mount stands there")))
+            }
+            // A store that is missing is about to be moved to its place.
+            false if self == Self::Direct && subject.store().is_dir() => {
+                wait_until_released(&subject.store())
             }
             false => Ok(()),
         }
