@@ -2,10 +2,12 @@
 //! a machine of its own as far as files go.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use crate::support::{self, CONFSEAL, sh, text};
 
@@ -74,15 +76,24 @@ impl Place {
         self.ok(&["adopt", "shop", "--no-systemd", "--yes"])
     }
 
-    /// Runs it until it says that this step is done, and kills it. Whether the kill came in time.
-    fn cut_off(&self, arguments: &[&str], step: &str) -> bool {
-        let mut child = self.command(arguments).stdout(Stdio::piped()).spawn().expect("confseal");
-        let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-        let told = { lines }.any(|line| line.expect("text").starts_with(step));
+    /// Runs it until it has said `told`, and no more, and kills it: there is no room for another word, so
+    /// that it waits at the end of the next step if it gets there.
+    fn cut_off(&self, arguments: &[&str], told: &str) {
+        let (reader, writer) = rustix::pipe::pipe().expect("a pipe");
+        let size = rustix::pipe::fcntl_setpipe_size(&writer, 4096).expect("its size");
+        let mut filler = fs::File::from(writer.try_clone().expect("a descriptor"));
+        filler.write_all(&vec![b'.'; size - told.len()]).expect("room");
+        drop(filler);
+        let mut child = self.command(arguments).stdout(writer).spawn().expect("confseal");
+        let is_full = || rustix::io::ioctl_fionread(&reader).expect("a pipe") == size as u64;
+        while !is_full() {
+            let ended = child.try_wait().expect("its state");
+            assert_eq!(ended, None, "{arguments:?} never says {told}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
         child.kill().expect("a kill");
         let ended = child.wait().expect("it ends");
-        assert!(told, "{arguments:?} never says {step}");
-        !ended.success()
+        assert_eq!(ended.signal(), Some(9), "{arguments:?} after {told}");
     }
 
     fn is_mounted(&self) -> bool {
@@ -184,31 +195,27 @@ fn what_is_cut_off_at_any_step_is_repeated_to_the_same_end() {
     let place = Place::new();
     let finish = ["adopt", "--finish", "shop", "--no-systemd", "--yes"];
     let eject = ["eject", "shop", "--yes"];
-    let dir = place.dir().display().to_string();
-    let (put, control) = (format!("put {dir}.sealed"), format!("removed {dir}/.confseal"));
-    let rounds = [
-        ("rewrote /etc/confseal/shop.toml", "2 secrets"),
-        ("moved the store", &put),
-        ("made", &control),
-        ("mounted over", "removed what"),
-        ("mounted over", "removed /etc/confseal/shop.key"),
-    ];
-    let mut in_time = 0;
-    for (of_finish, of_eject) in rounds {
+    // What each says when nothing gets in its way.
+    place.adopt();
+    let [of_finish, of_eject] = [place.ok(&finish), place.ok(&eject)];
+    let steps = |said: &str| said.match_indices('\n').map(|(at, _)| at + 1).collect::<Vec<_>>();
+    let (finish_steps, eject_steps) = (steps(&of_finish), steps(&of_eject));
+    assert!(finish_steps.len() >= 4 && eject_steps.len() >= 6, "{of_finish}{of_eject}");
+    // It has come to its end when it says its last line.
+    for round in 0..eject_steps.len() - 1 {
         place.adopt();
-        in_time += usize::from(place.cut_off(&finish, of_finish));
+        place.cut_off(&finish, &of_finish[..finish_steps[round % (finish_steps.len() - 1)]]);
         place.ok(&finish);
         place.assert_finished();
-        in_time += usize::from(place.cut_off(&eject, of_eject));
-        // Who was killed too late has come to the end.
+        place.cut_off(&eject, &of_eject[..eject_steps[round]]);
         let again = place.run(&eject);
-        let nothing = "there is nothing to give back";
-        assert!(again.status.success() || text(&again).contains(nothing), "{}", text(&again));
+        // After the instance there is nothing left but to say so.
+        let nothing = text(&again).contains("there is nothing to give back");
+        assert!(again.status.success() || nothing, "{}", text(&again));
         place.assert_given_back();
     }
-    assert!(in_time >= 4, "{in_time} kills came in time");
 
-    // No kill hits the instant between the two moves of a finish for sure.
+    // Nothing is said between the two moves of a finish.
     place.adopt();
     place.ok(&finish);
     sh(
