@@ -85,7 +85,11 @@ impl Service {
                     _ => failure,
                 })
             }
-            Self::Direct => mount(subject),
+            Self::Direct if settle(subject)? => Ok(()),
+            Self::Direct => match mount(subject) {
+                Err(_) if settle(subject)? => Ok(()),
+                other => other,
+            },
         };
         started?;
         match subject.is_mounted() {
@@ -101,13 +105,9 @@ impl Service {
     pub(in crate::cli) fn stop(self, subject: &Subject) -> Result<()> {
         match self {
             Self::Unit => demand(&["stop", &subject.unit()])?,
-            Self::Direct if !subject.is_mounted() => {}
             Self::Direct => {
-                let dir = &subject.dir;
-                let status = Command::new("umount").arg("--").arg(dir).status();
-                if !status.map_err(Failure::io("umount"))?.success() {
-                    let what = "cannot be unmounted, as umount says above";
-                    return Err(Failure::Refused(format!("{}: {what}", dir.display())));
+                while settle(subject)? {
+                    unmount(&subject.dir)?;
                 }
             }
         }
@@ -115,10 +115,6 @@ impl Service {
             true => {
                 let dir = subject.dir.display();
                 Err(Failure::Refused(format!("{dir}: stopped, and yet a mount stands there")))
-            }
-            // A store that is missing is about to be moved to its place.
-            false if self == Self::Direct && subject.store().is_dir() => {
-                wait_until_released(&subject.store())
             }
             false => Ok(()),
         }
@@ -168,14 +164,20 @@ impl Service {
     }
 }
 
-/// Waits until no daemon has the store any more: it works on for a moment when its mount is gone.
-fn wait_until_released(store: &Path) -> Result<()> {
+/// Waits until the mount stands, or no daemon has the store: one that is about to mount, left by an
+/// adoption that was cut off, or about to end, has it without a mount for a moment. Whether it stands.
+fn settle(subject: &Subject) -> Result<bool> {
     let until = Instant::now() + PATIENCE;
-    let store = open_store(store)?;
     loop {
-        match lock(&store) {
+        // A store that is missing is about to be moved to its place.
+        if subject.is_mounted() || !subject.store().is_dir() {
+            return Ok(subject.is_mounted());
+        }
+        match open_store(&subject.store()).and_then(|store| lock(&store)) {
+            Ok(_) => return Ok(false),
             Err(Failure::Locked { .. }) if Instant::now() < until => std::thread::sleep(PACE),
-            released => return released.map(drop),
+            Err(_) if subject.is_mounted() => return Ok(true),
+            Err(failure) => return Err(failure),
         }
     }
 }
@@ -204,6 +206,18 @@ fn mount(subject: &Subject) -> Result<()> {
 
 fn held(subject: &Subject, list: String) -> Failure {
     Failure::Held { store: subject.store(), list }
+}
+
+/// By umount(8), which refuses what is in use.
+fn unmount(dir: &Path) -> Result<()> {
+    let status = Command::new("umount").arg("--").arg(dir).status();
+    match status.map_err(Failure::io("umount"))?.success() {
+        true => Ok(()),
+        false => {
+            let what = "cannot be unmounted, as umount says above";
+            Err(Failure::Refused(format!("{}: {what}", dir.display())))
+        }
+    }
 }
 
 /// With what the main process of a unit ended last.
