@@ -350,6 +350,16 @@ mod tests {
     }
 
     #[test]
+    fn the_files_of_a_trail_are_told_from_what_else_is_remembered() {
+        for name in ["audit", "audit.1", "audit.12"] {
+            assert!(Trail::has(name), "{name}");
+        }
+        for name in ["audit.", "audit.x", "audit.1.new", "audits", "sealed", "policy.toml", ""] {
+            assert!(!Trail::has(name), "{name}");
+        }
+    }
+
+    #[test]
     fn a_record_is_a_line_that_only_its_owner_may_read() {
         let dir = tempfile::tempdir().unwrap();
         let trail = Trail::at(dir.path(), Limits::default());
