@@ -45,6 +45,8 @@ pub enum Action {
     Reload,
     /// Took a directory into service.
     Adopt,
+    /// Moved the store of an adopted directory beside it.
+    AdoptFinish,
     /// Gave a directory back in plaintext.
     Eject,
 }
@@ -62,6 +64,7 @@ impl Action {
             Action::Rewrap => "rewrap",
             Action::Reload => "reload",
             Action::Adopt => "adopt",
+            Action::AdoptFinish => "adopt-finish",
             Action::Eject => "eject",
         }
     }
@@ -180,6 +183,13 @@ impl Trail {
     /// The trail in the state directory `dir`, which nobody else may write. Touches nothing yet.
     pub fn at(dir: impl Into<PathBuf>, limits: Limits) -> Self {
         Self { dir: dir.into(), limits }
+    }
+
+    /// Whether the file `name` of a state directory is a part of its trail.
+    pub fn has(name: &str) -> bool {
+        name.strip_prefix("audit").is_some_and(|rest| {
+            rest.is_empty() || rest.strip_prefix('.').is_some_and(|n| n.parse::<u32>().is_ok())
+        })
     }
 
     /// The file that records are added to.
@@ -337,6 +347,16 @@ mod tests {
         let (mut records, mut broken) = (Vec::new(), Vec::new());
         trail.read(&mut |record| records.push(record), &mut |_, n| broken.push(n)).unwrap();
         (records, broken)
+    }
+
+    #[test]
+    fn the_files_of_a_trail_are_told_from_what_else_is_remembered() {
+        for name in ["audit", "audit.1", "audit.12"] {
+            assert!(Trail::has(name), "{name}");
+        }
+        for name in ["audit.", "audit.x", "audit.1.new", "audits", "sealed", "policy.toml", ""] {
+            assert!(!Trail::has(name), "{name}");
+        }
     }
 
     #[test]

@@ -26,12 +26,13 @@ use clap::Args;
 use super::error::Failure;
 use super::output::say_json;
 use super::policy::confirmed;
-use super::{Outcome, Result};
+use super::{Outcome, Result, audited};
+use crate::audit::Action;
 use crate::keyring::KeySource;
 
 pub(super) use carry_out::{announce, mount_if_missing};
 pub(super) use key::{Keeping, keyring_of};
-pub(super) use moving::{detach, is_mount_point_of_ours, swap_in};
+pub(super) use moving::{beside, detach, is_mount_point_of_ours, swap_in};
 pub(super) use service::Service;
 pub(super) use subject::{Subject, tokens_left};
 
@@ -104,6 +105,7 @@ impl Adopt {
             eprintln!("nothing was changed");
             return Ok(Outcome::NotClean);
         }
-        carry_out::carry_out(&preflight)
+        let name = &preflight.subject.name;
+        audited::recorded(name, Action::Adopt, || carry_out::carry_out(&preflight))
     }
 }

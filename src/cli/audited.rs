@@ -35,15 +35,15 @@ impl Audited {
         field: Option<&FieldPath>,
     ) -> Result<Self> {
         let name = pinned::name_of(&store_of(root));
-        let settings = Instance::named(&name).map(|instance| instance.audit).unwrap_or_default();
-        systemd::send_records_of(audit::MODULE, &name);
-        Ok(Self {
-            trail: trail(&name, settings).map_err(Failure::NoTrail)?,
-            who: Who::me(),
-            action,
-            file: file.to_string(),
-            field: field.map(ToString::to_string).unwrap_or_default(),
-        })
+        let field = field.map(ToString::to_string).unwrap_or_default();
+        Self::in_trail_of(&name, action, file.to_string(), field)
+    }
+
+    fn in_trail_of(name: &str, action: Action, file: String, field: String) -> Result<Self> {
+        let settings = Instance::named(name).map(|instance| instance.audit).unwrap_or_default();
+        systemd::send_records_of(audit::MODULE, name);
+        let trail = trail(name, settings).map_err(Failure::NoTrail)?;
+        Ok(Self { trail, who: Who::me(), action, file, field })
     }
 
     /// Records that it is about to be done. An error: it must not be.
@@ -72,6 +72,20 @@ impl Audited {
         let (action, file, field) = (self.action, &*self.file, &*self.field);
         trail.write(&self.who, &Deed { action, file, field, outcome, reason })
     }
+}
+
+/// Does `act` to the whole store of the instance called `name`, which need not be there before or
+/// after, between two records. Where the first cannot be made, nothing is done.
+pub(super) fn recorded(name: &str, action: Action, act: impl FnOnce() -> Result) -> Result {
+    let audited = Audited::in_trail_of(name, action, String::new(), String::new())?;
+    audited.before(Outcome::Begun)?;
+    let result = act();
+    match &result {
+        Ok(super::Outcome::Done) => audited.after(Outcome::Done, ""),
+        Ok(_) => audited.after(Outcome::Failed, "not all of it could be done"),
+        Err(failure) => audited.after(Outcome::Failed, &failure.to_string()),
+    }
+    result
 }
 
 /// The trail of the store called `name`, unless its instance wants none.

@@ -15,7 +15,7 @@ use clap::Args;
 use rustix::process::{Pid, Signal};
 
 use super::adopt::{
-    Keeping, Service, Subject, announce, detach, is_mount_point_of_ours, keyring_of,
+    Keeping, Service, Subject, announce, beside, detach, is_mount_point_of_ours, keyring_of,
     mount_if_missing, swap_in, tokens_left,
 };
 use super::error::Failure;
@@ -23,7 +23,8 @@ use super::key::write_new;
 use super::open::{Keys, is_mount, open_store, sealing_with};
 use super::output::{count, say};
 use super::policy::confirmed;
-use super::{Outcome, Result, control};
+use super::{Outcome, Result, audited, control};
+use crate::audit::Action;
 use crate::document::Binding;
 use crate::instance::Instance;
 use crate::store::{CONTROL_DIR, LockError};
@@ -77,6 +78,11 @@ enum Form {
 impl Eject {
     pub(super) fn run(self) -> Result {
         let (subject, instance) = self.subject()?;
+        if !subject.is_mounted() && beside(&subject.dir, ".mountpoint").exists() {
+            let dir = subject.dir.display();
+            let what = "is moved beside by halves: repeat `confseal adopt --finish` first";
+            return Err(Failure::Refused(format!("{dir}: {what}")));
+        }
         let form = form(&subject, &instance);
         let service = Service::of(&subject);
         let is_mounted = subject.is_mounted();
@@ -95,20 +101,34 @@ impl Eject {
             eprintln!("nothing was changed");
             return Ok(Outcome::NotClean);
         }
+        audited::recorded(&subject.name, Action::Eject, || {
+            self.carry_out(&subject, &instance, form, service, &kept, &keeping)
+        })
+    }
+
+    fn carry_out(
+        &self,
+        subject: &Subject,
+        instance: &Instance,
+        form: Form,
+        service: Service,
+        kept: &[String],
+        keeping: &Keeping,
+    ) -> Result {
         say(format_args!(""))?;
-        self.put_kept_versions(&subject, &instance, &kept)?;
-        self.lay_open(&subject, form, service)?;
+        self.put_kept_versions(subject, instance, kept)?;
+        self.lay_open(subject, form, service)?;
         if service == Service::Unit {
-            service.disable(&subject)?;
+            service.disable(subject)?;
             announce(&format!("disabled {}", subject.unit()))?;
         }
-        self.come_to_rest(&subject, form)?;
-        service.wait_until_ended(&subject);
-        remove::traces(&subject, &instance, form == Form::Elsewhere)?;
-        if !self.keep_key && self.may_remove_key(&keeping)? {
-            remove::key(&keeping)?;
+        self.come_to_rest(subject, form)?;
+        service.wait_until_ended(subject);
+        remove::traces(subject, instance, form == Form::Elsewhere)?;
+        if !self.keep_key && self.may_remove_key(keeping)? {
+            remove::key(keeping)?;
         }
-        remove::instance(&subject)?;
+        remove::instance(subject)?;
         let place = if form == Form::Elsewhere { subject.store() } else { subject.dir.clone() };
         say(format_args!(
             "\n{} holds plaintext, and is an ordinary directory again",
@@ -206,7 +226,7 @@ impl Eject {
         if !self.keep_key {
             traces.extend(keeping.file().map(|file| format!("the key {}", file.display())));
         }
-        say(format_args!("  remove {}", traces.join(", ")))
+        say(format_args!("  remove {}; the audit trail stays", traces.join(", ")))
     }
 
     fn put_kept_versions(
@@ -340,16 +360,16 @@ fn form(subject: &Subject, instance: &Instance) -> Form {
         return Form::OverItself;
     }
     let store = &instance.store;
+    let is_beside = *store == beside(&subject.dir, ".sealed");
     let has_control = subject.dir.join(CONTROL_DIR).is_dir() && !subject.is_mounted();
     let is_left = is_mount(store) || is_mount_point_of_ours(store);
-    if has_control && (!store.exists() || is_left) {
+    // Without its control directory when that has been removed already.
+    let is_swapped = (has_control && is_left) || (!store.exists() && (has_control || is_beside));
+    if is_swapped {
         return Form::SwappedIn;
     }
-    let are_siblings = store.parent() == subject.dir.parent();
-    let named = store.file_name().map(|name| name.to_string_lossy().into_owned());
-    let own = subject.dir.file_name().map(|name| format!("{}.sealed", name.to_string_lossy()));
     let is_empty = subject.is_mounted() || is_mount_point_of_ours(&subject.dir);
-    match are_siblings && named == own && is_empty {
+    match is_beside && is_empty {
         true => Form::Beside,
         false => Form::Elsewhere,
     }

@@ -16,6 +16,7 @@
 mod attach;
 mod ending;
 mod exposed;
+mod held;
 mod keys;
 mod prepare;
 mod serving;

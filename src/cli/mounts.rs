@@ -1,11 +1,14 @@
 //! Which mounts of confseal there are, out of the kernel's table: nothing here asks a mount
 //! anything, so a dead or hanging one is told of like any other.
 
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, Mode, OFlags};
+
 use crate::path::RelPath;
-use crate::sys::mount::{MountEntry, mounts};
+use crate::sys::mount::{MountEntry, mount_of, mounts};
 
 /// The type under which ours stand in the table.
 const KIND: &str = "fuse.confseal";
@@ -36,6 +39,13 @@ pub(super) fn holding(path: &Path) -> Option<(MountEntry, RelPath)> {
     let mount = covering(&table, path).filter(|mount| is_ours(mount))?;
     let below = path.strip_prefix(&mount.point).ok()?;
     Some((mount.clone(), RelPath::new(below.as_os_str().as_bytes()).ok()?))
+}
+
+/// Whether what one sees at `place` is on a mount of ours.
+pub(super) fn is_on_ours(place: &Path) -> io::Result<bool> {
+    let place = rustix::fs::openat(CWD, place, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    let mount = mount_of(place)?;
+    Ok(mounts()?.iter().any(|entry| entry.mount == mount && is_ours(entry)))
 }
 
 /// The store of the mount at `point`.

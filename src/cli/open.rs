@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::Result;
 use super::error::Failure;
 use super::import::{self, ForeignKeysRead, ImportSource};
-use super::pinned;
+use super::{Result, mounts, pinned};
 use crate::document::{Binding, Imports, Sealing, sealer};
 use crate::instance::{self, Instance};
 use crate::keyring::{Fingerprint, Key, KeySource, Keyring, SourceError, first_present};
@@ -203,9 +202,20 @@ pub(super) fn locate(path: &Path) -> Result<(PathBuf, RelPath)> {
     Ok((root, file))
 }
 
-/// Whether `root` is the root of a mount of ours, rather than a store.
+/// Whether `root` is the root of a mount of ours, rather than a store. A store may come with a file of
+/// the control room's name, which would take a command and do nothing, or hold an answer that somebody
+/// made up: so a daemon has to stand behind it.
 pub(super) fn is_mount(root: &Path) -> bool {
-    root.join(CONTROL_DIR).join("control").exists()
+    root.join(CONTROL_DIR).join("control").exists() && is_served(root)
+}
+
+/// Whether `root` lies on a file system that a daemon of ours answers for.
+fn is_served(root: &Path) -> bool {
+    const FUSE: u32 = 0x6573_5546;
+    let is_fuse = rustix::fs::statfs(root).is_ok_and(|about| about.f_type as u32 == FUSE);
+    // A store may lie on the FUSE mount of something else. Where the table is not to be seen, the
+    // kernel's word for the type has to do.
+    is_fuse && mounts::is_on_ours(root).unwrap_or(true)
 }
 
 /// Opens a store.

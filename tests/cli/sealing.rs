@@ -170,7 +170,7 @@ fn what_a_crash_left_in_the_clear_is_sealed_away() {
 }
 
 #[test]
-fn a_store_in_use_and_a_mount_are_refused() {
+fn a_store_in_use_is_refused() {
     let scene = Scene::sealed();
     let lock = fs::File::open(scene.store(".confseal/lock")).unwrap();
     let exclusive = rustix::fs::FlockOperation::NonBlockingLockExclusive;
@@ -178,9 +178,33 @@ fn a_store_in_use_and_a_mount_are_refused() {
     scene.run(SEAL).code(8).complains(&["in use"]);
     // Looking is allowed.
     scene.run(&["check", "store"]).code(0);
-    drop(lock);
-    // What a mount looks like from outside.
-    scene.put(".confseal/control", "");
-    scene.run(SEAL).code(8).complains(&["this is a mount, not a store"]);
-    scene.run(&["check", "store"]).code(8);
+}
+
+#[test]
+fn a_file_of_the_control_rooms_name_that_came_with_a_store_captures_no_command() {
+    let scene = Scene::sealed();
+    scene.put("new.toml", "password = 'canary-new'\n");
+    scene.put(".confseal/control", "0 secrets in 0 files sealed\n");
+    let made_up = r#"{"store": "/etc", "store_at": "/etc"}"#;
+    scene.put(".confseal/status", made_up);
+    scene.run(SEAL).code(0).says(&["store/new.toml: 1 field sealed\n"]);
+    assert!(scene.holding(CANARY).is_empty(), "{:?}", scene.holding(CANARY));
+    // Its fields are counted, and one that is damaged is found.
+    scene.run(&["verify", "store", "--key", "file:one.key"]).code(0).says(&["encrypted fields"]);
+    let new = scene.read("new.toml");
+    let at = new.find("ENC:v1:").expect("a token") + 20;
+    let other = if &new[at..=at] == "Q" { "R" } else { "Q" };
+    scene.put("new.toml", &format!("{}{other}{}", &new[..at], &new[at + 1..]));
+    scene.run(&["verify", "store", "--key", "file:one.key"]).code(1);
+    scene.put("new.toml", &new);
+    let both = ["--key", "file:two.key", "--legacy", "file:one.key"];
+    scene.run(&[&["rewrap", "store", "--all"][..], &both].concat()).code(0);
+    assert!(scene.token("new.toml").contains(&scene.key_id("two.key")));
+    let view = scene.run(&["view", "store/new.toml", "--key", "file:two.key"]).code(0);
+    assert_eq!(view.out, "password = 'canary-new'\n");
+    // Nor does it answer for a mount, or lead anywhere.
+    scene.run(&["status", "store"]).code(2).complains(&["no confseal mount stands there"]);
+    let at = scene.run(&["with-store", "store", "pwd", "-P"]).code(0);
+    assert_eq!(at.out.trim_end(), scene.path("store").canonicalize().unwrap().to_str().unwrap());
+    assert_eq!(scene.read(".confseal/control"), "0 secrets in 0 files sealed\n");
 }

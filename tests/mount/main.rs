@@ -7,6 +7,7 @@ mod support;
 mod calls;
 
 mod accepting;
+mod adopting;
 mod ailing;
 mod announced;
 mod basics;

@@ -49,15 +49,29 @@ while not os.path.exists('/run/stop'):
 print(rounds, amiss)
 "#;
 
-/// Adopts, and is killed as soon as it says that a step is done.
+/// Runs a verb, which is killed as soon as it says that a step is done.
 const CUT: &str = r#"
 import os, signal, subprocess, sys
-command = ['confseal', 'adopt', '/etc/shop', '--yes', '--escrow', '/root/escrow.key']
-child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+child = subprocess.Popen(sys.argv[2:], stdout=subprocess.PIPE, text=True)
 for text in child.stdout:
     if text.startswith(sys.argv[1]):
         child.send_signal(signal.SIGKILL)
         break
+print(child.wait())
+"#;
+
+/// Runs a verb that may say so many bytes and no more, and is killed then: it waits at the end of the
+/// next step if it gets there.
+const CUT_AFTER: &str = r#"
+import fcntl, os, struct, subprocess, sys, termios, time
+reader, writer = os.pipe()
+size = fcntl.fcntl(writer, 1031, 4096)
+os.write(writer, b'.' * (size - int(sys.argv[1])))
+child = subprocess.Popen(sys.argv[2:], stdout=writer)
+said = lambda: struct.unpack('i', fcntl.ioctl(reader, termios.FIONREAD, bytes(4)))[0]
+while said() < size and child.poll() is None:
+    time.sleep(0.001)
+child.kill()
 print(child.wait())
 "#;
 
@@ -117,17 +131,29 @@ fn assert_no_canaries(machine: &Machine, store: &str) {
     }
 }
 
-/// Nothing is left of confseal.
+/// Nothing is left of confseal but the trail.
 fn assert_no_traces(machine: &Machine) {
     let left = machine.sh(
         "for p in /etc/confseal/shop.toml /etc/credstore.encrypted/confseal.shop.master \
-             /var/lib/confseal/shop /run/confseal/shop /etc/shop/.confseal /etc/shop.sealed; do
+             /run/confseal/shop /etc/shop/.confseal /etc/shop.sealed; do
          test ! -e $p || ls -ld $p; done
+         find /var/lib/confseal/shop -mindepth 1 ! -name audit
          grep fuse.confseal /proc/mounts || true; grep -rl ENC: /etc/shop || true
          find /etc/systemd/system -name 'confseal@shop*'; lsattr -d /etc/shop | grep i-- || true",
     );
     assert_eq!(left.trim(), "", "{}", machine.story());
     assert_ne!(machine.property(SERVICE, "ActiveState"), "active");
+}
+
+/// Action and outcome of the first and the last record.
+fn recorded(machine: &Machine) -> [String; 2] {
+    let text = machine.ok(&["cat", "/var/lib/confseal/shop/audit"]);
+    let of = |line: Option<&str>| {
+        let record: serde_json::Value = serde_json::from_str(line.unwrap()).expect("JSON");
+        let word = |name: &str| record[name].as_str().expect(name).to_owned();
+        format!("{} {}", word("action"), word("outcome"))
+    };
+    [of(text.lines().next()), of(text.lines().last())]
 }
 
 #[test]
@@ -162,10 +188,12 @@ fn a_directory_is_adopted_and_given_back_under_a_program_that_never_sees_a_token
 
     let shown = machine.ok(&["confseal", "eject", "/etc/shop", "--dry-run"]);
     assert!(shown.contains("lay open"), "{shown}");
+    assert_eq!(recorded(&machine), ["adopt begun", "adopt done"]);
     machine.ok(&["confseal", "eject", "/etc/shop", "--yes"]);
     rest(&machine, program);
     assert_eq!(seen(&machine), before);
     assert_no_traces(&machine);
+    assert_eq!(recorded(&machine), ["adopt begun", "eject done"]);
 }
 
 #[test]
@@ -183,14 +211,15 @@ fn an_adoption_that_is_cut_off_anywhere_is_repeated_to_the_same_end() {
     machine.put("/root/cut.py", CUT, 0o644);
     // A kill that comes late ends it in a later step, whose own turn then finds nothing to do.
     let mut cut = 0;
+    let adopt = ["confseal", "adopt", "/etc/shop", "--yes", "--escrow", "/root/escrow.key"];
     for step in steps {
-        let ended = machine.ok(&["python3", "/root/cut.py", step]);
+        let ended = machine.ok(&[&["python3", "/root/cut.py", step], &adopt[..]].concat());
         assert!(ended == "-9" || ended == "0", "{step}: {ended}");
         cut += usize::from(ended == "-9");
         assert_eq!(seen(&machine), before, "{step}");
     }
     assert!(cut >= 2, "it was cut off {cut} times\n{}", machine.story());
-    machine.ok(&["confseal", "adopt", "/etc/shop", "--yes", "--escrow", "/root/escrow.key"]);
+    machine.ok(&adopt);
     assert_eq!(seen(&machine), before);
     assert_no_canaries(&machine, "/run/confseal/shop/store");
     rest(&machine, program);
@@ -247,5 +276,119 @@ fn what_cannot_be_opened_is_not_given_back_and_nothing_is_touched() {
     }
     machine.ok(&["diff", "-r", "-x", "lock", "/root/as-it-was", "/run/confseal/shop/store"]);
     assert_eq!(machine.property(SERVICE, "ActiveState"), "active");
+    assert!(machine.ok(&["cat", "/etc/shop/app.toml"]).contains("canary-hunter2"));
+}
+
+#[test]
+fn a_finish_and_an_eject_that_are_cut_off_anywhere_are_repeated_to_the_same_end() {
+    let machine = Machine::boot(put_directory);
+    machine.sh("ln /etc/shop/conf.d/.env /etc/shop/conf.d/hard.env");
+    let before = seen(&machine);
+    machine.ok(&["confseal", "adopt", "/etc/shop", "--yes"]);
+    machine.put("/root/cut.py", CUT_AFTER, 0o644);
+    let finish = ["confseal", "adopt", "--finish", "/etc/shop", "--yes"];
+    let eject = ["confseal", "eject", "/etc/shop", "--yes"];
+    // What each says when nothing gets in its way.
+    let said = [&finish[..], &eject].map(|verb| machine.ok(verb) + "\n");
+    let steps = |said: &str| said.match_indices('\n').map(|(at, _)| at + 1).collect::<Vec<_>>();
+    let first = |said: &str, word: &str| said[..said.find(word).expect(word)].lines().count();
+    let [of_finish, of_eject] = said.each_ref().map(|said| steps(said));
+    let cut_off = |verb: &[&str], room: usize| {
+        let ended = machine.ok(&[&["python3", "/root/cut.py", &room.to_string()], verb].concat());
+        assert_eq!(ended, "-9", "{verb:?} {room}\n{}", machine.story());
+    };
+    // The steps that systemd has a part in; tests/mount/adopting.rs has them all.
+    let begin = first(&said[1], "laid open");
+    for round in 0..4 {
+        machine.ok(&["confseal", "adopt", "/etc/shop", "--yes"]);
+        cut_off(&finish, of_finish[round]);
+        machine.ok(&finish);
+        assert_eq!(seen(&machine), before);
+        assert_no_canaries(&machine, "/etc/shop.sealed");
+        assert_eq!(machine.property(SERVICE, "UnitFileState"), "enabled");
+        cut_off(&eject, of_eject[begin - 1 + round]);
+        assert_eq!(seen(&machine), before);
+        machine.ok(&eject);
+        assert_eq!(seen(&machine), before);
+        assert_no_traces(&machine);
+    }
+}
+
+#[test]
+fn a_kept_version_is_opened_with_a_legacy_key_of_the_credstore() {
+    let machine = Machine::boot(put_directory);
+    machine.ok(&["confseal", "adopt", "/etc/shop", "--yes"]);
+    // Under a program that has the file open, somebody writes it in the store.
+    let script = "
+mine = open('/etc/shop/app.toml', 'a')
+mine.write('mine = 1\\n')
+mine.flush()
+open('/run/confseal/shop/store/app.toml', 'w').write('password = \"canary-kept\"\\n')
+mine.close()";
+    machine.ok(&["python3", "-c", script]);
+    assert!(exists(&machine, "/run/confseal/shop/store/.confseal/kept"));
+    // Another master key; the old one is a legacy key in the credstore.
+    machine.sh(
+        "cd /etc/credstore.encrypted; umask 077; mkdir -p /etc/credstore
+         systemd-creds decrypt --name=confseal.shop.master confseal.shop.master /etc/credstore/confseal.shop.old
+         confseal key new /root/new.key
+         systemd-creds encrypt --name=confseal.shop.master /root/new.key confseal.shop.new
+         mv confseal.shop.new confseal.shop.master; rm /root/new.key
+         echo 'legacy = [\"credential:confseal.shop.old\"]' >> /etc/confseal/shop.toml
+         mkdir -p /run/systemd/system/confseal@shop.service.d
+         printf '[Service]\\nLoadCredential=confseal.shop.old\\n' \
+             > /run/systemd/system/confseal@shop.service.d/old.conf  # by itself from systemd 254 on
+         systemctl daemon-reload; systemctl restart confseal@shop",
+    );
+    let refused = machine.run(&["confseal", "eject", "/etc/shop", "--yes"]);
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success() && told.contains("--kept DIR"), "{told}");
+    machine.ok(&["confseal", "eject", "/etc/shop", "--yes", "--kept", "/root/kept"]);
+    assert_eq!(machine.sh("cat /root/kept/app.toml.*"), "password = \"canary-kept\"");
+    assert!(machine.ok(&["cat", "/etc/shop/app.toml"]).contains("mine = 1"));
+    assert_no_traces(&machine);
+}
+
+#[test]
+fn a_writer_is_waited_for_and_programs_that_need_the_mount_go_on() {
+    let machine = Machine::boot(put_directory);
+    let app = "[Unit]\nPartOf=confseal-apps@shop.target\n[Service]\nExecStart=sleep infinity\n";
+    machine.put("/etc/systemd/system/app.service", app, 0o644);
+    machine.sh("systemctl daemon-reload; systemctl start app");
+    let hold = || {
+        machine.sh("rm -f /run/held");
+        let script = "exec 3>> /etc/shop/app.toml; touch /run/held; read _";
+        let mut writer = machine.enter(&["sh", "-c", script]);
+        let writer = writer.stdin(Stdio::piped()).spawn().expect("a shell");
+        machine.wait_until("the file is open", || exists(&machine, "/run/held"));
+        writer
+    };
+    let let_go = |mut writer: Child| {
+        drop(writer.stdin.take());
+        writer.wait().expect("it ends");
+    };
+    let writer = hold();
+    let mut adopt = machine.enter(&["confseal", "adopt", "/etc/shop", "--yes"]);
+    let mut adopt = adopt.stdout(Stdio::null()).spawn().expect("confseal");
+    machine.wait_until("the instance is there", || exists(&machine, "/etc/confseal/shop.toml"));
+    // Before the service is started at all.
+    assert_eq!(machine.property(SERVICE, "ActiveState"), "inactive");
+    let_go(writer);
+    assert!(adopt.wait().expect("it ends").success(), "{}", machine.story());
+    assert_eq!(machine.property(SERVICE, "ActiveState"), "active");
+
+    // The service itself waits, too, for whoever comes in between.
+    machine.sh("systemctl stop confseal@shop; systemctl start app");
+    let writer = hold();
+    machine.ok(&["systemctl", "start", "--no-block", SERVICE]);
+    machine.wait_until("it says whom it waits for", || {
+        machine.property(SERVICE, "StatusText").contains("not mounted yet: process")
+    });
+    let_go(writer);
+    machine.wait_until("it stands", || machine.property(SERVICE, "ActiveState") == "active");
+    assert_eq!(machine.property(SERVICE, "NRestarts"), "0");
+    // What stops programs when the service has failed never ran.
+    let gone = machine.property("confseal-gone@shop.service", "InactiveExitTimestampMonotonic");
+    assert_eq!((&*gone, &*machine.property("app.service", "ActiveState")), ("0", "active"));
     assert!(machine.ok(&["cat", "/etc/shop/app.toml"]).contains("canary-hunter2"));
 }

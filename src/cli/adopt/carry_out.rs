@@ -122,8 +122,10 @@ pub(super) fn replace_file(file: &Path, content: &[u8]) -> io::Result<()> {
     File::open(parent)?.sync_all()
 }
 
-/// Starts the daemon unless its mount stands. A program that holds a file open for writing at that
-/// very moment prevents it: then it is tried again.
+/// Starts the daemon unless its mount stands. A program that holds a file open for writing would
+/// prevent it, and a unit that fails stops the programs that need it: so it is started when nobody
+/// does. Who begins to in between is waited for by the service itself, and without one it is tried
+/// again.
 pub(in crate::cli) fn mount_if_missing(subject: &Subject, service: Service) -> Result<()> {
     if subject.is_mounted() {
         return Ok(());

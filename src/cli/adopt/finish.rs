@@ -17,11 +17,12 @@ use super::super::error::Failure;
 use super::super::open::{is_mount, open_store};
 use super::super::output::say;
 use super::super::policy::confirmed;
-use super::super::{Outcome, Result};
+use super::super::{Outcome, Result, audited};
 use super::carry_out::{announce, mount_if_missing, replace_file};
 use super::moving::{beside, make_like, rename, set_immutable};
 use super::service::Service;
 use super::subject::Subject;
+use crate::audit::Action;
 use crate::instance::Instance;
 use crate::pins::{Pin, Pins};
 use crate::store::CONTROL_DIR;
@@ -64,7 +65,9 @@ impl Finish {
             eprintln!("nothing was changed");
             return Ok(Outcome::NotClean);
         }
-        self.go_on(&dir, &sealed, service, is_rewritten)
+        audited::recorded(&self.subject.name, Action::AdoptFinish, || {
+            self.go_on(&dir, &sealed, service, is_rewritten)
+        })
     }
 
     /// Where programs know the directory: by the instance, since it may be missing at this moment.

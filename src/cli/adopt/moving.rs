@@ -17,7 +17,7 @@ use crate::store::carry;
 use crate::sys::mount;
 
 /// `dir` with `ending` at its name.
-pub(super) fn beside(dir: &Path, ending: &str) -> PathBuf {
+pub(in crate::cli) fn beside(dir: &Path, ending: &str) -> PathBuf {
     let mut name = dir.file_name().unwrap_or_default().to_owned();
     name.push(ending);
     dir.with_file_name(name)
@@ -102,7 +102,7 @@ pub(in crate::cli) fn swap_in(store: &Path, dir: &Path) -> io::Result<()> {
             other => Ok(other?),
         }
     };
-    if is_mount(dir) || is_empty(dir)? {
+    if store.exists() && (is_mount(dir) || is_empty(dir)?) {
         thread::scope(|scope| {
             let swapped = thread::Builder::new().name("swap".into()).spawn_scoped(scope, swap)?;
             swapped.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))

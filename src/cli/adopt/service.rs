@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::super::Result;
 use super::super::error::Failure;
+use super::super::open::{lock, open_store};
 use super::subject::Subject;
 
 /// See the head of this file.
@@ -17,7 +18,7 @@ pub(in crate::cli) enum Service {
     Direct,
 }
 
-/// How long the service manager may take to see that a daemon has ended, and how often it is asked.
+/// How long a daemon may take to end, and the service manager to see it; and how often it is asked.
 const PATIENCE: Duration = Duration::from_secs(30);
 const PACE: Duration = Duration::from_millis(50);
 
@@ -84,7 +85,11 @@ impl Service {
                     _ => failure,
                 })
             }
-            Self::Direct => mount(subject),
+            Self::Direct if settle(subject)? => Ok(()),
+            Self::Direct => match mount(subject) {
+                Err(_) if settle(subject)? => Ok(()),
+                other => other,
+            },
         };
         started?;
         match subject.is_mounted() {
@@ -100,13 +105,9 @@ impl Service {
     pub(in crate::cli) fn stop(self, subject: &Subject) -> Result<()> {
         match self {
             Self::Unit => demand(&["stop", &subject.unit()])?,
-            Self::Direct if !subject.is_mounted() => return Ok(()),
             Self::Direct => {
-                let dir = &subject.dir;
-                let status = Command::new("umount").arg("--").arg(dir).status();
-                if !status.map_err(Failure::io("umount"))?.success() {
-                    let what = "cannot be unmounted, as umount says above";
-                    return Err(Failure::Refused(format!("{}: {what}", dir.display())));
+                while settle(subject)? {
+                    unmount(&subject.dir)?;
                 }
             }
         }
@@ -163,6 +164,24 @@ impl Service {
     }
 }
 
+/// Waits until the mount stands, or no daemon has the store: one that is about to mount, left by an
+/// adoption that was cut off, or about to end, has it without a mount for a moment. Whether it stands.
+fn settle(subject: &Subject) -> Result<bool> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        // A store that is missing is about to be moved to its place.
+        if subject.is_mounted() || !subject.store().is_dir() {
+            return Ok(subject.is_mounted());
+        }
+        match open_store(&subject.store()).and_then(|store| lock(&store)) {
+            Ok(_) => return Ok(false),
+            Err(Failure::Locked { .. }) if Instant::now() < until => std::thread::sleep(PACE),
+            Err(_) if subject.is_mounted() => return Ok(true),
+            Err(failure) => return Err(failure),
+        }
+    }
+}
+
 /// Our own program, as it is installed or was called.
 fn mount(subject: &Subject) -> Result<()> {
     let program = std::env::current_exe().map_err(Failure::io("/proc/self/exe"))?;
@@ -187,6 +206,18 @@ fn mount(subject: &Subject) -> Result<()> {
 
 fn held(subject: &Subject, list: String) -> Failure {
     Failure::Held { store: subject.store(), list }
+}
+
+/// By umount(8), which refuses what is in use.
+fn unmount(dir: &Path) -> Result<()> {
+    let status = Command::new("umount").arg("--").arg(dir).status();
+    match status.map_err(Failure::io("umount"))?.success() {
+        true => Ok(()),
+        false => {
+            let what = "cannot be unmounted, as umount says above";
+            Err(Failure::Refused(format!("{}: {what}", dir.display())))
+        }
+    }
 }
 
 /// With what the main process of a unit ended last.

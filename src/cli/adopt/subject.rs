@@ -34,7 +34,14 @@ pub(super) fn parse_name(text: &str) -> Result<String, String> {
 impl Subject {
     /// The directory `dir`, under the instance that has it, or under this name, or its own.
     pub(super) fn find(dir: &Path, name: Option<&str>) -> Result<Self> {
-        let dir = resolve(dir)?;
+        // A finish that was cut off between two moves has left nothing at its name.
+        let dir = match resolve(dir) {
+            Ok(dir) => dir,
+            Err(missing) => match unmade(dir) {
+                Some(dir) if Self::known(&dir).is_some() => dir,
+                _ => return Err(missing),
+            },
+        };
         if let Some(subject) = Self::known(&dir) {
             return match name.is_none_or(|name| name == subject.name) {
                 true => Ok(subject),
@@ -126,6 +133,12 @@ pub(super) fn resolve(dir: &Path) -> Result<PathBuf> {
         true => Ok(path),
         false => Err(Failure::Usage(format!("{}: not a directory", dir.display()))),
     }
+}
+
+/// The path, but for its end without links, of something that is missing.
+fn unmade(dir: &Path) -> Option<PathBuf> {
+    let whole = std::path::absolute(dir).ok().filter(|whole| !whole.exists())?;
+    Some(whole.parent()?.canonicalize().ok()?.join(whole.file_name()?))
 }
 
 fn same_place(one: &Path, other: &Path) -> bool {

@@ -9,11 +9,12 @@ use super::super::adopt::{Keeping, Subject, announce};
 use super::super::error::Failure;
 use super::super::open::{lock, open_store};
 use super::super::{Result, pinned};
+use crate::audit::Trail;
 use crate::instance::Instance;
 use crate::pins::Pins;
 use crate::store::CONTROL_DIR;
 
-/// The control directory in the store, and the pins.
+/// The control directory in the store, and what this machine remembered but for the audit trail.
 pub(super) fn traces(subject: &Subject, instance: &Instance, elsewhere: bool) -> Result<()> {
     let root = if elsewhere { &instance.store } else { &subject.dir };
     let control = root.join(CONTROL_DIR);
@@ -26,9 +27,7 @@ pub(super) fn traces(subject: &Subject, instance: &Instance, elsewhere: bool) ->
         announce(&format!("removed {}", control.display()))?;
     }
     if let Some(pins) = Pins::find(&subject.name)? {
-        let path = pins.path().to_owned();
-        gone(fs::remove_dir_all(&path)).map_err(Failure::io(&path))?;
-        announce(&format!("removed {}", path.display()))?;
+        forget(pins.path())?;
     }
     // What a daemon that was killed left.
     let covered = pinned::covered_at(&subject.name);
@@ -36,6 +35,34 @@ pub(super) fn traces(subject: &Subject, instance: &Instance, elsewhere: bool) ->
         crate::sys::mount::unbind_and_remove(&covered).map_err(Failure::io(&covered))?;
     }
     Ok(())
+}
+
+/// Removes what was accepted of the store. The trail stays: it says who gave what was secret back.
+fn forget(dir: &Path) -> Result<()> {
+    let mut is_recorded = false;
+    for entry in fs::read_dir(dir).map_err(Failure::io(dir))? {
+        let entry = entry.map_err(Failure::io(dir))?;
+        let path = entry.path();
+        if Trail::has(&entry.file_name().to_string_lossy()) {
+            is_recorded = true;
+            continue;
+        }
+        let removed = match entry.file_type().map_err(Failure::io(&path))?.is_dir() {
+            true => fs::remove_dir_all(&path),
+            false => fs::remove_file(&path),
+        };
+        gone(removed).map_err(Failure::io(&path))?;
+    }
+    let shown = dir.display();
+    match is_recorded {
+        true => {
+            announce(&format!("removed what {shown} held but for the audit trail, which stays"))
+        }
+        false => {
+            gone(fs::remove_dir(dir)).map_err(Failure::io(dir))?;
+            announce(&format!("removed {shown}"))
+        }
+    }
 }
 
 /// The key, where it was kept.

@@ -3,16 +3,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::super::error::Failure;
 use super::super::open::{self, Keys};
 use super::super::{Result, pinned};
-use super::{Plan, succession};
+use super::{Plan, held, succession};
 use crate::document::{Binding, Sealing};
 use crate::fuse::mount::Host;
 use crate::path::RelPath;
 use crate::pins::Pins;
 use crate::store::{Store, StoreLock};
-use crate::systemd::Kept;
+use crate::systemd::{self, Kept};
 
 /// The store, ready to be mounted.
 pub(super) struct Opened {
@@ -61,28 +60,11 @@ impl Plan {
     fn open_and_lock(&self) -> Result<(Store, StoreLock)> {
         let store = open::open_store(&self.store)?;
         if self.is_over_itself() {
-            self.look_for_holders(&store)?;
+            let is_patient = self.foreground && systemd::is_service();
+            held::look_for_holders(&store, self.force, is_patient)?;
         }
         let lock = open::lock(&store)?;
         Ok((store, lock))
-    }
-
-    /// Who holds files of the store open would go on seeing the store, not the mount.
-    ///
-    /// Not to be asked where an earlier daemon's mount is taken over, which has hidden the store all
-    /// along: a process that is being executed (execve(2)) and closes a file of that mount waits for
-    /// us, and whoever looks into it waits for the process.
-    fn look_for_holders(&self, store: &Store) -> Result<()> {
-        let holders = store.holders();
-        for holder in &holders {
-            log::warn!("{holder} goes on seeing the sealed store");
-        }
-        let writers: Vec<_> = holders.iter().filter(|holder| holder.can_write()).collect();
-        if writers.is_empty() || self.force {
-            return Ok(());
-        }
-        let list = writers.iter().map(|holder| format!("  {holder}")).collect::<Vec<_>>();
-        Err(Failure::Held { store: self.store.clone(), list: list.join("\n") })
     }
 }
 
