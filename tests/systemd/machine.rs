@@ -65,7 +65,6 @@ pub struct Machine {
     groups: Vec<PathBuf>,
     container: Child,
     leader: u32,
-    news: UnixDatagram,
 }
 
 impl Machine {
@@ -81,12 +80,11 @@ impl Machine {
         install(&root);
         prepare(&root);
 
-        let news = UnixDatagram::bind(base.path().join("news")).expect("a socket");
-        news.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         let groups = own_groups(base.path());
+        let news = listen(base.path());
         let container = start(base.path(), &groups);
-        let mut machine = Self { base, groups, container, leader: 0, news };
-        machine.wait_for_boot();
+        let mut machine = Self { base, groups, container, leader: 0 };
+        machine.wait_for_boot(news);
         machine
     }
 
@@ -96,8 +94,9 @@ impl Machine {
         assert!(sent.status.success(), "systemctl reboot: {sent:?}");
         let ended = self.container.wait().expect("the container ends");
         assert_eq!(ended.code(), Some(REBOOT), "{}", self.console());
+        let news = listen(self.base.path());
         self.container = start(self.base.path(), &self.groups);
-        self.wait_for_boot();
+        self.wait_for_boot(news);
     }
 
     /// Runs a program inside, as root, with nothing in its environment but a path.
@@ -198,11 +197,13 @@ impl Machine {
 
     /// systemd tells the container when it is up, and the container tells us; before that it says
     /// which process is the first one inside.
-    fn wait_for_boot(&mut self) {
+    /// Takes the socket, and closes it: once nobody reads there, systemd-nspawn must not wait for
+    /// room, for the machine's systemd would wait with it.
+    fn wait_for_boot(&mut self, news: UnixDatagram) {
         let mut buffer = [0; 4096];
         let mut is_up = false;
         while !is_up {
-            let Ok(length) = self.news.recv(&mut buffer) else {
+            let Ok(length) = news.recv(&mut buffer) else {
                 panic!("the machine did not boot:\n{}", self.console());
             };
             for line in String::from_utf8_lossy(&buffer[..length]).lines() {
@@ -299,6 +300,15 @@ fn start(base: &Path, groups: &[PathBuf]) -> Child {
         .stderr(console)
         .spawn()
         .expect("setpriv runs")
+}
+
+/// Where systemd-nspawn is to tell of the boot.
+fn listen(base: &Path) -> UnixDatagram {
+    let path = base.join("news");
+    let _ = fs::remove_file(&path); // of an earlier boot
+    let news = UnixDatagram::bind(path).expect("a socket");
+    news.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    news
 }
 
 fn mount(arguments: &[&str], at: &Path) {
