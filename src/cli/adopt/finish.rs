@@ -12,6 +12,7 @@
 //! | both are there | make DIR immutable, start |
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::super::error::Failure;
 use super::super::open::{is_mount, open_store};
@@ -27,6 +28,12 @@ use crate::instance::Instance;
 use crate::pins::{Pin, Pins};
 use crate::store::CONTROL_DIR;
 use crate::store::holders::Holder;
+
+/// How long somebody may be looking into the directory who is done with it then.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often it is looked again.
+const PACE: Duration = Duration::from_millis(50);
 
 /// See the head of this file.
 pub(super) struct Finish {
@@ -78,12 +85,19 @@ impl Finish {
         Ok(parent.join(dir.file_name().unwrap_or_default()))
     }
 
-    /// Programs that use the directory would lose what they have open.
+    /// Programs that use the directory would lose what they have open. Who only looks in is waited
+    /// for: the daemon itself does, to announce a change.
     fn refuse_users(&self, dir: &Path) -> Result<()> {
-        let users = match dir.is_dir() {
-            true => open_store(dir)?.holders(),
-            false => Vec::new(),
-        };
+        if !dir.is_dir() {
+            return Ok(());
+        }
+        let store = open_store(dir)?;
+        let until = Instant::now() + PATIENCE;
+        let mut users = store.holders();
+        while !users.is_empty() && Instant::now() < until {
+            std::thread::sleep(PACE);
+            users = store.holders();
+        }
         if users.is_empty() {
             return Ok(());
         }
