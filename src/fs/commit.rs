@@ -1,14 +1,30 @@
 //! From memory into the store: a buffer becomes sealed content, or the error says why not.
 
+use std::ffi::OsStr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::file::{Base, Content, FileState, Loaded, SealedBeside, Trust};
+use super::file::{Base, Buffer, Content, FileState, Loaded, SealedBeside, Trust};
 use super::node::Node;
+use super::rules::Rules;
 use super::{Filesystem, Result};
-use crate::document::{Existing, Form, Stock, WholeBecause};
+use crate::document::{Existing, Form, Sealed, Stock, WholeBecause};
 use crate::path::RelPath;
-use crate::store::{Access, Commit, MtimeRule, OnConflict, SetTime, Step};
+use crate::store::{Access, Commit, Dir, Metadata, MtimeRule, OnConflict, SetTime, Step};
+
+/// Where a commit goes, and by which rules.
+struct Target<'a> {
+    dir: &'a Dir,
+    name: &'a OsStr,
+    file: &'a RelPath,
+    rules: &'a Rules,
+}
+
+/// The tokens of another file by which a new one was sealed.
+struct Beside {
+    stock: Arc<Stock>,
+    existing: Existing,
+}
 
 impl Filesystem {
     /// Commits the buffer of `node`, if there is one. `durable`: on return it has reached the
@@ -25,123 +41,162 @@ impl Filesystem {
             self.dirty.lock().remove(&node.ino);
             return Ok(());
         };
-        if state.is_dirty()
-            && let Ok(now) = dir.stat(&name)
-        {
+        if !state.is_dirty() {
+            return if durable { sync_stored(state, &dir, &name) } else { Ok(()) };
+        }
+        if let Ok(now) = dir.stat(&name) {
             // The commit moves the store's ctime, which says nothing to programs.
             state.changed = state.shown_ctime(now.ctime);
         }
-        let Content::Dirty(buffer) = &mut state.content else {
-            match &state.content {
-                _ if !durable => return Ok(()),
-                Content::Stream(stream) => stream.file.sync_all()?,
-                _ => dir.open_file(&name, Access::Read)?.sync_all()?,
-            }
-            state.durable = true;
-            return Ok(());
-        };
+        let Content::Dirty(buffer) = &mut state.content else { return Ok(()) };
         let file = parent.path().ok_or(super::Error::Stale)?.join(&name);
         let rules = self.rules();
-        let sealing = &rules.sealing;
-        let others = self.other_stocks(&file, &buffer.base);
-        let mut stocks = vec![&*buffer.base.stock];
-        stocks.extend(others.iter().map(|stock| &**stock));
-        let existing = self.existing(&file, &buffer.base);
-        let sealed = rules.seal(&file, &buffer.bytes, &stocks, existing);
-        if let Some(because) = &sealed.whole {
-            tell_whole(&file, because, buffer.base.form);
-        }
-        if sealed.stored.len() as u64 > self.max_stored() {
-            // It could not be read again.
-            return Err(super::Error::TooLarge);
-        }
-        if buffer.bytes.is_empty() && !buffer.broken {
-            // Whoever fills it again finds its tokens, and a plain file stays plain.
-            self.recent.left(&file, buffer.base.form, buffer.base.stored.clone());
-        }
+        let (sealed, beside) = self.seal(&rules, &file, buffer)?;
         if buffer.broken {
-            let kept = self.store.keep(&file, &sealing.seal_kept(&buffer.base.stored))?;
-            log::warn!(
-                event = "kept", file:% = file, kept = kept.as_str();
-                "{file}: the version that could not be opened is kept as {kept}"
-            );
-            buffer.broken = false;
+            self.keep_broken(&rules, &file, buffer)?;
         }
-        let metadata = if *sealed.stored == *buffer.base.stored {
-            dir.set_times(&name, None, Some(SetTime::At(buffer.written)))?;
-            if durable {
-                dir.open_file(&name, Access::Read)?.sync_all()?;
-            }
-            self.stat(&dir, &name)?
-        } else {
-            let seal_kept = |displaced: &[u8]| Ok(sealing.seal_kept(displaced));
-            let commit = Commit {
-                content: &sealed.stored,
-                expected: Some(&buffer.base.stored),
-                moved_from: None,
-                on_conflict: OnConflict::Keep,
-                durable,
-                mtime: match buffer.time_is_set {
-                    true => MtimeRule::Exactly(buffer.written),
-                    false => MtimeRule::NotBefore(buffer.written),
-                },
-                seal_kept: &seal_kept,
-            };
-            let committed = match dir.commit(&name, &commit) {
-                Err(error) if error.step == Step::Open && error.is_not_found() => {
-                    // Removed in the store: as if it had been removed here.
-                    self.lost_behind(node, &parent, &name);
-                    // It may have another name, under which the content is still there.
-                    return self.commit(node, state, durable);
-                }
-                Err(error) if error.took_place() => {
-                    // It stands there, only not for certain on the disk: the next attempt has to
-                    // expect it.
-                    let metadata = self.stat(&dir, &name)?;
-                    self.nodes.moved_to(node, metadata.ino);
-                    buffer.base.stored = sealed.stored.into();
-                    buffer.base.stamp = metadata.stamp();
-                    return Err(error.into());
-                }
-                other => other?,
-            };
-            if let Some(kept) = committed.conflict {
-                self.troubles.conflict(&file, &kept);
-            }
-            committed.metadata
+        let target = Target { dir: &dir, name: &name, file: &file, rules: &rules };
+        let Some(metadata) = self.bring_out(node, buffer, &sealed, &target, durable)? else {
+            // Removed in the store: as if it had been removed here.
+            self.lost_behind(node, &parent, &name);
+            // It may have another name, under which the content is still there.
+            return self.commit(node, state, durable);
         };
         self.enter_in_ledger(&file, &sealed.ledger);
-        self.nodes.moved_to(node, metadata.ino);
-        state.shown_mtime = Some((metadata.mtime, buffer.written));
-        state.committed = Some(metadata.ctime);
-        let view = std::mem::take(&mut buffer.bytes);
-        let stored: Arc<[u8]> = sealed.stored.into();
-        state.sealed_beside = match (&others[..], sealed.form, &sealed.whole) {
-            ([stock], Form::Fields(_), None) if existing != Existing::Plain => Some(SealedBeside {
-                stored: stored.clone(),
-                stock: stock.clone(),
-                existing,
-                rules: rules.version,
-            }),
-            _ => None,
-        };
-        let base = Base {
-            stored,
-            form: sealed.form,
-            stock: Arc::new(sealed.stock),
-            stamp: metadata.stamp(),
-        };
-        let trust = Trust { young: true, rules: rules.version };
-        state.content = Content::Clean(Loaded { view: Arc::new(view), base, trust });
-        self.dirty.lock().remove(&node.ino);
-        state.durable = durable;
-        state.last_metadata = Some(metadata);
-        // The close that brought this here says it.
-        state.unannounced = false;
         match &sealed.whole {
             Some(because) if because.is_amiss() => self.troubles.sealed_whole(&file, because),
             _ => self.troubles.cleared(&file),
         }
+        state.durable = durable;
+        self.settle(node, state, sealed, beside, &metadata, rules.version);
+        Ok(())
+    }
+
+    /// The buffer as it is to stand in the store, and by which tokens of another file, if that is
+    /// how it was sealed. [`Error::TooLarge`](super::Error::TooLarge) when it could not be read
+    /// again.
+    fn seal(
+        &self,
+        rules: &Rules,
+        file: &RelPath,
+        buffer: &Buffer,
+    ) -> Result<(Sealed, Option<Beside>)> {
+        let others = self.other_stocks(file, &buffer.base);
+        let mut stocks = vec![&*buffer.base.stock];
+        stocks.extend(others.iter().map(|stock| &**stock));
+        let existing = self.existing(file, &buffer.base);
+        let sealed = rules.seal(file, &buffer.bytes, &stocks, existing);
+        if let Some(because) = &sealed.whole {
+            tell_whole(file, because, buffer.base.form);
+        }
+        if sealed.stored.len() as u64 > self.max_stored() {
+            return Err(super::Error::TooLarge);
+        }
+        if buffer.bytes.is_empty() && !buffer.broken {
+            // Whoever fills it again finds its tokens, and a plain file stays plain.
+            self.recent.left(file, buffer.base.form, buffer.base.stored.clone());
+        }
+        let beside = match (&others[..], sealed.form, &sealed.whole) {
+            ([stock], Form::Fields(_), None) if existing != Existing::Plain => {
+                Some(Beside { stock: stock.clone(), existing })
+            }
+            _ => None,
+        };
+        Ok((sealed, beside))
+    }
+
+    /// Keeps the stored content that could not be opened, before it is replaced.
+    fn keep_broken(&self, rules: &Rules, file: &RelPath, buffer: &mut Buffer) -> Result<()> {
+        let kept = self.store.keep(file, &rules.sealing.seal_kept(&buffer.base.stored))?;
+        log::warn!(
+            event = "kept", file:% = file, kept = kept.as_str();
+            "{file}: the version that could not be opened is kept as {kept}"
+        );
+        buffer.broken = false;
+        Ok(())
+    }
+
+    /// Has the store hold `sealed`, and says what the file is then; `None` when its name is gone
+    /// from the store.
+    fn bring_out(
+        &self,
+        node: &Node,
+        buffer: &mut Buffer,
+        sealed: &Sealed,
+        target: &Target<'_>,
+        durable: bool,
+    ) -> Result<Option<Metadata>> {
+        let Target { dir, name, file, rules } = *target;
+        if *sealed.stored == *buffer.base.stored {
+            dir.set_times(name, None, Some(SetTime::At(buffer.written)))?;
+            if durable {
+                dir.open_file(name, Access::Read)?.sync_all()?;
+            }
+            return Ok(Some(self.stat(dir, name)?));
+        }
+        let commit = Commit {
+            content: &sealed.stored,
+            expected: Some(&buffer.base.stored),
+            moved_from: None,
+            on_conflict: OnConflict::Keep,
+            durable,
+            mtime: match buffer.time_is_set {
+                true => MtimeRule::Exactly(buffer.written),
+                false => MtimeRule::NotBefore(buffer.written),
+            },
+            seal_kept: &|displaced| Ok(rules.sealing.seal_kept(displaced)),
+        };
+        match dir.commit(name, &commit) {
+            Ok(committed) => {
+                if let Some(kept) = committed.conflict {
+                    self.troubles.conflict(file, &kept);
+                }
+                Ok(Some(committed.metadata))
+            }
+            Err(error) if error.step == Step::Open && error.is_not_found() => Ok(None),
+            Err(error) => {
+                if error.took_place() {
+                    // It stands there, only not for certain on the disk: the next attempt has to
+                    // expect it.
+                    let metadata = self.stat(dir, name)?;
+                    self.nodes.moved_to(node, metadata.ino);
+                    buffer.base.stored = sealed.stored.as_slice().into();
+                    buffer.base.stamp = metadata.stamp();
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    /// The buffer stands in the store as `sealed`, with `metadata`: from here on it is a view.
+    fn settle(
+        &self,
+        node: &Arc<Node>,
+        state: &mut FileState,
+        sealed: Sealed,
+        beside: Option<Beside>,
+        metadata: &Metadata,
+        rules: u64,
+    ) {
+        let Content::Dirty(buffer) = &mut state.content else { return };
+        self.nodes.moved_to(node, metadata.ino);
+        state.shown_mtime = Some((metadata.mtime, buffer.written));
+        state.committed = Some(metadata.ctime);
+        let view = Arc::new(std::mem::take(&mut buffer.bytes));
+        let stored: Arc<[u8]> = sealed.stored.into();
+        state.sealed_beside = beside.map(|Beside { stock, existing }| SealedBeside {
+            stored: stored.clone(),
+            stock,
+            existing,
+            rules,
+        });
+        let (form, stock) = (sealed.form, Arc::new(sealed.stock));
+        let base = Base { stored, form, stock, stamp: metadata.stamp() };
+        state.content = Content::Clean(Loaded { view, base, trust: Trust { young: true, rules } });
+        self.dirty.lock().remove(&node.ino);
+        state.last_metadata = Some(*metadata);
+        // The close that brought this here says it.
+        state.unannounced = false;
         self.cache.loaded(node, state);
         if state.written_since {
             state.kernel_knows = state.kernel_knows.map(|known| known.with_stamp(metadata.stamp()));
@@ -150,7 +205,6 @@ impl Filesystem {
             state.kernel_knows = None;
             self.tell(|kernel| kernel.attributes(node.ino));
         }
-        Ok(())
     }
 
     /// What was written to a file that was replaced or removed behind the mount meanwhile is kept
@@ -262,6 +316,16 @@ impl Filesystem {
             }
         }
     }
+}
+
+/// Makes the stored content durable, as it is the view's.
+fn sync_stored(state: &mut FileState, dir: &Dir, name: &OsStr) -> Result<()> {
+    match &state.content {
+        Content::Stream(stream) => stream.file.sync_all()?,
+        _ => dir.open_file(name, Access::Read)?.sync_all()?,
+    }
+    state.durable = true;
+    Ok(())
 }
 
 /// Says that a file which was sealed by fields, or is new, had to be sealed whole. What a rule
