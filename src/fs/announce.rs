@@ -66,17 +66,16 @@ impl Filesystem {
 
     /// `node` does not stand under `name` any more, and that was done behind the mount.
     pub(super) fn lost_behind(&self, node: &Node, parent: &Arc<Node>, name: &OsStr) {
+        // First: who finds it lost here, and sees the new file, sees as well that the old one, which
+        // it may have open, has a name less.
+        self.tell(|kernel| kernel.attributes_now(node.ino));
         self.nodes.lose_link(node, parent.ino, name);
         if node.kind == FileKind::File {
             self.announcements.lost.lock().insert((parent.ino, name.to_owned()), 0);
         }
         self.tell(|kernel| match node.is_linked() {
             true => kernel.name(parent.ino, name),
-            false => {
-                // Who has it open sees at once that it has no name.
-                kernel.attributes_now(node.ino);
-                kernel.removed(parent.ino, name, node.ino);
-            }
+            false => kernel.removed(parent.ino, name, node.ino),
         });
     }
 
