@@ -174,7 +174,7 @@ impl Sealing {
             let mut token = |purpose, span: Span| {
                 let inner = source_of(site, id, span.of(source).into());
                 let token = self.token_for(file, purpose, site, codec, &inner, &mut supply);
-                token.map(|token| token.to_string()).ok_or(WholeBecause::Inexact)
+                token.map(|token| token.to_text()).ok_or(WholeBecause::Inexact)
             };
             let text = match cover {
                 Cover::Clear => continue,

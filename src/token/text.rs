@@ -32,6 +32,12 @@ impl Token {
         Self::from_body(key_id, body)
     }
 
+    /// The form that stands in a field.
+    pub fn to_text(&self) -> String {
+        let body = Base64UrlUnpadded::encode_string(&self.body());
+        [FIELD_PREFIX, &self.key_id.to_text(), ":", &body].concat()
+    }
+
     /// Reads the form of a whole file.
     pub fn parse_whole(text: &[u8]) -> Result<Self, TokenError> {
         let malformed = Err(TokenError::Malformed("not in lines of 64 characters"));
@@ -113,8 +119,7 @@ fn take_key_id<'a>(text: &'a [u8], prefix: &str) -> Result<(KeyId, &'a [u8]), To
 
 impl fmt::Display for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let body = Base64UrlUnpadded::encode_string(&self.body());
-        write!(f, "{FIELD_PREFIX}{}:{body}", self.key_id)
+        f.write_str(&self.to_text())
     }
 }
 
