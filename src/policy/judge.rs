@@ -249,7 +249,7 @@ impl<'a> RulesOfOne<'a> {
         if is_element && let Some(verdict) = self.by_whole_assignment(value) {
             return Some(verdict);
         }
-        if !value.contains(&b'=') && !value.windows(2).any(|two| two == b"--") {
+        if memchr::memchr(b'=', value).is_none() && memchr::memmem::find(value, b"--").is_none() {
             return None;
         }
         let mut parts = Vec::new();

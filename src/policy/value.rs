@@ -87,8 +87,7 @@ pub(super) fn looks_sealed(value: &[u8]) -> bool {
             && value[at..].starts_with(b":v")
             && value.get(at + 2).is_some_and(u8::is_ascii_digit)
     };
-    value.starts_with(b"ENC:")
-        || value.iter().enumerate().any(|(at, byte)| *byte == b':' && marked(at))
+    value.starts_with(b"ENC:") || memchr::memchr_iter(b':', value).any(marked)
 }
 
 /// What `value` is and how much of it is secret, if it is a credential.
