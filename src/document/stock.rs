@@ -244,11 +244,11 @@ mod tests {
         let mut supply = Supply::new(stocks, &file, |_| true);
         let path = FieldPath::root().key("list").element();
         let items: Vec<&Item> = stocks.iter().flat_map(|stock| &stock.items).collect();
-        let mut number = |value: &&str| {
+        let number = |value: &&str| {
             let item = supply.take(Purpose::Field, &path, &inner(value))?;
             items.iter().position(|other| std::ptr::eq(*other, item))
         };
-        values.iter().map(|value| number(value)).collect()
+        values.iter().map(number).collect()
     }
 
     #[test]

@@ -42,10 +42,11 @@ impl Phrase {
 
     /// Whether `word` ends in this, run together, and something stands before it.
     pub fn is_tail_of(&self, word: &[u8]) -> bool {
-        let tail = &*self.together;
-        let end = |len: usize| word.len().checked_sub(len).filter(|at| *at > 0);
-        let mut ends = [tail.len(), tail.len() + 1].into_iter().filter_map(end);
-        ends.any(|at| is_word(&word[at..], tail))
+        let ends = |word: &[u8]| match word.len().checked_sub(self.together.len()) {
+            None | Some(0) => false,
+            Some(front) => word[front..].eq_ignore_ascii_case(&self.together),
+        };
+        ends(word) || matches!(word, [singular @ .., b's' | b'S'] if ends(singular))
     }
 
     /// The word behind this, if it stands at `words[at..]`.
