@@ -3,14 +3,12 @@
 //! Must stay true: time is linear in the text and the secrets, whatever stands in them.
 
 use std::cell::OnceCell;
-use std::collections::HashSet;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use memchr::memmem;
 
 use super::WholeBecause;
 use crate::format::Site;
-use crate::secret::SecretBytes;
 use crate::span::Span;
 
 /// Shorter values are too likely to stand in a text by chance.
@@ -33,37 +31,34 @@ pub(super) enum Leak {
     Outside,
 }
 
-/// What is sealed in a document, each secret once however often it stands there.
+/// What is sealed in a document.
 #[derive(Default)]
-pub(super) struct Secrets(HashSet<SecretBytes>);
+pub(super) struct Secrets<'a>(Vec<&'a [u8]>);
 
-impl Secrets {
+impl<'a> Secrets<'a> {
     /// Adds a `value` and the way it is spelled in `source`.
-    pub(super) fn add(&mut self, value: &[u8], source: &[u8]) {
+    pub(super) fn add(&mut self, value: &'a [u8], source: &'a [u8]) {
         if value.len() < SHORTEST {
             return;
         }
         let spelled = unquoted(source);
         if spelled.len() >= SHORTEST && spelled != value {
-            self.insert(spelled);
+            self.push(spelled);
         }
-        self.insert(value);
+        self.push(value);
     }
 
-    fn insert(&mut self, secret: &[u8]) {
-        let secret = &secret[..secret.len().min(LONGEST)];
-        self.0.insert(secret.into());
+    fn push(&mut self, secret: &'a [u8]) {
+        self.0.push(&secret[..secret.len().min(LONGEST)]);
     }
 
     /// What finds them; `None` when there is nothing to look for. Too many for the automaton:
     /// nothing can be shown, so the file goes whole.
-    pub(super) fn search(&self) -> Result<Option<Search<'_>>, WholeBecause> {
+    pub(super) fn search(self) -> Result<Option<Search<'a>>, WholeBecause> {
         if self.0.is_empty() {
             return Ok(None);
         }
-        // In order, each goes where the one before it went: with very many, the cache notices.
-        let mut secrets: Vec<&[u8]> = self.0.iter().map(|secret| &**secret).collect();
-        secrets.sort_unstable();
+        let secrets = self.distinct();
         let search = match secrets.len() <= FEW {
             true => Search {
                 few: secrets.iter().map(|secret| memmem::Finder::new(*secret)).collect(),
@@ -72,6 +67,15 @@ impl Secrets {
             false => Search { few: Vec::new(), all: automaton(&secrets)?.into() },
         };
         Ok(Some(search))
+    }
+
+    /// Each secret once, however often it stands there. In order, each goes where the one before it
+    /// went when they are made into an automaton: with very many, the cache notices.
+    fn distinct(self) -> Vec<&'a [u8]> {
+        let mut secrets = self.0;
+        secrets.sort_unstable();
+        secrets.dedup();
+        secrets
     }
 }
 
@@ -182,7 +186,7 @@ mod tests {
         }
     }
 
-    fn secrets(secrets: &[&[u8]]) -> Secrets {
+    fn secrets<'a>(secrets: &[&'a [u8]]) -> Secrets<'a> {
         let mut all = Secrets::default();
         secrets.iter().for_each(|secret| all.add(secret, secret));
         all
@@ -237,12 +241,13 @@ mod tests {
         let mut secrets = Secrets::default();
         secrets.add(b"hunter2", b"'hunter2'");
         assert!(secrets.search().unwrap().is_none());
+        let mut secrets = Secrets::default();
         for _ in 0..3 {
             secrets.add(b"hunter22222", b"\"hunter22222\"");
         }
-        assert_eq!(secrets.0.len(), 1);
         secrets.add(b"a\"bcdefgh", b"\"a\\\"bcdefgh\"");
-        assert_eq!(secrets.0.len(), 3, "as it is read and as it is spelled");
+        let as_read_and_as_spelled = [&b"a\"bcdefgh"[..], b"a\\\"bcdefgh", b"hunter22222"];
+        assert_eq!(secrets.distinct(), as_read_and_as_spelled);
     }
 
     #[test]
