@@ -112,6 +112,8 @@ fn reads_as_token(bytes: &[u8]) -> bool {
 
 /// Where `ENC:v<digit>` first stands in `bytes`.
 fn versioned_prefix(bytes: &[u8]) -> Option<usize> {
+    // Most values hold none, which is known sooner.
+    memchr::memchr(b':', bytes)?;
     PREFIX_FINDER.find_iter(bytes).find(|at| {
         let version = bytes[*at..].strip_prefix(b"ENC:v").and_then(|rest| rest.first());
         version.is_some_and(u8::is_ascii_digit)

@@ -322,9 +322,15 @@ pub trait Codec: Sync {
     /// `decode` gives `value` back. `None` when no spelling exists there.
     fn encode(&self, value: &[u8], context: Context, column: u16) -> Option<SecretBytes>;
 
-    /// How a sealed token stands in `context`: quoted where the format needs it. The token's
-    /// alphabet is `[A-Za-z0-9_:-]`.
-    fn token(&self, token: &str, context: Context) -> String;
+    /// What stands on either side of a sealed token in `context`: quotes where the format needs
+    /// them. The token's alphabet is `[A-Za-z0-9_:-]`.
+    fn quote(&self, context: Context) -> &'static str;
+
+    /// How a sealed token stands in `context`.
+    fn token(&self, token: &str, context: Context) -> String {
+        let quote = self.quote(context);
+        [quote, token, quote].concat()
+    }
 
     /// Whether this very token may stand in `context`: there are places that forbid some sequence
     /// of the alphabet. Where it may not, another nonce gives another token.

@@ -35,8 +35,9 @@ impl Fingerprint {
     }
 }
 
-fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+fn hex(bytes: &[u8]) -> String {
+    let digit = |half: u8| char::from(b"0123456789abcdef"[usize::from(half)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// Lower-case only: a name has one spelling.
@@ -58,7 +59,7 @@ fn parse_hex<const N: usize>(text: &[u8]) -> Result<[u8; N], NotHex> {
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_hex(f, &self.0)
+        f.write_str(&hex(&self.0))
     }
 }
 
@@ -81,11 +82,16 @@ impl KeyId {
     pub fn parse(text: &[u8]) -> Result<Self, NotHex> {
         parse_hex(text).map(Self)
     }
+
+    /// Its eight lower-case hex digits.
+    pub fn to_text(self) -> String {
+        hex(&self.0)
+    }
 }
 
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_hex(f, &self.0)
+        f.write_str(&self.to_text())
     }
 }
 

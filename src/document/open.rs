@@ -255,24 +255,24 @@ impl Sealing {
         reopened: &Reopened<'_>,
     ) -> Vec<FieldPath> {
         let rules = self.policy.fields(file, &self.ledger);
-        let mut unruled = Vec::new();
-        let mut secrets = Secrets::default();
         let items = reopened.fields.iter();
         let items = items.flat_map(|field| field.found.items.iter().map(|item| (field.site, item)));
-        for (site, item) in items {
-            let value = value_of(&item.inner).unwrap_or_default();
-            let by_itself = item.purpose == Purpose::Part
-                || !judge(&rules, id, stored, site, &value).reason.is_unruled();
-            match by_itself {
-                true => secrets.add(&value, &item.inner.bytes),
-                false => unruled.push((item, value)),
-            }
+        let valued =
+            items.map(|(site, item)| (site, item, value_of(&item.inner).unwrap_or_default()));
+        let (mut unruled, ruled): (Vec<_>, Vec<_>) = valued.partition(|(site, item, value)| {
+            item.purpose != Purpose::Part
+                && judge(&rules, id, stored, site, value).reason.is_unruled()
+        });
+        if unruled.is_empty() {
+            return Vec::new();
         }
+        let mut secrets = Secrets::default();
+        ruled.iter().for_each(|(_, item, value)| secrets.add(value, &item.inner.bytes));
         // One look is enough: what holds a copy of a copy holds the secret too.
-        if let (false, Ok(Some(search))) = (unruled.is_empty(), secrets.search()) {
-            unruled.retain(|(_, value)| !search.is_in(value));
+        if let Ok(Some(search)) = secrets.search() {
+            unruled.retain(|(_, _, value)| !search.is_in(value));
         }
-        let mut paths: Vec<_> = unruled.into_iter().map(|(item, _)| item.path.clone()).collect();
+        let mut paths: Vec<_> = unruled.into_iter().map(|(_, item, _)| item.path.clone()).collect();
         paths.dedup();
         paths
     }
@@ -301,7 +301,7 @@ fn buried_whole(stored: &[u8]) -> Option<ParseError> {
 
 /// Whether a scalar in `text` may begin with or contain a token, perhaps spelled with escapes.
 pub(super) fn may_hold_token(text: &[u8]) -> bool {
-    super::PREFIX_FINDER.find(text).is_some() || text.contains(&b'\\')
+    super::PREFIX_FINDER.find(text).is_some() || memchr::memchr(b'\\', text).is_some()
 }
 
 pub(super) fn holds(text: &[u8], prefix: &str) -> bool {

@@ -3,14 +3,12 @@
 //! Must stay true: time is linear in the text and the secrets, whatever stands in them.
 
 use std::cell::OnceCell;
-use std::collections::HashSet;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use memchr::memmem;
 
 use super::WholeBecause;
 use crate::format::Site;
-use crate::secret::SecretBytes;
 use crate::span::Span;
 
 /// Shorter values are too likely to stand in a text by chance.
@@ -33,37 +31,34 @@ pub(super) enum Leak {
     Outside,
 }
 
-/// What is sealed in a document, each secret once however often it stands there.
+/// What is sealed in a document.
 #[derive(Default)]
-pub(super) struct Secrets(HashSet<SecretBytes>);
+pub(super) struct Secrets<'a>(Vec<&'a [u8]>);
 
-impl Secrets {
+impl<'a> Secrets<'a> {
     /// Adds a `value` and the way it is spelled in `source`.
-    pub(super) fn add(&mut self, value: &[u8], source: &[u8]) {
+    pub(super) fn add(&mut self, value: &'a [u8], source: &'a [u8]) {
         if value.len() < SHORTEST {
             return;
         }
         let spelled = unquoted(source);
         if spelled.len() >= SHORTEST && spelled != value {
-            self.insert(spelled);
+            self.push(spelled);
         }
-        self.insert(value);
+        self.push(value);
     }
 
-    fn insert(&mut self, secret: &[u8]) {
-        let secret = &secret[..secret.len().min(LONGEST)];
-        self.0.insert(secret.into());
+    fn push(&mut self, secret: &'a [u8]) {
+        self.0.push(&secret[..secret.len().min(LONGEST)]);
     }
 
     /// What finds them; `None` when there is nothing to look for. Too many for the automaton:
     /// nothing can be shown, so the file goes whole.
-    pub(super) fn search(&self) -> Result<Option<Search<'_>>, WholeBecause> {
+    pub(super) fn search(self) -> Result<Option<Search<'a>>, WholeBecause> {
         if self.0.is_empty() {
             return Ok(None);
         }
-        // In order, each goes where the one before it went: with very many, the cache notices.
-        let mut secrets: Vec<&[u8]> = self.0.iter().map(|secret| &**secret).collect();
-        secrets.sort_unstable();
+        let secrets = self.distinct();
         let search = match secrets.len() <= FEW {
             true => Search {
                 few: secrets.iter().map(|secret| memmem::Finder::new(*secret)).collect(),
@@ -72,6 +67,15 @@ impl Secrets {
             false => Search { few: Vec::new(), all: automaton(&secrets)?.into() },
         };
         Ok(Some(search))
+    }
+
+    /// Each secret once, however often it stands there. In order, each goes where the one before it
+    /// went when they are made into an automaton: with very many, the cache notices.
+    fn distinct(self) -> Vec<&'a [u8]> {
+        let mut secrets = self.0;
+        secrets.sort_unstable();
+        secrets.dedup();
+        secrets
     }
 }
 
@@ -121,12 +125,12 @@ impl Search<'_> {
     pub(super) fn leak(&self, text: &[u8], covered: &[Span], sites: &[Site]) -> Leak {
         let mut leaking = Vec::new();
         let mut sites = sites.iter().enumerate().peekable();
+        if !self.few.is_empty() && !self.few.iter().any(|secret| leaks(secret, text, covered)) {
+            return Leak::InSites(leaking);
+        }
         let starts = std::iter::once(0).chain(covered.iter().map(|span| span.end));
         let ends = covered.iter().map(|span| span.start).chain([text.len()]);
         let gaps = starts.zip(ends);
-        if !self.few.is_empty() && !gaps.clone().any(|(start, end)| self.is_in(&text[start..end])) {
-            return Leak::InSites(leaking);
-        }
         let Some(all) = self.all() else { return Leak::Outside };
         for (start, end) in gaps {
             let mut from = start;
@@ -148,10 +152,28 @@ impl Search<'_> {
     }
 }
 
+/// Whether `secret` stands in what the `covered` spans leave of `text`. One search for all of it:
+/// most gaps are so short that to begin one takes longer than to go through.
+fn leaks(secret: &memmem::Finder<'_>, text: &[u8], covered: &[Span]) -> bool {
+    let mut covered = covered.iter().peekable();
+    let mut from = 0;
+    while let Some(at) = secret.find(&text[from..]) {
+        let found = Span::new(from + at, from + at + secret.needle().len());
+        while covered.next_if(|span| span.end <= found.start).is_some() {}
+        match covered.peek() {
+            // Nor does it stand uncovered anywhere from here to the end of that span.
+            Some(span) if span.start < found.end => from = span.end,
+            _ => return true,
+        }
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::format::{Context, FieldPath};
+    use proptest::prelude::*;
 
     fn site(span: Span) -> Site {
         Site {
@@ -164,7 +186,7 @@ mod tests {
         }
     }
 
-    fn secrets(secrets: &[&[u8]]) -> Secrets {
+    fn secrets<'a>(secrets: &[&'a [u8]]) -> Secrets<'a> {
         let mut all = Secrets::default();
         secrets.iter().for_each(|secret| all.add(secret, secret));
         all
@@ -192,17 +214,40 @@ mod tests {
         assert_eq!(search.leak(text, &[part], &sites), Leak::InSites(vec![0]));
     }
 
+    proptest! {
+        #[test]
+        fn one_search_finds_what_a_search_in_each_gap_does(
+            text in "[ab]{0,20}",
+            secret in "[ab]{1,4}",
+            ends in prop::collection::btree_set(0..20usize, 0..8),
+        ) {
+            let ends: Vec<usize> = ends.into_iter().map(|end| end.min(text.len())).collect();
+            let covered: Vec<Span> =
+                ends.chunks_exact(2).map(|ends| Span::new(ends[0], ends[1])).collect();
+            let mut gaps = Vec::new();
+            let mut from = 0;
+            for span in covered.iter().copied().chain([Span::new(text.len(), text.len())]) {
+                gaps.push(&text[from..span.start]);
+                from = span.end;
+            }
+            let finder = memmem::Finder::new(secret.as_bytes());
+            let wanted = gaps.iter().any(|gap| gap.contains(&secret));
+            prop_assert_eq!(leaks(&finder, text.as_bytes(), &covered), wanted);
+        }
+    }
+
     #[test]
     fn short_values_are_not_looked_for_and_equal_ones_once() {
         let mut secrets = Secrets::default();
         secrets.add(b"hunter2", b"'hunter2'");
         assert!(secrets.search().unwrap().is_none());
+        let mut secrets = Secrets::default();
         for _ in 0..3 {
             secrets.add(b"hunter22222", b"\"hunter22222\"");
         }
-        assert_eq!(secrets.0.len(), 1);
         secrets.add(b"a\"bcdefgh", b"\"a\\\"bcdefgh\"");
-        assert_eq!(secrets.0.len(), 3, "as it is read and as it is spelled");
+        let as_read_and_as_spelled = [&b"a\"bcdefgh"[..], b"a\\\"bcdefgh", b"hunter22222"];
+        assert_eq!(secrets.distinct(), as_read_and_as_spelled);
     }
 
     #[test]

@@ -88,6 +88,9 @@ impl<'a> Plan<'a> {
         rules: &FieldRules<'_>,
         stocks: &[&Stock],
     ) -> (bool, Vec<FieldPath>) {
+        if stocks.iter().all(|stock| self.seals_fields_of(stock)) {
+            return (false, Vec::new());
+        }
         let mut missing: HashMap<&FieldPath, usize> = HashMap::new();
         for stock in stocks {
             let mut sealed: HashMap<&FieldPath, usize> = HashMap::new();
@@ -124,6 +127,14 @@ impl<'a> Plan<'a> {
         }
         ledger.dedup();
         (kept, ledger)
+    }
+
+    /// Whether the fields that were sealed in `stock` are among those that are now, in their order:
+    /// then none is missing. So it is at nearly every save.
+    fn seals_fields_of(&self, stock: &Stock) -> bool {
+        let sites = self.sites.iter().zip(&self.covers);
+        let mut sealed = sites.filter(|(_, cover)| matches!(cover, Cover::All));
+        stock.field_paths().all(|path| sealed.any(|(site, _)| site.path == *path))
     }
 
     /// Seals every scalar that contains another's secret; fails when a secret stands outside all

@@ -2,6 +2,7 @@
 
 use super::outgoing::Secrets;
 use super::reopened::value_of;
+use super::stock::Item;
 use super::{Existing, Form, Sealed, Sealing, Stock, WholeBecause};
 use crate::path::RelPath;
 use crate::policy::Class;
@@ -32,13 +33,14 @@ impl Sealing {
             return false;
         }
         let rules = self.policy.fields(file, &self.ledger);
+        let items = was.items.iter();
+        let valued = items.map(|item| (item, value_of(&item.inner).unwrap_or_default()));
+        let may_lie_open =
+            |item: &Item, value: &[u8]| rules.judge(&item.path, value).reason.is_public_rule();
+        let kept: Vec<_> = valued.filter(|(item, value)| !may_lie_open(item, value)).collect();
         let mut secrets = Secrets::default();
-        for item in &was.items {
-            let value = value_of(&item.inner).unwrap_or_default();
-            if rules.judge(&item.path, &value).reason.is_public_rule() {
-                continue;
-            }
-            secrets.add(&value, &item.inner.bytes);
+        for (item, value) in &kept {
+            secrets.add(value, &item.inner.bytes);
             // What goes on over several lines here may be several values there.
             for line in value.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii) {
                 secrets.add(line, line);

@@ -63,7 +63,7 @@ impl Sealing {
             for item in field.found.items.iter().filter(|item| all || !self.is_current(item)) {
                 changed = true;
                 if item.imported.is_some() {
-                    source = codec.token(&item.token.to_string(), field.site.context).into_bytes();
+                    source = codec.token(&item.token.to_text(), field.site.context).into_bytes();
                     imported += 1;
                     continue;
                 }
@@ -73,9 +73,9 @@ impl Sealing {
                 let new = self
                     .reseal(&place, &item.token, &item.inner, takes)
                     .ok_or_else(|| OpenError::at(field.site, stored, Cause::Misplaced))?
-                    .to_string();
+                    .to_text();
                 // Both texts are of the tokens' alphabet: they stand in any source as they are.
-                let old = item.token.to_string();
+                let old = item.token.to_text();
                 match super::find(&source[from..], old.as_bytes()) {
                     Some(at) => {
                         let at = from + at;

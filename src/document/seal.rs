@@ -174,7 +174,7 @@ impl Sealing {
             let mut token = |purpose, span: Span| {
                 let inner = source_of(site, id, span.of(source).into());
                 let token = self.token_for(file, purpose, site, codec, &inner, &mut supply);
-                token.map(|token| token.to_string()).ok_or(WholeBecause::Inexact)
+                token.ok_or(WholeBecause::Inexact)
             };
             let text = match cover {
                 Cover::Clear => continue,
@@ -212,6 +212,7 @@ impl Sealing {
         Ok(Some((stored, stock)))
     }
 
+    /// The text of a token for `inner`: the one that it had, or a fresh one.
     fn token_for(
         &self,
         file: &RelPath,
@@ -220,13 +221,13 @@ impl Sealing {
         codec: &dyn Codec,
         inner: &Inner,
         supply: &mut Supply<'_>,
-    ) -> Option<Token> {
+    ) -> Option<String> {
         if let Some(kept) = supply.take(purpose, &site.path, inner) {
-            return Some(kept.token.clone());
+            return Some(kept.token.to_text());
         }
         let aad = site.path.to_aad();
         let place = Place { purpose, file: file.as_bytes(), path: &aad };
-        self.seal_fitting(&place, inner, site, codec)
+        self.seal_fitting(&place, inner, site, codec).map(|token| token.to_text())
     }
 
     /// A fresh token that may stand at `site`.

@@ -114,8 +114,19 @@ impl Stock {
 
 /// Several stocks, best first, from which each token is taken at most once.
 pub(super) struct Supply<'a> {
+    /// The best first; none where one was taken.
+    items: Vec<Option<&'a Item>>,
+    /// Where the first one stands that is left.
+    first: usize,
+    /// Made when one is wanted that is not the first: most texts are sealed in the order in which
+    /// they were before.
+    index: Option<Index>,
+}
+
+/// Where the items of a supply stand, the best last, by a hash of what they are asked for by.
+struct Index {
     hasher: RandomState,
-    by_value: HashMap<u64, Vec<&'a Item>>,
+    by_value: HashMap<u64, Vec<usize>>,
 }
 
 impl<'a> Supply<'a> {
@@ -126,22 +137,16 @@ impl<'a> Supply<'a> {
         file: &'a RelPath,
         usable: impl Fn(&Token) -> bool,
     ) -> Self {
-        let mut seen = HashSet::new();
-        let items = stocks.iter().flat_map(|stock| stock.items_for(file));
-        let items: Vec<&Item> =
-            items.filter(|item| usable(&item.token) && seen.insert(&item.token)).collect();
-        let mut supply = Self::empty();
-        // Taken from the end of each list, so the best comes last.
-        for item in items.into_iter().rev() {
-            let key = supply.key(item.purpose, &item.path, item.in_view());
-            supply.by_value.entry(key).or_default().push(item);
-        }
-        supply
+        let most = stocks.iter().map(|stock| stock.items.len()).sum();
+        let (mut seen, mut items) = (HashSet::with_capacity(most), Vec::with_capacity(most));
+        let all = stocks.iter().flat_map(|stock| stock.items_for(file));
+        items.extend(all.filter(|item| usable(&item.token) && seen.insert(&item.token)).map(Some));
+        Self { items, first: 0, index: None }
     }
 
     /// No tokens.
     pub(super) fn empty() -> Self {
-        Self { hasher: RandomState::new(), by_value: HashMap::new() }
+        Self { items: Vec::new(), first: 0, index: None }
     }
 
     /// A token that opens to exactly `inner`, under `path`; it is not given out again.
@@ -151,15 +156,119 @@ impl<'a> Supply<'a> {
         path: &FieldPath,
         inner: &Inner,
     ) -> Option<&'a Item> {
-        let key = self.key(purpose, path, inner);
-        let items = self.by_value.get_mut(&key)?;
-        let at = items.iter().rposition(|item| {
-            item.purpose == purpose && item.path == *path && item.in_view() == inner
-        })?;
-        Some(items.remove(at))
+        let fits = |item: &Option<&Item>| {
+            item.is_some_and(|item| {
+                item.purpose == purpose && item.path == *path && item.in_view() == inner
+            })
+        };
+        let at = match self.items.get(self.first)? {
+            item if fits(item) => self.first,
+            _ => {
+                let index = self.index.get_or_insert_with(|| Index::of(&self.items));
+                let places = index.places(purpose, path, inner)?;
+                // Those that were taken as the first were the best.
+                while places.last().is_some_and(|at| self.items[*at].is_none()) {
+                    places.pop();
+                }
+                places.remove(places.iter().rposition(|at| fits(&self.items[*at]))?)
+            }
+        };
+        let taken = self.items[at].take();
+        let left = self.items[self.first..].iter().position(Option::is_some);
+        self.first = left.map_or(self.items.len(), |taken| self.first + taken);
+        taken
+    }
+}
+
+impl Index {
+    fn of(items: &[Option<&Item>]) -> Self {
+        let mut index =
+            Self { hasher: RandomState::new(), by_value: HashMap::with_capacity(items.len()) };
+        for (at, item) in items.iter().enumerate().rev() {
+            if let Some(item) = item {
+                let key = index.key(item.purpose, &item.path, item.in_view());
+                index.by_value.entry(key).or_default().push(at);
+            }
+        }
+        index
+    }
+
+    fn places(
+        &mut self,
+        purpose: Purpose,
+        path: &FieldPath,
+        inner: &Inner,
+    ) -> Option<&mut Vec<usize>> {
+        self.by_value.get_mut(&self.key(purpose, path, inner))
     }
 
     fn key(&self, purpose: Purpose, path: &FieldPath, inner: &Inner) -> u64 {
         self.hasher.hash_one((purpose, path, &inner.bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::sealer;
+    use crate::keyring::{Key, Keyring};
+    use crate::token::{Kind, Place};
+
+    fn inner(value: &str) -> Inner {
+        Inner {
+            kind: Kind::Source,
+            codec: 1,
+            context: 0,
+            column: 0,
+            bytes: value.as_bytes().into(),
+        }
+    }
+
+    /// The tokens of these values, all under one path.
+    fn stock(values: &[&str]) -> Stock {
+        let key = Key::parse(format!("{:064x}", 257).as_bytes()).unwrap();
+        let sealer = sealer(Keyring::new(key, vec![]).unwrap());
+        let path = FieldPath::root().key("list").element();
+        let item = |value: &&str| {
+            let place = Place { purpose: Purpose::Field, file: b"", path: &path.to_aad() };
+            let token = sealer.seal(&place, &inner(value), Binding::Field, 16);
+            let (inner, purpose, path) = (Arc::new(inner(value)), Purpose::Field, path.clone());
+            Item { purpose, path, token, inner, imported: None, spelled: None }
+        };
+        Stock { items: values.iter().map(item).collect(), ..Stock::default() }
+    }
+
+    /// Which of the items is given for each value, one after the other.
+    fn taken(stocks: &[&Stock], values: &[&str]) -> Vec<Option<usize>> {
+        let file = RelPath::root();
+        let mut supply = Supply::new(stocks, &file, |_| true);
+        let path = FieldPath::root().key("list").element();
+        let items: Vec<&Item> = stocks.iter().flat_map(|stock| &stock.items).collect();
+        let number = |value: &&str| {
+            let item = supply.take(Purpose::Field, &path, &inner(value))?;
+            items.iter().position(|other| std::ptr::eq(*other, item))
+        };
+        values.iter().map(number).collect()
+    }
+
+    #[test]
+    fn of_equal_values_the_best_token_is_given_first_in_whatever_order_they_are_asked_for() {
+        let stock = stock(&["a", "b", "a", "c", "a"]);
+        for (values, wanted) in [
+            (&["a", "b", "a", "c", "a"][..], &[Some(0), Some(1), Some(2), Some(3), Some(4)][..]),
+            (&["c", "a", "a", "a", "a"], &[Some(3), Some(0), Some(2), Some(4), None]),
+            (&["b", "a", "x", "a", "b"], &[Some(1), Some(0), None, Some(2), None]),
+            (&["a", "c", "a", "b", "a"], &[Some(0), Some(3), Some(2), Some(1), Some(4)]),
+        ] {
+            assert_eq!(taken(&[&stock], values), wanted, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_that_stands_in_several_stocks_is_given_once() {
+        let (first, second) = (stock(&["a", "b"]), stock(&["a"]));
+        let again = first.clone();
+        let wanted = [Some(0), Some(4), None, Some(1), None];
+        assert_eq!(taken(&[&first, &again, &second], &["a", "a", "a", "b", "b"]), wanted);
     }
 }

@@ -75,7 +75,7 @@ fn take<'a>(rest: &mut &'a [u8], len: usize) -> Option<&'a [u8]> {
 pub(super) fn write(remembered: &[Item], content: &[u8]) -> SecretBytes {
     let kept: Vec<_> = remembered
         .iter()
-        .map(|item| (item.purpose, item.path.to_aad(), item.token.to_string()))
+        .map(|item| (item.purpose, item.path.to_aad(), item.token.to_text()))
         .filter(|(_, _, token)| token.len() <= usize::from(u16::MAX))
         .collect();
     let mut bytes = SecretBytes::with_capacity(content.len() + 4 + kept.len() * 128);

@@ -56,10 +56,9 @@ impl Codec for Directives {
         (self.dialect.encode)(value, context)
     }
 
-    fn token(&self, token: &str, context: Context) -> String {
-        // The quotes around the inside of a string stand there already.
-        let quote = if context == words::INSIDE { "" } else { self.dialect.quote };
-        format!("{quote}{token}{quote}")
+    fn quote(&self, context: Context) -> &'static str {
+        // Those around the inside of a string stand there already.
+        if context == words::INSIDE { "" } else { self.dialect.quote }
     }
 }
 

@@ -68,8 +68,8 @@ impl Codec for Dotenv {
         }
     }
 
-    fn token(&self, token: &str, _context: Context) -> String {
-        token.to_owned()
+    fn quote(&self, _context: Context) -> &'static str {
+        ""
     }
 }
 

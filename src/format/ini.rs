@@ -53,7 +53,7 @@ impl Codec for Ini {
         spell::encode(value, context, usize::from(column), self.dialect)
     }
 
-    fn token(&self, token: &str, _context: Context) -> String {
-        token.to_owned()
+    fn quote(&self, _context: Context) -> &'static str {
+        ""
     }
 }

@@ -43,8 +43,8 @@ impl Codec for Json {
         scalar::encode(value, context)
     }
 
-    fn token(&self, token: &str, _context: Context) -> String {
-        format!("\"{token}\"")
+    fn quote(&self, _context: Context) -> &'static str {
+        "\""
     }
 }
 

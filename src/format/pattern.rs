@@ -125,8 +125,8 @@ impl Codec for Unmatched {
         Some(value.into())
     }
 
-    fn token(&self, token: &str, _context: Context) -> String {
-        token.to_owned()
+    fn quote(&self, _context: Context) -> &'static str {
+        ""
     }
 }
 

@@ -51,8 +51,8 @@ impl Codec for Properties {
         Some(out)
     }
 
-    fn token(&self, token: &str, _context: Context) -> String {
-        token.to_owned()
+    fn quote(&self, _context: Context) -> &'static str {
+        ""
     }
 }
 

@@ -70,8 +70,8 @@ impl Codec for Toml {
         Some(out)
     }
 
-    fn token(&self, token: &str, _context: Context) -> String {
-        format!("\"{token}\"")
+    fn quote(&self, _context: Context) -> &'static str {
+        "\""
     }
 }
 

@@ -47,8 +47,8 @@ impl Codec for Xml {
         scalar::encode(value, context)
     }
 
-    fn token(&self, token: &str, _context: Context) -> String {
-        token.to_owned()
+    fn quote(&self, _context: Context) -> &'static str {
+        ""
     }
 
     fn takes(&self, token: &str, context: Context) -> bool {

@@ -57,8 +57,8 @@ impl Codec for Yaml {
         scalar::encode(value)
     }
 
-    fn token(&self, token: &str, _context: Context) -> String {
-        format!("\"{token}\"")
+    fn quote(&self, _context: Context) -> &'static str {
+        "\""
     }
 }
 

@@ -30,11 +30,20 @@ pub(super) struct RulesOfOne<'a> {
 }
 
 /// What was found for keys so far: most documents have the same few over and over.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Seen {
     /// Where no other key stands below it, and where one does.
     found: [HashMap<Box<[u8]>, Found>; 2],
 }
+
+impl Seen {
+    fn new() -> Self {
+        Self { found: std::array::from_fn(|_| HashMap::with_capacity(USUALLY_SEEN)) }
+    }
+}
+
+/// Most documents have no more keys of a kind; growing would place them all anew.
+const USUALLY_SEEN: usize = 14;
 
 /// How many keys are remembered, and how long they may be: a document may have any number.
 const MOST_SEEN: usize = 256;
@@ -67,7 +76,7 @@ impl<'a> RulesOfOne<'a> {
         fields: Vec<&'a FieldRule>,
         ledger: Vec<&'a BTreeSet<String>>,
     ) -> Self {
-        Self { names, fields, ledger, seen: RefCell::default() }
+        Self { names, fields, ledger, seen: RefCell::new(Seen::new()) }
     }
 
     /// These rules, and in front of them `more`.
@@ -249,7 +258,10 @@ impl<'a> RulesOfOne<'a> {
         if is_element && let Some(verdict) = self.by_whole_assignment(value) {
             return Some(verdict);
         }
-        if !value.contains(&b'=') && !value.windows(2).any(|two| two == b"--") {
+        let begins_option = |at: usize| value[at + 1..].starts_with(b"-");
+        if memchr::memchr(b'=', value).is_none()
+            && !memchr::memchr_iter(b'-', value).any(begins_option)
+        {
             return None;
         }
         let mut parts = Vec::new();

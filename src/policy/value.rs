@@ -1,7 +1,7 @@
 //! Values that are credentials whatever their name: what they are, and which bytes of them.
 //!
 //! Must stay true: time is linear in the value's length, whatever stands in it; an ordinary
-//! short value costs one pass over its bytes. A part obeys the delimiter rule of sealed parts:
+//! value costs a few looks for single bytes. A part obeys the delimiter rule of sealed parts:
 //! it never begins at offset 0, it is not empty, and the byte behind it is outside
 //! `[A-Za-z0-9_:-]` or there is none. What cannot obey is sealed whole.
 
@@ -52,31 +52,9 @@ impl fmt::Display for Credential {
     }
 }
 
-/// Which kinds of byte a text holds; tells at one pass what need not be looked for.
-#[derive(Clone, Copy)]
-struct Seen(u8);
-
-impl Seen {
-    const COLON: u8 = 1;
-    const EQUALS: u8 = 2;
-    const SLASH: u8 = 4;
-    const AT: u8 = 8;
-
-    fn of(text: &[u8]) -> Self {
-        const KIND: [u8; 256] = {
-            let mut kind = [0; 256];
-            kind[b':' as usize] = Seen::COLON;
-            kind[b'=' as usize] = Seen::EQUALS;
-            kind[b'/' as usize] = Seen::SLASH;
-            kind[b'@' as usize] = Seen::AT;
-            kind
-        };
-        Self(text.iter().fold(0, |seen, byte| seen | KIND[usize::from(*byte)]))
-    }
-
-    fn all(self, kinds: u8) -> bool {
-        self.0 & kinds == kinds
-    }
+/// Whether `byte` stands in `text`: tells what need not be looked for.
+fn holds(text: &[u8], byte: u8) -> bool {
+    memchr::memchr(byte, text).is_some()
 }
 
 /// Whether `value` begins with `ENC:` or holds `ENC:v` and a digit: then opening it again would
@@ -87,8 +65,7 @@ pub(super) fn looks_sealed(value: &[u8]) -> bool {
             && value[at..].starts_with(b":v")
             && value.get(at + 2).is_some_and(u8::is_ascii_digit)
     };
-    value.starts_with(b"ENC:")
-        || value.iter().enumerate().any(|(at, byte)| *byte == b':' && marked(at))
+    value.starts_with(b"ENC:") || memchr::memchr_iter(b':', value).any(marked)
 }
 
 /// What `value` is and how much of it is secret, if it is a credential.
@@ -103,13 +80,12 @@ pub(super) fn credential(value: &[u8]) -> Option<(Credential, Secret)> {
             kind => (kind, Secret::All),
         });
     }
-    let seen = Seen::of(value);
     let mut parts = Vec::new();
     let mut kind = Credential::UrlPassword;
-    if seen.all(Seen::COLON | Seen::AT) {
+    if holds(value, b'@') && holds(value, b':') {
         parts = url::passwords(value);
     }
-    if seen.all(Seen::EQUALS) {
+    if holds(value, b'=') {
         let more = connection::passwords(value);
         if parts.is_empty() {
             kind = Credential::ConnectionPassword;
@@ -124,8 +100,7 @@ pub(super) fn credential_in_text(text: &[u8]) -> Option<Credential> {
     if let Some(kind) = token::find(text) {
         return Some(kind);
     }
-    let seen = Seen::of(text);
-    let may_hold = seen.all(Seen::COLON | Seen::AT | Seen::SLASH);
+    let may_hold = [b'@', b':', b'/'].into_iter().all(|byte| holds(text, byte));
     (may_hold && !url::passwords(text).is_empty()).then_some(Credential::UrlPassword)
 }
 

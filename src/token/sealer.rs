@@ -98,7 +98,7 @@ impl Sealer {
     ) -> Option<Token> {
         (0..DRAWS)
             .map(|_| self.seal(place, inner, binding, bucket))
-            .find(|token| accept(&token.to_string()))
+            .find(|token| accept(&token.to_text()))
     }
 
     /// Sealing with everything given: what the frozen vectors pin down. A nonce must never be used

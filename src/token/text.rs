@@ -4,19 +4,18 @@
 //! error, so that a kept token is kept to the byte and nothing rides along in it.
 
 use std::fmt;
-
-use base64ct::{Base64UrlUnpadded, Encoding};
+use std::hash::{Hash, Hasher};
 
 use super::cipher::{NONCE, TAG};
 use super::inner::BUCKET;
-use super::{Binding, FIELD_PREFIX, FILE_PREFIX, PREFIX, TokenError};
+use super::{Binding, FIELD_PREFIX, FILE_PREFIX, PREFIX, TokenError, base64};
 use crate::keyring::KeyId;
 
 /// Characters in a line of the whole-file form.
 const LINE: usize = 64;
 
 /// A sealed value, not opened.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Token {
     pub(super) key_id: KeyId,
     pub(super) binding: Binding,
@@ -30,6 +29,13 @@ impl Token {
     pub fn parse(text: &[u8]) -> Result<Self, TokenError> {
         let (key_id, body) = take_key_id(text, FIELD_PREFIX)?;
         Self::from_body(key_id, body)
+    }
+
+    /// The form that stands in a field.
+    pub fn to_text(&self) -> String {
+        let mut text = [FIELD_PREFIX, &self.key_id.to_text(), ":"].concat().into_bytes();
+        base64::encode(&self.body(), &mut text);
+        String::from_utf8(text).expect("the alphabet of tokens is ASCII")
     }
 
     /// Reads the form of a whole file.
@@ -52,10 +58,11 @@ impl Token {
 
     /// The form of a whole file, ready to be written.
     pub fn to_whole_text(&self) -> Vec<u8> {
-        let body = Base64UrlUnpadded::encode_string(&self.body());
+        let mut body = Vec::new();
+        base64::encode(&self.body(), &mut body);
         let mut text = format!("{FILE_PREFIX}{}:\n", self.key_id).into_bytes();
         text.reserve(body.len() + body.len() / LINE + 1);
-        for line in body.as_bytes().chunks(LINE) {
+        for line in body.chunks(LINE) {
             text.extend_from_slice(line);
             text.push(b'\n');
         }
@@ -77,12 +84,9 @@ impl Token {
         [&[self.binding as u8][..], &self.nonce, &self.sealed].concat()
     }
 
-    fn from_body(key_id: KeyId, base64: &[u8]) -> Result<Self, TokenError> {
-        let mut body = vec![0; base64.len() / 4 * 3 + 3];
-        // Strict: no padding, no white space, and no other bits in the last character than the
-        // bytes have.
-        let body = Base64UrlUnpadded::decode(base64, &mut body)
-            .map_err(|_| TokenError::Malformed("not in unpadded base64url"))?;
+    fn from_body(key_id: KeyId, text: &[u8]) -> Result<Self, TokenError> {
+        let body =
+            base64::decode(text).ok_or(TokenError::Malformed("not in unpadded base64url"))?;
         let (flags, rest) = body.split_first().ok_or(TokenError::Malformed("cut off"))?;
         let binding = Binding::from_flags(*flags)
             .ok_or(TokenError::Malformed("flags of no known meaning"))?;
@@ -111,16 +115,23 @@ fn take_key_id<'a>(text: &'a [u8], prefix: &str) -> Result<(KeyId, &'a [u8]), To
     Ok((id, rest))
 }
 
+/// By the nonce: it is drawn at random, so no two tokens that were sealed share it.
+impl Hash for Token {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(&self.nonce);
+    }
+}
+
 impl fmt::Display for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let body = Base64UrlUnpadded::encode_string(&self.body());
-        write!(f, "{FIELD_PREFIX}{}:{body}", self.key_id)
+        f.write_str(&self.to_text())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64ct::{Base64UrlUnpadded, Encoding};
     use proptest::prelude::*;
 
     fn tokens() -> impl Strategy<Value = Token> {

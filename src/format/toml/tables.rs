@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
+use std::hash::{Hash, Hasher};
 
 use crate::format::outline::{FoundId, Outline, PlaceId, Step};
 use crate::format::sibling::{Naming, Role};
@@ -13,7 +15,7 @@ use crate::format::sibling::{Naming, Role};
 pub(super) type Key<'t> = Cow<'t, [u8]>;
 
 /// A table, an inline one too.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct TableId(u32);
 
 /// A key that cannot stand where it stands.
@@ -44,10 +46,22 @@ enum Entry {
     List(PlaceId, TableId),
 }
 
+/// A key in a table.
+#[derive(PartialEq, Eq)]
+struct Under<'t>(TableId, Key<'t>);
+
+/// Two pieces for the hasher; derived, there would be a third, the key's length.
+impl Hash for Under<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(&self.1);
+        state.write_u32(self.0.0);
+    }
+}
+
 /// The tables of a document.
 pub(super) struct Tables<'t> {
     tables: Vec<Table<'t>>,
-    entries: HashMap<(TableId, Key<'t>), Entry>,
+    entries: HashMap<Under<'t>, Entry>,
 }
 
 impl<'t> Tables<'t> {
@@ -69,23 +83,16 @@ impl<'t> Tables<'t> {
     /// An inline table at `place`.
     pub fn inline(&mut self, place: PlaceId, is_element: bool) -> TableId {
         let naming = is_element.then(|| Box::new(Naming::new()));
-        self.add(Table { place, implied: false, dotted: false, naming })
+        add(&mut self.tables, Table { place, implied: false, dotted: false, naming })
     }
 
-    fn add(&mut self, table: Table<'t>) -> TableId {
-        let id = u32::try_from(self.tables.len()).expect("fewer than 2^32 tables");
-        self.tables.push(table);
-        TableId(id)
-    }
-
-    /// Whether something stood there already.
-    fn insert(&mut self, table: TableId, key: Key<'t>, entry: Entry) -> bool {
+    /// Takes note that something stands under `key` in `table`.
+    fn see_key(&mut self, table: TableId, key: &[u8]) {
         if let Some(naming) = &mut self.tables[table.0 as usize].naming
-            && Role::of(&key) == Some(Role::Value)
+            && Role::of(key) == Some(Role::Value)
         {
             naming.see_value();
         }
-        self.entries.insert((table, key), entry).is_some()
     }
 
     /// The table under `key` in `table`, on the way to something deeper.
@@ -96,25 +103,26 @@ impl<'t> Tables<'t> {
         key: Key<'t>,
         dotted: bool,
     ) -> Result<TableId, Taken> {
-        let entry = (table, key);
-        match self.entries.get(&entry) {
-            None => {
-                let key = entry.1;
-                let place = outline.enter(self.place(table), Step::Key(key.clone()));
-                let id = self.add(Table { place, implied: true, dotted, naming: None });
-                self.insert(table, key, Entry::Table(id));
-                Ok(id)
+        self.see_key(table, &key);
+        match self.entries.entry(Under(table, key)) {
+            Slot::Vacant(slot) => {
+                let below = below(&mut self.tables, outline, slot.key());
+                self.tables[below.0 as usize].dotted = dotted;
+                slot.insert(Entry::Table(below));
+                Ok(below)
             }
-            Some(Entry::Table(id)) => {
-                let below = &mut self.tables[id.0 as usize];
-                if dotted && !below.implied {
-                    return Err(TWICE);
+            Slot::Occupied(slot) => match *slot.get() {
+                Entry::Table(id) => {
+                    let below = &mut self.tables[id.0 as usize];
+                    if dotted && !below.implied {
+                        return Err(TWICE);
+                    }
+                    below.dotted |= dotted;
+                    Ok(id)
                 }
-                below.dotted |= dotted;
-                Ok(*id)
-            }
-            Some(Entry::List(_, last)) => Ok(*last),
-            Some(Entry::Value) => Err(VALUE),
+                Entry::List(_, last) => Ok(last),
+                Entry::Value => Err(VALUE),
+            },
         }
     }
 
@@ -134,7 +142,9 @@ impl<'t> Tables<'t> {
             }
             // Through a list is fine for `toml_edit`, and so for who reads with it; into it is not.
             let is_closed = n > 0 && !self.tables[table.0 as usize].implied;
-            if is_closed || self.insert(table, key.clone(), Entry::Value) {
+            self.see_key(table, &key);
+            let taken = self.entries.insert(Under(table, key.clone()), Entry::Value);
+            if is_closed || taken.is_some() {
                 return Err((n, TWICE));
             }
             return Ok(Some((table, key)));
@@ -168,23 +178,24 @@ impl<'t> Tables<'t> {
         table: TableId,
         key: Key<'t>,
     ) -> Result<TableId, Taken> {
-        let entry = (table, key);
-        match self.entries.get(&entry) {
-            None => {
-                let id = self.descend(outline, table, entry.1, false)?;
-                self.tables[id.0 as usize].implied = false;
-                Ok(id)
+        self.see_key(table, &key);
+        let id = match self.entries.entry(Under(table, key)) {
+            Slot::Vacant(slot) => {
+                let below = below(&mut self.tables, outline, slot.key());
+                slot.insert(Entry::Table(below));
+                below
             }
-            Some(Entry::Table(id)) => {
-                let below = &mut self.tables[id.0 as usize];
-                if !below.implied || below.dotted {
-                    return Err(TWICE);
-                }
-                below.implied = false;
-                Ok(*id)
-            }
-            Some(Entry::Value | Entry::List(..)) => Err(TWICE),
+            Slot::Occupied(slot) => match *slot.get() {
+                Entry::Table(id) => id,
+                Entry::Value | Entry::List(..) => return Err(TWICE),
+            },
+        };
+        let below = &mut self.tables[id.0 as usize];
+        if !below.implied || below.dotted {
+            return Err(TWICE);
         }
+        below.implied = false;
+        Ok(id)
     }
 
     fn element(
@@ -193,14 +204,22 @@ impl<'t> Tables<'t> {
         table: TableId,
         key: Key<'t>,
     ) -> Result<TableId, Taken> {
-        let entry = (table, key);
-        let list = match self.entries.get(&entry) {
-            None => outline.enter(self.place(table), Step::Key(entry.1.clone())),
-            Some(Entry::List(list, _)) => *list,
-            Some(Entry::Value | Entry::Table(_)) => return Err(TWICE),
+        self.see_key(table, &key);
+        let place = self.place(table);
+        let (list, slot) = match self.entries.entry(Under(table, key)) {
+            Slot::Vacant(slot) => {
+                let list = outline.enter(place, Step::Key(slot.key().1.clone()));
+                (list, Slot::Vacant(slot))
+            }
+            Slot::Occupied(slot) => match *slot.get() {
+                Entry::List(list, _) => (list, Slot::Occupied(slot)),
+                Entry::Value | Entry::Table(_) => return Err(TWICE),
+            },
         };
-        let id = self.inline(outline.enter(list, Step::Element), true);
-        self.insert(table, entry.1, Entry::List(list, id));
+        let place = outline.enter(list, Step::Element);
+        let naming = Some(Box::new(Naming::new()));
+        let id = add(&mut self.tables, Table { place, implied: false, dotted: false, naming });
+        slot.insert_entry(Entry::List(list, id));
         Ok(id)
     }
 
@@ -232,7 +251,7 @@ impl<'t> Tables<'t> {
         let mut table = Self::ROOT;
         for (n, key) in keys.iter().enumerate() {
             let is_last = n + 1 == keys.len();
-            table = match self.entries.get(&(table, Cow::Borrowed(&**key))) {
+            table = match self.entries.get(&Under(table, Cow::Borrowed(&**key))) {
                 Some(Entry::Table(id)) => *id,
                 Some(Entry::List(_, last)) if !is_last => *last,
                 _ => return (self.place(table), n),
@@ -240,4 +259,20 @@ impl<'t> Tables<'t> {
         }
         (self.place(table), keys.len())
     }
+}
+
+fn add<'t>(tables: &mut Vec<Table<'t>>, table: Table<'t>) -> TableId {
+    let id = u32::try_from(tables.len()).expect("fewer than 2^32 tables");
+    tables.push(table);
+    TableId(id)
+}
+
+/// A new table at this key, implied so far.
+fn below<'t>(
+    tables: &mut Vec<Table<'t>>,
+    outline: &mut Outline<'t>,
+    Under(table, key): &Under<'t>,
+) -> TableId {
+    let place = outline.enter(tables[table.0 as usize].place, Step::Key(key.clone()));
+    add(tables, Table { place, implied: true, dotted: false, naming: None })
 }

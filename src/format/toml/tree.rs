@@ -8,7 +8,8 @@ use std::borrow::Cow;
 
 use toml_parser::decoder::ScalarKind;
 use toml_parser::parser::{
-    Event, EventKind, RecursionGuard, ValidateWhitespace, parse_document, parse_key, parse_value,
+    Event, EventKind, EventReceiver, RecursionGuard, ValidateWhitespace, parse_document, parse_key,
+    parse_value,
 };
 use toml_parser::{Source, Span as Range};
 
@@ -37,12 +38,15 @@ pub(super) enum Grammar {
     Key,
 }
 
-/// The events of a text.
-pub(super) fn events(source: Source<'_>, grammar: Grammar) -> Result<Vec<Event>, Wrong> {
+/// Hands the events of a text to `receiver`.
+fn parse(
+    source: Source<'_>,
+    grammar: Grammar,
+    receiver: &mut dyn EventReceiver,
+) -> Result<(), Wrong> {
     let tokens = source.lex().into_vec();
     let mut errors: Vec<toml_parser::ParseError> = Vec::new();
-    let mut events: Vec<Event> = Vec::with_capacity(tokens.len());
-    let mut receiver = ValidateWhitespace::new(&mut events, source);
+    let mut receiver = ValidateWhitespace::new(receiver, source);
     let mut receiver = RecursionGuard::new(&mut receiver, DEEPEST);
     match grammar {
         Grammar::Document => parse_document(&tokens, &mut receiver, &mut errors),
@@ -50,7 +54,7 @@ pub(super) fn events(source: Source<'_>, grammar: Grammar) -> Result<Vec<Event>,
         Grammar::Key => parse_key(&tokens, &mut receiver, &mut errors),
     }
     match errors.first() {
-        None => Ok(events),
+        None => Ok(()),
         Some(error) => Err(wrong(error)),
     }
 }
@@ -67,7 +71,8 @@ fn wrong(error: &toml_parser::ParseError) -> Wrong {
 /// The keys of the dotted key that `text` is.
 pub(super) fn keys(text: &str) -> Option<Vec<Key<'_>>> {
     let source = Source::new(text);
-    let events = events(source, Grammar::Key).ok()?;
+    let mut events: Vec<Event> = Vec::new();
+    parse(source, Grammar::Key, &mut events).ok()?;
     let keys = events.iter().filter(|event| event.kind() == EventKind::SimpleKey);
     keys.map(|event| decode_key(source, event).ok()).collect()
 }
@@ -76,6 +81,9 @@ fn decode_key<'t>(source: Source<'t>, event: &Event) -> Result<Key<'t>, Wrong> {
     let mut errors: Vec<toml_parser::ParseError> = Vec::new();
     let mut key = Cow::Borrowed("");
     if let Some(raw) = source.get(event) {
+        if event.encoding().is_none() && is_bare(raw.as_str()) {
+            return Ok(raw.as_str().as_bytes().into());
+        }
         raw.decode_key(&mut key, &mut errors);
     }
     match (errors.first(), key) {
@@ -83,6 +91,12 @@ fn decode_key<'t>(source: Source<'t>, event: &Event) -> Result<Key<'t>, Wrong> {
         (None, Cow::Borrowed(key)) => Ok(key.as_bytes().into()),
         (None, Cow::Owned(key)) => Ok(key.into_bytes().into()),
     }
+}
+
+/// Whether `key` is one that stands for itself without quotes, as most do.
+fn is_bare(key: &str) -> bool {
+    let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    !key.is_empty() && key.bytes().all(is_bare)
 }
 
 /// What was found in a text.
@@ -150,9 +164,15 @@ impl<'t> Tree<'t> {
             slot: None,
             line: Line::default(),
         };
-        for event in events(source, grammar)? {
-            tree.event(&event)?;
-        }
+        let mut read = Ok(());
+        let mut receiver = |event: Event| {
+            if read.is_ok() {
+                read = tree.event(&event);
+            }
+        };
+        // What the parser finds wrong counts first, wherever it stands.
+        parse(source, grammar, &mut receiver)?;
+        read?;
         tree.tables.name(&mut tree.outline);
         Ok(tree)
     }
@@ -223,12 +243,12 @@ impl<'t> Tree<'t> {
     }
 
     fn header(&mut self, is_element: bool) -> Result<(), Wrong> {
-        let starts: Vec<usize> = self.keys.iter().map(|(_, start)| *start).collect();
-        let keys = self.keys.drain(..).map(|(key, _)| key);
+        let keys = self.keys.iter().map(|(key, _)| key.clone());
         self.table = self
             .tables
             .header(&mut self.outline, keys, is_element)
-            .map_err(|(n, taken)| Wrong { at: starts[n], kind: taken.0 })?;
+            .map_err(|(n, taken)| Wrong { at: self.keys[n].1, kind: taken.0 })?;
+        self.keys.clear();
         Ok(())
     }
 

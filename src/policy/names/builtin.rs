@@ -114,6 +114,7 @@ impl Builtin {
     ) -> impl Iterator<Item = (&'a Phrase, usize)> {
         let letter = words[at][0].to_ascii_lowercase().wrapping_sub(b'a');
         let names = self.names.get(usize::from(letter)).into_iter().flatten();
+        let names = names.filter(move |name| name.may_begin_at(words[at]));
         let mut names = names.filter_map(move |name| Some((name, name.at(words, at)?)));
         let first = names.next();
         // A word that is a name of its own needs no look at its end.

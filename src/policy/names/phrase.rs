@@ -29,6 +29,15 @@ impl Phrase {
         &self.together
     }
 
+    /// Whether this may stand where `word` does, whose first letter is its own: by the second,
+    /// which rules out nearly all.
+    pub fn may_begin_at(&self, word: &[u8]) -> bool {
+        match (word.get(1), self.together.get(1)) {
+            (Some(letter), Some(own)) => letter.eq_ignore_ascii_case(own),
+            _ => true,
+        }
+    }
+
     /// Whether this stands anywhere in `words`.
     pub fn is_in(&self, words: &[&[u8]]) -> bool {
         (0..words.len()).any(|at| self.at(words, at).is_some())
@@ -42,10 +51,11 @@ impl Phrase {
 
     /// Whether `word` ends in this, run together, and something stands before it.
     pub fn is_tail_of(&self, word: &[u8]) -> bool {
-        let tail = &*self.together;
-        let end = |len: usize| word.len().checked_sub(len).filter(|at| *at > 0);
-        let mut ends = [tail.len(), tail.len() + 1].into_iter().filter_map(end);
-        ends.any(|at| is_word(&word[at..], tail))
+        let ends = |word: &[u8]| match word.len().checked_sub(self.together.len()) {
+            None | Some(0) => false,
+            Some(front) => word[front..].eq_ignore_ascii_case(&self.together),
+        };
+        ends(word) || matches!(word, [singular @ .., b's' | b'S'] if ends(singular))
     }
 
     /// The word behind this, if it stands at `words[at..]`.
@@ -70,4 +80,27 @@ pub(super) fn is_word(word: &[u8], wanted: &[u8]) -> bool {
         _ => return false,
     };
     !wanted.is_empty() && singular.eq_ignore_ascii_case(wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_a_phrase_stands_it_may_begin() {
+        for (phrase, key) in [
+            ("api key", "API_Keys"),
+            ("api key", "apikeys"),
+            ("x key", "X-Key"),
+            ("x key", "xKEY"),
+            ("x key", "xkeys"),
+            ("x", "xs"),
+            ("x", "X"),
+        ] {
+            let phrase = Phrase::new(phrase, phrase.into(), Kind::Secret);
+            with_words(key.as_bytes(), |words| {
+                assert!(phrase.at(words, 0).is_some() && phrase.may_begin_at(words[0]), "{key}");
+            });
+        }
+    }
 }

@@ -3,8 +3,8 @@
 //! Documentation shows how a URL is written (`amqp://guest:guest@localhost`). In a comment such a
 //! one is no credential; anywhere else it is, for there a program may read it.
 //!
-//! Must stay true: time is linear in the text, whatever stands in it; a text without a credential
-//! costs two searches, however many values it has.
+//! Must stay true: time is linear in the text, whatever stands in it; what is shorter than any
+//! credential, as most of what stands between two values is, costs nothing.
 
 use super::{Credential, token, url};
 use crate::span::Span;
@@ -17,14 +17,11 @@ pub(in crate::policy) fn credential_outside(
     text: &[u8],
     mut gaps: impl Iterator<Item = Span>,
 ) -> Option<(Credential, usize)> {
-    let tokens = token::may_stand_in(text);
-    if !tokens && memchr::memchr(b'@', text).is_none() {
-        return None;
-    }
-    gaps.find_map(|gap| {
-        let token = if tokens { token::first(gap.of(text)) } else { None };
-        let token = token.map(|(credential, at)| (credential, gap.start + at));
-        token.or_else(|| Some((Credential::UrlPassword, url_password(text, gap)?)))
+    let has_urls = memchr::memchr(b'@', text).is_some();
+    gaps.find_map(|gap| match token::first(gap.of(text)) {
+        Some((credential, at)) => Some((credential, gap.start + at)),
+        None if has_urls => Some((Credential::UrlPassword, url_password(text, gap)?)),
+        None => None,
     })
 }
 

@@ -67,9 +67,17 @@ const HEADER: &str = r"^(?i:(?:proxy-)?authorization: *)?(?i:bearer|basic|token)
 /// A credential is at least this long.
 const SHORTEST: usize = 15;
 
+/// Every form has one of these in it, or one of [`UNMARKED`]: most values have neither, which is
+/// known sooner than that they have none of the forms.
+const MARKS: [[u8; 3]; 2] = [[b'_', b'-', b'.'], [b':', b'$', b'{']];
+
+/// What the forms begin with that need none of [`MARKS`].
+const UNMARKED: &str = "AIza|dapi|LS0tLS1CRUdJTi";
+
 struct Forms {
     /// Any of them, in one pass.
     any: Regex,
+    unmarked: Regex,
     tokens: Vec<Regex>,
     hashes: Regex,
     armour: Regex,
@@ -86,6 +94,7 @@ static FORMS: LazyLock<Forms> = LazyLock::new(|| {
     all.push("LS0tLS1CRUdJTi");
     Forms {
         any: regex(&format!("{}|{ARMOUR}|{HASHES}", bounded(&all.join("|")))),
+        unmarked: regex(UNMARKED),
         tokens: TOKENS.iter().map(|(_, token)| regex(&bounded(token))).collect(),
         hashes: regex(HASHES),
         armour: regex(ARMOUR),
@@ -102,7 +111,7 @@ pub(super) fn find(text: &[u8]) -> Option<Credential> {
     if text[0].is_ascii_alphabetic() && is_header(text) {
         return Some(Credential::Authorization);
     }
-    if !FORMS.any.is_match(text) {
+    if !may_have_form(text) || !FORMS.any.is_match(text) {
         return None;
     }
     if FORMS.armour.is_match(text)
@@ -117,16 +126,16 @@ pub(super) fn find(text: &[u8]) -> Option<Credential> {
     Some(Credential::Token(TOKENS[form].0))
 }
 
-/// Whether [`first`] may find something in a part of `text`.
-pub(super) fn may_stand_in(text: &[u8]) -> bool {
-    FORMS.any.is_match(text)
+fn may_have_form(text: &[u8]) -> bool {
+    MARKS.iter().any(|[a, b, c]| memchr::memchr3(*a, *b, *c, text).is_some())
+        || FORMS.unmarked.is_match(text)
 }
 
 /// The first in `text` that has one of the forms, and where it begins.
 pub(super) fn first(text: &[u8]) -> Option<(Credential, usize)> {
     /// What begins like a key in Base64 is known by so much more of it.
     const REACH: usize = 64;
-    if text.len() < SHORTEST {
+    if text.len() < SHORTEST || !may_have_form(text) {
         return None;
     }
     FORMS.any.find_iter(text).find_map(|found| {
@@ -146,9 +155,28 @@ fn is_key(base64: &[u8]) -> bool {
 /// `Bearer …`, `Basic …`: the whole value. Words have no digits or `=`, credentials nearly
 /// always do.
 fn is_header(text: &[u8]) -> bool {
-    if !b"BbTtAaPp".contains(&text[0]) || text.len() > 1 << 16 {
+    let has_scheme = b"BbTtAaPp".contains(&text[0]) && memchr::memchr(b' ', text).is_some();
+    if !has_scheme || text.len() > 1 << 16 {
         return false;
     }
     let value = FORMS.header.captures(text).and_then(|captures| captures.name("value"));
     value.is_some_and(|value| value.as_bytes().iter().any(|b| b.is_ascii_digit() || *b == b'='))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_form_is_without_a_mark() {
+        // What is no text of its own: classes, repetitions, groups.
+        let syntax = Regex::new(r"\[[^]]*\]|\{[0-9,]+\}|\(\?:").unwrap();
+        let unmarked: Vec<&str> = UNMARKED.split('|').collect();
+        let others = ARMOUR.split('|').chain(HASHES.split(r"|\")).chain([ARMOUR_BASE64]);
+        for form in TOKENS.iter().map(|(_, form)| *form).chain(others) {
+            let literal = syntax.replace_all(form.as_bytes(), &b""[..]);
+            let is_marked = literal.iter().any(|byte| MARKS.as_flattened().contains(byte));
+            assert!(is_marked || unmarked.iter().any(|front| form.starts_with(front)), "{form}");
+        }
+    }
 }
