@@ -13,7 +13,6 @@
 //! with its place before a byte of it is looked at; [`Opened`] comes out of [`Sealer::open`] alone;
 //! and no code opens what it was given under any key, purpose or binding but the one it names.
 
-mod base64;
 mod cipher;
 pub mod foreign;
 mod inner;

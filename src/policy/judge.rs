@@ -258,10 +258,7 @@ impl<'a> RulesOfOne<'a> {
         if is_element && let Some(verdict) = self.by_whole_assignment(value) {
             return Some(verdict);
         }
-        let begins_option = |at: usize| value[at + 1..].starts_with(b"-");
-        if memchr::memchr(b'=', value).is_none()
-            && !memchr::memchr_iter(b'-', value).any(begins_option)
-        {
+        if memchr::memchr(b'=', value).is_none() && memchr::memmem::find(value, b"--").is_none() {
             return None;
         }
         let mut parts = Vec::new();

@@ -6,9 +6,11 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
+use base64ct::{Base64UrlUnpadded, Encoding};
+
 use super::cipher::{NONCE, TAG};
 use super::inner::BUCKET;
-use super::{Binding, FIELD_PREFIX, FILE_PREFIX, PREFIX, TokenError, base64};
+use super::{Binding, FIELD_PREFIX, FILE_PREFIX, PREFIX, TokenError};
 use crate::keyring::KeyId;
 
 /// Characters in a line of the whole-file form.
@@ -33,9 +35,8 @@ impl Token {
 
     /// The form that stands in a field.
     pub fn to_text(&self) -> String {
-        let mut text = [FIELD_PREFIX, &self.key_id.to_text(), ":"].concat().into_bytes();
-        base64::encode(&self.body(), &mut text);
-        String::from_utf8(text).expect("the alphabet of tokens is ASCII")
+        let body = Base64UrlUnpadded::encode_string(&self.body());
+        [FIELD_PREFIX, &self.key_id.to_text(), ":", &body].concat()
     }
 
     /// Reads the form of a whole file.
@@ -58,11 +59,10 @@ impl Token {
 
     /// The form of a whole file, ready to be written.
     pub fn to_whole_text(&self) -> Vec<u8> {
-        let mut body = Vec::new();
-        base64::encode(&self.body(), &mut body);
+        let body = Base64UrlUnpadded::encode_string(&self.body());
         let mut text = format!("{FILE_PREFIX}{}:\n", self.key_id).into_bytes();
         text.reserve(body.len() + body.len() / LINE + 1);
-        for line in body.chunks(LINE) {
+        for line in body.as_bytes().chunks(LINE) {
             text.extend_from_slice(line);
             text.push(b'\n');
         }
@@ -84,9 +84,12 @@ impl Token {
         [&[self.binding as u8][..], &self.nonce, &self.sealed].concat()
     }
 
-    fn from_body(key_id: KeyId, text: &[u8]) -> Result<Self, TokenError> {
-        let body =
-            base64::decode(text).ok_or(TokenError::Malformed("not in unpadded base64url"))?;
+    fn from_body(key_id: KeyId, base64: &[u8]) -> Result<Self, TokenError> {
+        let mut body = vec![0; base64.len() / 4 * 3 + 3];
+        // Strict: no padding, no white space, and no other bits in the last character than the
+        // bytes have.
+        let body = Base64UrlUnpadded::decode(base64, &mut body)
+            .map_err(|_| TokenError::Malformed("not in unpadded base64url"))?;
         let (flags, rest) = body.split_first().ok_or(TokenError::Malformed("cut off"))?;
         let binding = Binding::from_flags(*flags)
             .ok_or(TokenError::Malformed("flags of no known meaning"))?;
@@ -131,7 +134,6 @@ impl fmt::Display for Token {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use base64ct::{Base64UrlUnpadded, Encoding};
     use proptest::prelude::*;
 
     fn tokens() -> impl Strategy<Value = Token> {
