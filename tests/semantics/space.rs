@@ -167,6 +167,8 @@ page = (ctypes.c_char * 4096).from_address(ctypes.addressof(ctypes.c_char.from_b
 page[4] = b'Z'
 os.ftruncate(small, 6)
 print(os.pread(small, 9, 0))
+os.mkfifo('p'); os.utime('p', (5, 5))
+os.write(os.open('p', os.O_RDWR), b'x'); print(os.stat('p').st_mtime)
 ",
         nowait = errno_of_read(8),
         uncached = errno_of_read(128),
@@ -176,7 +178,7 @@ print(os.pread(small, 9, 0))
         fs::create_dir(&dir).unwrap();
         let said = python(&dir, class, &script);
         let expected = "EXDEV\nEXDEV\nEXDEV\nEXDEV\nNone\n1\nENOTSUP\nENOTSUP\nENOTSUP\nENOTTY\n\
-                        True\n127\nENODEV\n0\nb'abc\\x00Z\\x00'\n";
+                        True\n127\nENODEV\n0\nb'abc\\x00Z\\x00'\n5.0\n";
         assert_eq!(said, expected, "{class:?}");
     }
 }
