@@ -196,6 +196,19 @@ impl Filesystem {
         })
     }
 
+    /// The mount is seen and asked a moment before there is a way to tell the kernel anything: what
+    /// changed in the store meanwhile was noticed, and the kernel believes what it was told before.
+    pub(super) fn tell_what_was_not_told(&self) {
+        for node in self.nodes.all() {
+            self.tell(|kernel| {
+                if let Some((parent, name)) = node.first_link() {
+                    kernel.name(parent.ino, &name);
+                }
+                kernel.content(node.ino);
+            });
+        }
+    }
+
     /// Events were lost: every name and every content may have changed.
     fn doubt_everything(&self) {
         for node in self.nodes.all() {
