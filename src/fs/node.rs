@@ -74,9 +74,14 @@ impl Node {
         !self.is_linked() && self.lost.lock().is_some()
     }
 
+    /// The last name of a node that lost it behind the mount.
+    pub(super) fn lost_name(&self) -> Option<(Arc<Node>, OsString)> {
+        self.lost.lock().clone().filter(|_| !self.is_linked())
+    }
+
     /// The path under which a node stood that lost its last name behind the mount.
     pub(super) fn lost_path(&self) -> Option<RelPath> {
-        let (parent, name) = self.lost.lock().clone().filter(|_| !self.is_linked())?;
+        let (parent, name) = self.lost_name()?;
         Some(parent.path()?.join(&name))
     }
 

@@ -198,13 +198,14 @@ impl Filesystem {
 
     /// The mount is seen and asked a moment before there is a way to tell the kernel anything: what
     /// changed in the store meanwhile was noticed, and the kernel believes what it was told before.
+    /// It keeps the names that still are: what it forgets is not announced when it changes.
     pub(super) fn tell_what_was_not_told(&self) {
         for node in self.nodes.all() {
             self.tell(|kernel| {
-                if let Some((parent, name)) = node.first_link() {
+                kernel.content(node.ino);
+                if let Some((parent, name)) = node.lost_name() {
                     kernel.name(parent.ino, &name);
                 }
-                kernel.content(node.ino);
             });
         }
     }
