@@ -231,7 +231,9 @@ impl Filesystem {
     /// Says how the kernel is told; once, when the mount stands.
     pub fn set_invalidate(&self, invalidate: Box<dyn Invalidate>) {
         // A second mount of the same filesystem is not made; the first keeps its way.
-        let _ = self.invalidate.set(invalidate);
+        if self.invalidate.set(invalidate).is_ok() {
+            self.tell_what_was_not_told();
+        }
     }
 
     /// The store below.

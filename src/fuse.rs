@@ -388,9 +388,10 @@ impl fuser::Filesystem for Wire {
         self.patient(Xattr { reply, room: size }, move |fs| fs.getxattr(ino(node), &name));
     }
 
-    fn listxattr(&self, _: &Request, node: INodeNo, size: u32, reply: ReplyXattr) {
+    fn listxattr(&self, request: &Request, node: INodeNo, size: u32, reply: ReplyXattr) {
         self.fs.requests().count(Op::Listxattr);
-        self.patient(Xattr { reply, room: size }, move |fs| fs.listxattr(ino(node)));
+        let caller = caller(request);
+        self.patient(Xattr { reply, room: size }, move |fs| fs.listxattr(caller, ino(node)));
     }
 
     fn removexattr(&self, _: &Request, node: INodeNo, name: &OsStr, reply: ReplyEmpty) {

@@ -242,12 +242,11 @@ mod testing {
         }
     }
 
-    /// Runs `story` on the disk and, where there is one, on tmpfs.
+    /// Runs `story` on the disk and on tmpfs.
     pub(super) fn on_each_filesystem(means: temporary::Means, story: impl Fn(&Fresh)) {
         story(&Fresh::with(means));
-        if let Ok(place) = tempfile::tempdir_in("/dev/shm") {
-            story(&Fresh::at(place, means));
-        }
+        let in_memory = tempfile::tempdir_in("/dev/shm").expect("a directory in memory");
+        story(&Fresh::at(in_memory, means));
     }
 
     pub(super) fn os(name: &str) -> &OsStr {

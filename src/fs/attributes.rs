@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::file::{Content, FileState};
 use super::node::Node;
-use super::{Error, Filesystem, Ino, Pace, ROOT, Result, is_control};
+use super::{Caller, Error, Filesystem, Ino, Pace, ROOT, Result, is_control};
 use crate::store::{Dir, FileKind, Metadata, Place, SetTime, Time, XattrFlags};
 
 /// What `stat` shows.
@@ -196,16 +196,22 @@ impl Filesystem {
         }
     }
 
-    /// The names of all extended attributes, each ended by a NUL.
-    pub fn listxattr(&self, ino: Ino) -> Result<Vec<u8>> {
+    /// The names of all extended attributes that `caller` may know of, each ended by a NUL. The
+    /// kernel leaves it to the filesystem to keep those of `trusted.*` from others than root.
+    pub fn listxattr(&self, caller: Caller, ino: Ino) -> Result<Vec<u8>> {
         if is_control(ino) {
             return Ok(Vec::new());
         }
         let node = self.node(ino)?;
-        match self.xattr_place(&node, &node.state.lock())? {
-            Some(place) => Ok(place.list_xattr()?),
-            None => Ok(Vec::new()),
+        let Some(place) = self.xattr_place(&node, &node.state.lock())? else {
+            return Ok(Vec::new());
+        };
+        let all = place.list_xattr()?;
+        if caller.uid == 0 {
+            return Ok(all);
         }
+        let names = all.split_inclusive(|byte| *byte == 0);
+        Ok(names.filter(|name| !name.starts_with(b"trusted.")).flatten().copied().collect())
     }
 
     /// Sets an extended attribute; `flags` are those of `setxattr(2)`.

@@ -183,6 +183,18 @@ impl FileState {
         }
     }
 
+    /// What is held was opened under rules that do not count any more: it is opened anew before it
+    /// is shown again.
+    pub(super) fn doubt_rules(&mut self) {
+        /// No version of the rules: they are counted from 1.
+        const NONE: u64 = 0;
+        if let Content::Clean(Loaded { trust, .. }) | Content::Broken(Broken { trust, .. }) =
+            &mut self.content
+        {
+            trust.rules = NONE;
+        }
+    }
+
     /// The ctime that programs see where the store's is `stored`.
     pub(super) fn shown_ctime(&self, stored: Time) -> Time {
         if self.committed == Some(stored) { self.changed } else { stored.max(self.changed) }

@@ -10,6 +10,7 @@ use super::file::{Base, Content, FileState, Loaded, Trust};
 use super::node::{Identity, Node};
 use super::{Attr, Caller, Entry, Error, Filesystem, Ino, OpenMode, OpenReply, Pace, ROOT, Result};
 use crate::document::{Form, Stock};
+use crate::policy::Class;
 use crate::store::{CONTROL_DIR, Dir, FileKind, Metadata, Owner, is_reserved, is_version_control};
 
 impl Filesystem {
@@ -358,13 +359,36 @@ impl Filesystem {
         let Some(known) = self.nodes.by_store(found.ino) else {
             return Ok(self.nodes.adopt(parent, name, found, Identity::Unknown));
         };
-        let _state = self.state(&known, pace)?;
+        let mut state = self.state(&known, pace)?;
         let again = self.stat_if_there(dir, name)?;
         if !known.is(found) || again.is_none_or(|again| !known.is(&again)) {
             self.nodes.forget_store_ino(&known, found);
             return Ok(None);
         }
-        Ok(self.nodes.adopt(parent, name, found, Identity::Same(&known)))
+        let adopted = self.nodes.adopt(parent, name, found, Identity::Same(&known));
+        self.seal_by_the_strictest_name(&known, &mut state);
+        Ok(adopted)
+    }
+
+    /// Whoever works in the store may link a file to a name that asks for other sealing. It is
+    /// opened and sealed by the strictest of the names that are known, whichever came first: else a
+    /// look at a plain name would have the others' secrets stored in the clear.
+    fn seal_by_the_strictest_name(&self, node: &Node, state: &mut FileState) {
+        let rules = self.rules();
+        let before = node.path();
+        let has_changed =
+            node.order_names(|file| match rules.sealing.policy.classify(file).class {
+                Class::Whole => 0,
+                Class::Fields(_) => 1,
+                Class::Unknown => 2,
+                Class::Plain => 3,
+            });
+        if has_changed {
+            state.doubt_rules();
+            if let Some(before) = before {
+                self.troubles.opened(&before);
+            }
+        }
     }
 
     fn stat_if_there(&self, dir: &Dir, name: &OsStr) -> Result<Option<Metadata>> {

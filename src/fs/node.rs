@@ -74,9 +74,14 @@ impl Node {
         !self.is_linked() && self.lost.lock().is_some()
     }
 
+    /// The last name of a node that lost it behind the mount.
+    pub(super) fn lost_name(&self) -> Option<(Arc<Node>, OsString)> {
+        self.lost.lock().clone().filter(|_| !self.is_linked())
+    }
+
     /// The path under which a node stood that lost its last name behind the mount.
     pub(super) fn lost_path(&self) -> Option<RelPath> {
-        let (parent, name) = self.lost.lock().clone().filter(|_| !self.is_linked())?;
+        let (parent, name) = self.lost_name()?;
         Some(parent.path()?.join(&name))
     }
 
@@ -97,9 +102,35 @@ impl Node {
         self.links.lock().store_ino
     }
 
-    /// A directory and a name under which the node stands; `None` when it was removed.
+    /// A directory and a name under which the node stands, of several the one by whose rules it is
+    /// sealed; `None` when it was removed.
     pub(super) fn first_link(&self) -> Option<(Arc<Node>, OsString)> {
         self.links.lock().names.first().cloned()
+    }
+
+    /// Orders the names by `rank`, lowest first, where the one that came last is not in its place;
+    /// says whether another has become the first. The caller holds the node's `state`, so that no
+    /// name comes or goes meanwhile.
+    pub(super) fn order_names(&self, rank: impl Fn(&RelPath) -> u8) -> bool {
+        let rank = |(parent, name): &(Arc<Node>, OsString)| {
+            parent.path().map(|parent| rank(&parent.join(name)))
+        };
+        let last_two = match &self.links.lock().names[..] {
+            [.., one, last] => [one.clone(), last.clone()],
+            _ => return false,
+        };
+        if rank(&last_two[0]) <= rank(&last_two[1]) {
+            return false;
+        }
+        let mut names = self.links.lock().names.clone();
+        names.sort_by_cached_key(rank);
+        let mut links = self.links.lock();
+        let is_first = |(parent, name): &(Arc<Node>, OsString)| {
+            links.names.first().is_some_and(|(at, known)| at.ino == parent.ino && known == name)
+        };
+        let leads_another = names.first().is_some_and(|first| !is_first(first));
+        links.names = names;
+        leads_another
     }
 
     /// Whether the node has a name (the root has none and needs none).

@@ -26,8 +26,8 @@ struct End<'a> {
 }
 
 impl Filesystem {
-    /// Renames. EXDEV when a directory, or two names to be exchanged, would have to be sealed
-    /// differently; a single file is sealed anew.
+    /// Renames. EXDEV when a directory, two names to be exchanged, or one of several names of a
+    /// file would have to be sealed differently; a file of one name is sealed anew.
     pub fn rename(&self, from: (Ino, &OsStr), to: (Ino, &OsStr), flags: RenameFlags) -> Result<()> {
         let from = self.end(from)?;
         let to = self.end(to)?;
@@ -150,6 +150,14 @@ impl Filesystem {
         if *sealed.stored == *loaded.base.stored {
             self.remember(&from.path, &state.content);
             return self.move_name(from, to, node, flags);
+        }
+        if state.last_metadata.is_some_and(|metadata| metadata.nlink > 1) {
+            // Written anew it would be another file than that of its other names. As it stands it
+            // is sealed rightly, if not with the tokens of the file that it replaces.
+            return match self.seals_alike(&from.path, &to.path) {
+                true => self.move_name(from, to, node, flags),
+                false => Err(Error::WouldReseal),
+            };
         }
         self.write_under(from, to, node, state, replaced, sealed)
     }

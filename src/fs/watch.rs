@@ -196,6 +196,20 @@ impl Filesystem {
         })
     }
 
+    /// The mount is seen and asked a moment before there is a way to tell the kernel anything: what
+    /// changed in the store meanwhile was noticed, and the kernel believes what it was told before.
+    /// It keeps the names that still are: what it forgets is not announced when it changes.
+    pub(super) fn tell_what_was_not_told(&self) {
+        for node in self.nodes.all() {
+            self.tell(|kernel| {
+                kernel.content(node.ino);
+                if let Some((parent, name)) = node.lost_name() {
+                    kernel.name(parent.ino, &name);
+                }
+            });
+        }
+    }
+
     /// Events were lost: every name and every content may have changed.
     fn doubt_everything(&self) {
         for node in self.nodes.all() {
@@ -218,4 +232,67 @@ impl Filesystem {
 enum Seen {
     Same,
     Attributes,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::ffi::OsStr;
+    use std::os::unix::fs::PermissionsExt;
+
+    use parking_lot::Mutex;
+
+    use super::*;
+    use crate::document::{Binding, Imports, Sealing, sealer};
+    use crate::fs::{Caller, Invalidate, OpenMode, Options, ROOT};
+    use crate::keyring::{Key, Keyring};
+    use crate::path::RelPath;
+    use crate::policy::Policy;
+    use crate::store::Store;
+
+    /// Notes which nodes the kernel is told to look at again.
+    #[derive(Clone, Default)]
+    struct Told(Arc<Mutex<BTreeSet<Ino>>>);
+
+    impl Invalidate for Told {
+        fn content(&self, ino: Ino) {
+            self.0.lock().insert(ino);
+        }
+        fn attributes(&self, ino: Ino) {
+            self.0.lock().insert(ino);
+        }
+        fn attributes_now(&self, ino: Ino) {
+            self.0.lock().insert(ino);
+        }
+        fn name(&self, _: Ino, _: &OsStr) {}
+        fn removed(&self, _: Ino, _: &OsStr, _: Ino) {}
+        fn changed(&self, _: RelPath) {}
+    }
+
+    #[test]
+    fn what_changed_before_the_kernel_could_be_told_is_told_then() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("app.toml");
+        std::fs::write(&file, "port = 1\n").unwrap();
+        let sealing = Sealing {
+            sealer: sealer(Keyring::new(Key::generate().unwrap(), vec![]).unwrap()),
+            policy: Policy::builtin(),
+            ledger: Arc::default(),
+            imports: Imports::default(),
+            binding: Binding::Field,
+            keep_legacy_tokens: true,
+        };
+        let reload = Box::new(|_: &Store, _: &_| Err("no other rules".to_owned()));
+        let store = Store::open(dir.path()).unwrap();
+        let fs = Filesystem::new(store, sealing, Options::default(), reload).unwrap();
+        let ino = fs.lookup(ROOT, OsStr::new("app.toml"), Pace::Patient).unwrap().attr.ino;
+        // Noticed by an open, and nobody there to pass it on.
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(0o604)).unwrap();
+        let caller = Caller { uid: 0, gid: 0, pid: 0 };
+        let read = OpenMode { write: false, truncate: false, exclusive: false };
+        fs.open(caller, ino, read, Pace::Patient).unwrap();
+        let told = Told::default();
+        fs.set_invalidate(Box::new(told.clone()));
+        assert!(told.0.lock().contains(&ino));
+    }
 }

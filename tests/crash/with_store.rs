@@ -1,14 +1,16 @@
 //! `with-store`: a command that works on the sealed side, also while a mount covers it.
 
 use std::fs;
-use std::process::Output;
+use std::path::Path;
+use std::process::{Command, Output};
 
+use crate::Writer;
 use crate::support::{Fixture, holds, text};
 
 const TEXT: &str = "port = 1\npassword = \"CANARY-one\"\n";
 
 /// `confseal with-store DIR -- sh -ec SCRIPT`.
-fn with_store(fixture: &Fixture, dir: &std::path::Path, script: &str) -> Output {
+fn with_store(fixture: &Fixture, dir: &Path, script: &str) -> Output {
     let words =
         ["with-store".as_ref(), dir.as_os_str(), "--".as_ref(), "sh".as_ref(), "-ec".as_ref()];
     fixture.confseal(words.into_iter().chain([script.as_ref()]))
@@ -66,7 +68,7 @@ fn the_commands_exit_code_is_ours_and_keys_stay_out_of_its_environment() {
     let mnt = fixture.mnt();
     assert_eq!(with_store(&fixture, &mnt, "exit 3").status.code(), Some(3));
     assert_eq!(with_store(&fixture, &mnt, "kill -TERM $$").status.code(), Some(128 + 15));
-    let done = std::process::Command::new(crate::support::CONFSEAL)
+    let done = Command::new(crate::support::CONFSEAL)
         .arg("with-store")
         .arg(&mnt)
         .args(["--", "env"])
@@ -111,6 +113,64 @@ fn git_shows_and_merges_by_content_while_a_mount_covers_the_store() {
     crate::eventually("what was merged in the mount", || {
         text_of("app.toml") == "port = 2\n\n\n\npassword = \"CANARY-two\"\n"
     });
+    fixture.umount();
+    fixture.assert_sealed(&["CANARY"]);
+}
+
+/// The commands of docs/cli.md for a version that was kept, with the names of this one.
+fn settling(point: &Path, kept: &str, key: &str) -> Vec<String> {
+    let manual = include_str!("../../docs/cli.md");
+    let section = manual.split("\n## Versions that were kept\n").nth(1).expect("the section");
+    let section = section.split("\n## ").next().expect("its end");
+    let commands = section.lines().filter(|line| line.starts_with("confseal with-store "));
+    let ours = |line: &str| {
+        line.replace("/etc/shop", point.to_str().expect("UTF-8"))
+            .replace("app.toml.20260102T030405Z.1", kept)
+            // It is not where `view` looks by itself.
+            .replace("confseal view ", &format!("confseal view --key {key} "))
+    };
+    commands.map(ours).collect()
+}
+
+#[test]
+fn a_version_that_was_kept_is_settled_as_the_manual_says() {
+    crate::support::apart();
+    let mut fixture = Fixture::new();
+    fixture.put("app.toml", TEXT).seal().mount_over();
+    let point = fixture.store();
+    let mut writer = Writer::of(&point.join("app.toml"));
+    let ours = format!("{TEXT}mine = 1\n");
+    let seen = || fs::read_to_string(point.join("app.toml")).unwrap();
+    writer.write("mine = 1\n", || seen() == ours);
+    let done = with_store(&fixture, &point, "echo 'theirs = 1' >>app.toml");
+    assert!(done.status.success(), "{}", text(&done));
+    writer.close();
+    assert_eq!(seen(), ours);
+    let kept = || {
+        let status = fs::read(point.join(".confseal/status")).unwrap();
+        serde_json::from_slice::<serde_json::Value>(&status).unwrap()["kept"].clone()
+    };
+    let name = kept()[0].as_str().expect("a version that was kept").to_owned();
+
+    let mut path = vec![Path::new(crate::support::CONFSEAL).parent().unwrap().to_owned()];
+    path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap()));
+    let run = |command: &String| {
+        let done = Command::new("bash")
+            .args(["-c", command])
+            .current_dir(fixture.dir())
+            .env("PATH", std::env::join_paths(&path).unwrap())
+            .env("CONFSEAL_STATE_DIRECTORY", fixture.state())
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8_lossy(&done.stderr), "", "{command}");
+        String::from_utf8(done.stdout).unwrap()
+    };
+    let commands = settling(&point, &name, &fixture.source("master"));
+    let [list, compare, remove] = &commands[..] else { panic!("{commands:?}") };
+    assert_eq!(run(list), format!("{name}\n"));
+    assert_eq!(run(compare), "3c3\n< theirs = 1\n---\n> mine = 1\n");
+    assert_eq!(run(remove), "");
+    assert_eq!(kept(), serde_json::json!([]));
     fixture.umount();
     fixture.assert_sealed(&["CANARY"]);
 }

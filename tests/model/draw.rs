@@ -37,7 +37,8 @@ fn slot() -> impl Strategy<Value = u8> {
 
 /// Not shrunk: its marks tell one document from the other.
 fn seed() -> impl Strategy<Value = u32> {
-    any::<u32>().no_shrink()
+    // Some of a few: files that hold the same secrets are sealed with each other's tokens.
+    prop_oneof![3 => any::<u32>(), 1 => 0..3u32].no_shrink()
 }
 
 fn content() -> impl Strategy<Value = Content> {

@@ -67,7 +67,7 @@ impl Rules {
                     How::Exchange => Expected::Same,
                     _ if is_alike(&from, &to) => Expected::Same,
                     _ if one.is_dir() => Expected::Refused(Errno::XDEV),
-                    // Sealed anew it is a file of its own.
+                    // Sealed anew it would be another file than that of its other names.
                     _ if one.nlink() > 1 => Expected::Perhaps(Errno::XDEV),
                     _ => Expected::Same,
                 }

@@ -301,6 +301,35 @@ fn a_storm_is_announced_for_known_files_only_and_keeps_nobody_from_unmounting() 
 }
 
 #[test]
+fn where_events_are_lost_everything_is_looked_at_again_and_announced() {
+    let fixture = mounted(&["app.toml", "conf.d/app.toml"]);
+    let (store, mnt) = (fixture.store(), fixture.mnt());
+    let mut ear = Ear::at(&mnt, &["app.toml"]);
+    let limit = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
+    let limit: usize = limit.trim().parse().unwrap();
+    fixture.signal("STOP");
+    for n in 0..=limit {
+        // In turn: equal events that follow each other count as one.
+        fs::write(store.join(["even", "odd"][n % 2]), "").unwrap();
+    }
+    // Of these nothing is heard any more.
+    fs::write(store.join("app.toml"), NEW).unwrap();
+    fs::remove_file(store.join("conf.d/app.toml")).unwrap();
+    fs::write(store.join("later.toml"), NEW).unwrap();
+    fixture.signal("CONT");
+    ear.wait_for("app.toml", "", EventMask::CLOSE_WRITE);
+    assert!(fixture.log().contains("faster than they could be followed"), "{}", fixture.log());
+    assert_eq!(fs::metadata(mnt.join("app.toml")).unwrap().size(), NEW.len() as u64);
+    assert_eq!(fixture.seen("app.toml"), NEW);
+    assert_eq!(fixture.seen("later.toml"), NEW);
+    let start = Instant::now();
+    while mnt.join("conf.d/app.toml").exists() {
+        assert!(start.elapsed() < Duration::from_secs(20), "the removal is not seen");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
 fn old_descriptors_keep_what_they_had_when_git_replaces_the_file() {
     use std::os::unix::fs::FileExt;
     let fixture = mounted(&["app.toml"]);

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::calls::names;
+use crate::calls::{errno, names};
 use crate::support::{Fixture, sh};
 
 const APP: &str = "# shop\n[database]\npassword = \"CANARY-one-two\" # prod\nport = 5432\n\
@@ -243,4 +243,29 @@ fn a_rename_that_seals_anew_replaces_a_link_and_not_what_it_points_to() {
     assert!(!mnt.join("new").exists());
     fixture.assert_sealed(&["CANARY-new", "CANARY-real"]);
     fixture.umount();
+}
+
+#[test]
+fn a_file_linked_in_the_store_to_a_name_of_other_rules_is_sealed_by_the_strictest() {
+    let text = |pass: &str| format!("password = \"CANARY-{pass}\"\nport = 1\n");
+    // The one is known to no rule, the other one is left plain.
+    for other in ["snapshot", "app.txt"] {
+        let mut fixture = Fixture::new();
+        let rule = "version = 1\n[[file]]\npath = \"*.txt\"\nseal = \"none\"\n";
+        fixture.put(".confseal/policy.toml", rule).put("app.toml", text("old")).seal();
+        fs::hard_link(fixture.store().join("app.toml"), fixture.store().join(other)).unwrap();
+        fixture.mount();
+        // By itself, nothing says how its tokens are to be read.
+        assert_eq!(errno(fs::read(fixture.mnt().join(other))), Err(libc::EBADMSG), "{other}");
+        assert_eq!(fixture.seen("app.toml"), text("old"), "{other}");
+        assert_eq!(fixture.seen(other), text("old"), "{other}");
+        fs::write(fixture.mnt().join(other), text("new")).unwrap();
+        assert_eq!(fixture.seen("app.toml"), text("new"), "{other}");
+        let status: serde_json::Value =
+            serde_json::from_str(&fixture.seen(".confseal/status")).unwrap();
+        assert_eq!(status["trouble"], serde_json::json!([]), "{other}");
+        fixture.umount();
+        assert!(fixture.stored(other).starts_with("password = \"ENC:v1:"), "{other}");
+        fixture.assert_sealed(&["CANARY"]);
+    }
 }

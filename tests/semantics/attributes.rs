@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use rustix::fs::XattrFlags;
 
 use crate::calls::shell;
-use crate::scene::{Class, alike_in_each_class, mounted, python};
+use crate::scene::{Class, alike_in_each_class, mounted, python, python_as_user};
 
 #[test]
 fn times_are_kept_to_the_nanosecond() {
@@ -242,7 +242,10 @@ fn extended_attributes_are_kept_through_saves() {
         let len = rustix::fs::listxattr(&path, &mut list[..]).unwrap();
         list.truncate(len);
         let short = rustix::fs::listxattr(&path, &mut [0u8; 3][..]).map_err(error);
-        (seen, values, more, list, short)
+        let listed = "print(sorted(os.listxattr(name('x'))))";
+        let by_user = python_as_user(dir, class, &[], listed);
+        assert!(by_user.contains("user.b") && !by_user.contains("trusted"), "{by_user}");
+        (seen, values, more, list, short, by_user)
     });
 }
 

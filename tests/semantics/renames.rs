@@ -2,12 +2,12 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 
 use rustix::fs::{CWD, RenameFlags};
 
-use crate::calls::names;
-use crate::scene::{Class, alike, alike_in_each_class, facts, mounted};
+use crate::calls::{errno, names};
+use crate::scene::{Class, alike, alike_in_each_class, alike_in_each_class_of, facts, mounted};
 use crate::support::sh;
 
 #[test]
@@ -118,6 +118,43 @@ fn a_rename_that_seals_differently() {
     assert_eq!(swapped, Err(rustix::io::Errno::XDEV));
     assert_eq!(read("b.key"), Class::Whole.document());
     fixture.assert_sealed(&[Class::Fields.secret(), Class::Whole.secret()]);
+}
+
+#[test]
+fn a_rename_leaves_the_names_of_a_file_together() {
+    let mut fixture = mounted();
+    alike_in_each_class_of(&fixture, |dir, class| {
+        let at = |stem: &str| dir.join(class.name(stem));
+        // With the secret of what it replaces, whose token a file that is sealed anew takes over.
+        fs::write(at("replaced"), class.document() + "more = 1\n").unwrap();
+        fs::write(at("one"), class.document()).unwrap();
+        fs::hard_link(at("one"), at("other")).unwrap();
+        let open = OpenOptions::new().write(true).open(at("one")).unwrap();
+        fs::rename(at("one"), at("replaced")).unwrap();
+        fs::write(at("other"), class.document().replace("5432", "5433")).unwrap();
+        open.write_all_at(b"PASSWORD", 0).unwrap();
+        drop(open);
+        let read = |stem: &str| fs::read_to_string(at(stem)).unwrap();
+        (read("replaced"), read("other"), facts(&at("replaced")), names(dir))
+    });
+    // Where it would have to be sealed differently, a copy has to do.
+    for class in Class::ALL {
+        let dir = fixture.mnt().join(class.directory());
+        let other = class.name("other");
+        let further = if class == Class::Whole { "further.toml" } else { "further.key" };
+        let moved = errno(fs::rename(dir.join(&other), dir.join(further)));
+        assert_eq!(moved, Err(libc::EXDEV), "{class:?}");
+        assert_eq!(facts(&dir.join(other)).nlink, 2, "{class:?}");
+    }
+    // The store has it the same way.
+    fixture.umount().mount();
+    for class in Class::ALL {
+        let expected = class.document().replace("5432", "5433").replace("password", "PASSWORD");
+        for stem in ["replaced", "other"] {
+            let path = fixture.mnt().join(class.directory()).join(class.name(stem));
+            assert_eq!(fs::read_to_string(path).unwrap(), expected, "{class:?}: {stem}");
+        }
+    }
 }
 
 #[test]

@@ -21,7 +21,8 @@ pub enum Class {
 }
 
 impl Class {
-    const ALL: [Class; 3] = [Class::Fields, Class::Whole, Class::Plain];
+    /// Each of them.
+    pub const ALL: [Class; 3] = [Class::Fields, Class::Whole, Class::Plain];
 
     /// A name that makes a file one of this class.
     pub fn name(self, stem: &str) -> String {
@@ -47,7 +48,8 @@ impl Class {
         format!("password = \"{}\"\nport = 5432\n", self.secret())
     }
 
-    fn directory(self) -> &'static str {
+    /// Where its story is told by [`alike_in_each_class`].
+    pub fn directory(self) -> &'static str {
         match self {
             Class::Fields => "fields",
             Class::Whole => "whole",
@@ -89,9 +91,16 @@ pub fn alike<T: PartialEq + Debug>(fixture: &Fixture, story: impl Fn(&Path) -> T
 
 /// Tells `story` for each class of files.
 pub fn alike_in_each_class<T: PartialEq + Debug>(story: impl Fn(&Path, Class) -> T) {
-    let fixture = mounted();
+    alike_in_each_class_of(&mounted(), story);
+}
+
+/// The same in the mount of `fixture`, in the directories [`Class::directory`].
+pub fn alike_in_each_class_of<T: PartialEq + Debug>(
+    fixture: &Fixture,
+    story: impl Fn(&Path, Class) -> T,
+) {
     for class in Class::ALL {
-        compare(&fixture, class.directory(), |dir| story(dir, class));
+        compare(fixture, class.directory(), |dir| story(dir, class));
     }
     fixture.assert_sealed(&[Class::Fields.secret(), Class::Whole.secret()]);
 }

@@ -128,3 +128,57 @@ fn what_the_disk_alone_knows_is_not_offered() {
     file.read_to_string(&mut text).unwrap();
     assert_eq!(text, "x = 1\n");
 }
+
+#[test]
+fn what_the_kernel_answers_by_itself() {
+    let fixture = mounted();
+    let outside = fixture.dir().join("outside");
+    fs::create_dir(&outside).unwrap();
+    let errno_of_read =
+        |flags: libc::c_int| format!("e(lambda: os.preadv(fd, [bytearray(4)], 0, {flags}))");
+    let script = format!(
+        "
+import select
+def e(call):
+    try: print(call())
+    except OSError as error: print(errno.errorcode[error.errno])
+f = name('f')
+write(f, doc, os.O_CREAT)
+fd = os.open(f, os.O_RDWR)
+out = '../../outside/'
+for call in (os.rename, os.link): e(lambda: call(f, out + f))
+other = os.open(out + 'x', os.O_RDWR | os.O_CREAT)
+for way in ((fd, other), (other, fd)): e(lambda: os.copy_file_range(*way, 9))
+poll = select.epoll(); e(lambda: poll.register(fd, select.EPOLLIN)); e(lambda: len(poll.poll(0)))
+{nowait}; {uncached}
+e(lambda: fcntl.ioctl(fd, 0xC020660B, bytes(32)))
+e(lambda: fcntl.ioctl(fd, 0x80087601, bytes(8)))
+e(lambda: os.lseek(fd, (1 << 63) - 1, os.SEEK_SET) == (1 << 63) - 1)
+e(lambda: os.pathconf(f, 'PC_LINK_MAX'))
+mark = libc.fanotify_mark
+mark.argtypes = [ctypes.c_int, ctypes.c_uint, ctypes.c_uint64, ctypes.c_int, ctypes.c_char_p]
+group = libc.fanotify_init(0x202, 0)
+for how in (0x101, 0x1):
+    print(mark(group, how, 8, -100, b'.') and errno.errorcode[ctypes.get_errno()])
+small = os.open(name('small'), os.O_RDWR | os.O_CREAT)
+os.write(small, b'abc')
+mapped = mmap.mmap(small, 3)
+page = (ctypes.c_char * 4096).from_address(ctypes.addressof(ctypes.c_char.from_buffer(mapped)))
+page[4] = b'Z'
+os.ftruncate(small, 6)
+print(os.pread(small, 9, 0))
+os.mkfifo('p'); os.utime('p', (5, 5))
+os.write(os.open('p', os.O_RDWR), b'x'); print(os.stat('p').st_mtime)
+",
+        nowait = errno_of_read(8),
+        uncached = errno_of_read(128),
+    );
+    for class in Class::ALL {
+        let dir = fixture.mnt().join(format!("{class:?}"));
+        fs::create_dir(&dir).unwrap();
+        let said = python(&dir, class, &script);
+        let expected = "EXDEV\nEXDEV\nEXDEV\nEXDEV\nNone\n1\nENOTSUP\nENOTSUP\nENOTSUP\nENOTTY\n\
+                        True\n127\nENODEV\n0\nb'abc\\x00Z\\x00'\n5.0\n";
+        assert_eq!(said, expected, "{class:?}");
+    }
+}
