@@ -33,6 +33,9 @@ mod size;
 mod trouble;
 mod watch;
 
+#[cfg(test)]
+mod testing;
+
 use std::collections::{HashMap, VecDeque};
 use std::ffi::OsStr;
 use std::path::PathBuf;

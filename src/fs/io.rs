@@ -278,7 +278,7 @@ impl Filesystem {
         let Some(node) = self.nodes.get(ino) else { return Ok(()) };
         let mut state = self.state(&node, pace)?;
         let last_writer = mode.write && state.writers == 1;
-        if state.is_dirty() && mode.write && pace == Pace::Quick {
+        if last_writer && state.is_dirty() && pace == Pace::Quick {
             return Err(Error::WouldBlock);
         }
         state.opens = state.opens.saturating_sub(1);
@@ -288,11 +288,11 @@ impl Filesystem {
         {
             stream.refused = false;
         }
-        let worth_it = match &state.content {
-            Content::Dirty(buffer) => mode.write && (last_writer || !buffer.only_emptied),
-            _ => false,
-        };
-        if worth_it && let Err(error) = self.commit(&node, &mut state, false) {
+        // What others are still writing they save themselves: this comes late, with half of it there.
+        if last_writer
+            && state.is_dirty()
+            && let Err(error) = self.commit(&node, &mut state, false)
+        {
             self.troubles.not_saved(&node.path().unwrap_or_default(), &error);
         }
         if state.opens == 0 && !node.is_linked() {
@@ -325,5 +325,37 @@ impl Filesystem {
 
     pub(super) fn note_dirty(&self, node: &Node) {
         self.dirty.lock().entry(node.ino).or_insert_with(Instant::now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::ROOT;
+    use crate::fs::testing::{CALLER, READ, over};
+
+    const WRITE: OpenMode = OpenMode { write: true, ..READ };
+
+    /// The kernel says so some time after the close, when another program may be at work.
+    #[test]
+    fn a_descriptor_that_goes_late_does_not_save_what_another_one_is_writing() {
+        let dir = tempfile::tempdir().unwrap();
+        let stored = dir.path().join("app.toml");
+        std::fs::write(&stored, "port = 1\n").unwrap();
+        let fs = over(dir.path());
+        let ino = fs.lookup(ROOT, "app.toml".as_ref(), Pace::Patient).unwrap().attr.ino;
+        let open = |mode| fs.open(CALLER, ino, mode, Pace::Patient).unwrap();
+        let write = |offset, text: &str| fs.write(ino, offset, text.as_bytes(), Pace::Patient);
+        let close = |mode| fs.release(ino, 0, mode, Pace::Patient).unwrap();
+        open(WRITE);
+        write(0, "port = 2\n").unwrap();
+        fs.flush(ino, Pace::Patient).unwrap();
+        open(OpenMode { truncate: true, ..WRITE });
+        write(0, "port").unwrap();
+        close(WRITE);
+        assert_eq!(std::fs::read(&stored).unwrap(), b"port = 2\n");
+        write(4, " = 3\n").unwrap();
+        close(WRITE);
+        assert_eq!(std::fs::read(&stored).unwrap(), b"port = 3\n");
     }
 }

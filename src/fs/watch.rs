@@ -243,12 +243,9 @@ mod tests {
     use parking_lot::Mutex;
 
     use super::*;
-    use crate::document::{Binding, Imports, Sealing, sealer};
-    use crate::fs::{Caller, Invalidate, OpenMode, Options, ROOT};
-    use crate::keyring::{Key, Keyring};
+    use crate::fs::testing::{CALLER, READ, over};
+    use crate::fs::{Invalidate, ROOT};
     use crate::path::RelPath;
-    use crate::policy::Policy;
-    use crate::store::Store;
 
     /// Notes which nodes the kernel is told to look at again.
     #[derive(Clone, Default)]
@@ -274,23 +271,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("app.toml");
         std::fs::write(&file, "port = 1\n").unwrap();
-        let sealing = Sealing {
-            sealer: sealer(Keyring::new(Key::generate().unwrap(), vec![]).unwrap()),
-            policy: Policy::builtin(),
-            ledger: Arc::default(),
-            imports: Imports::default(),
-            binding: Binding::Field,
-            keep_legacy_tokens: true,
-        };
-        let reload = Box::new(|_: &Store, _: &_| Err("no other rules".to_owned()));
-        let store = Store::open(dir.path()).unwrap();
-        let fs = Filesystem::new(store, sealing, Options::default(), reload).unwrap();
+        let fs = over(dir.path());
         let ino = fs.lookup(ROOT, OsStr::new("app.toml"), Pace::Patient).unwrap().attr.ino;
         // Noticed by an open, and nobody there to pass it on.
         std::fs::set_permissions(&file, PermissionsExt::from_mode(0o604)).unwrap();
-        let caller = Caller { uid: 0, gid: 0, pid: 0 };
-        let read = OpenMode { write: false, truncate: false, exclusive: false };
-        fs.open(caller, ino, read, Pace::Patient).unwrap();
+        fs.open(CALLER, ino, READ, Pace::Patient).unwrap();
         let told = Told::default();
         fs.set_invalidate(Box::new(told.clone()));
         assert!(told.0.lock().contains(&ino));
