@@ -8,8 +8,10 @@ use std::time::Duration;
 use super::attributes::from_store;
 use super::file::{Base, Content, FileState, Loaded, Trust};
 use super::node::{Identity, Node};
+use super::rules::Rules;
 use super::{Attr, Caller, Entry, Error, Filesystem, Ino, OpenMode, OpenReply, Pace, ROOT, Result};
 use crate::document::{Form, Stock};
+use crate::path::RelPath;
 use crate::policy::Class;
 use crate::store::{CONTROL_DIR, Dir, FileKind, Metadata, Owner, is_reserved, is_version_control};
 
@@ -218,7 +220,7 @@ impl Filesystem {
     }
 
     /// Keeps the stored form of `content` for whoever takes the name next.
-    pub(super) fn remember(&self, path: &crate::path::RelPath, content: &Content) {
+    pub(super) fn remember(&self, path: &RelPath, content: &Content) {
         let base = match content {
             Content::Clean(Loaded { base, .. }) => base,
             Content::Dirty(buffer) => &buffer.base,
@@ -366,24 +368,20 @@ impl Filesystem {
             return Ok(None);
         }
         let adopted = self.nodes.adopt(parent, name, found, Identity::Same(&known));
-        self.seal_by_the_strictest_name(&known, &mut state);
+        let rules = self.rules();
+        if !known.last_name_is_in_place(|file| looseness(&rules, file)) {
+            self.seal_by_the_strictest_name(&known, &mut state);
+        }
         Ok(adopted)
     }
 
     /// Whoever works in the store may link a file to a name that asks for other sealing. It is
     /// opened and sealed by the strictest of the names that are known, whichever came first: else a
     /// look at a plain name would have the others' secrets stored in the clear.
-    fn seal_by_the_strictest_name(&self, node: &Node, state: &mut FileState) {
+    pub(super) fn seal_by_the_strictest_name(&self, node: &Node, state: &mut FileState) {
         let rules = self.rules();
         let before = node.path();
-        let has_changed =
-            node.order_names(|file| match rules.sealing.policy.classify(file).class {
-                Class::Whole => 0,
-                Class::Fields(_) => 1,
-                Class::Unknown => 2,
-                Class::Plain => 3,
-            });
-        if has_changed {
+        if node.order_names(|file| looseness(&rules, file)) {
             state.doubt_rules();
             if let Some(before) = before {
                 self.troubles.opened(&before);
@@ -406,5 +404,15 @@ impl Filesystem {
 
     fn owner(&self, caller: Caller) -> Option<Owner> {
         self.options.give_away.then_some(Owner { uid: caller.uid, gid: caller.gid })
+    }
+}
+
+/// The lower, the more of `file` is sealed for its name.
+fn looseness(rules: &Rules, file: &RelPath) -> u8 {
+    match rules.sealing.policy.classify(file).class {
+        Class::Whole => 0,
+        Class::Fields(_) => 1,
+        Class::Unknown => 2,
+        Class::Plain => 3,
     }
 }

@@ -108,22 +108,26 @@ impl Node {
         self.links.lock().names.first().cloned()
     }
 
-    /// Orders the names by `rank`, lowest first, where the one that came last is not in its place;
-    /// says whether another has become the first. The caller holds the node's `state`, so that no
-    /// name comes or goes meanwhile.
-    pub(super) fn order_names(&self, rank: impl Fn(&RelPath) -> u8) -> bool {
-        let rank = |(parent, name): &(Arc<Node>, OsString)| {
-            parent.path().map(|parent| rank(&parent.join(name)))
-        };
+    /// Whether it has several names.
+    pub(super) fn has_further_names(&self) -> bool {
+        self.links.lock().names.len() > 1
+    }
+
+    /// Whether the name that came last is no earlier by `rank` than the one before it.
+    pub(super) fn last_name_is_in_place(&self, rank: impl Fn(&RelPath) -> u8) -> bool {
         let last_two = match &self.links.lock().names[..] {
             [.., one, last] => [one.clone(), last.clone()],
-            _ => return false,
+            _ => return true,
         };
-        if rank(&last_two[0]) <= rank(&last_two[1]) {
-            return false;
-        }
+        let [one, last] = last_two.each_ref().map(|name| rank_of(name, &rank));
+        one <= last
+    }
+
+    /// Orders the names by `rank`, lowest first, and says whether another has become the first. The
+    /// caller holds the node's `state`, so that no name comes or goes meanwhile.
+    pub(super) fn order_names(&self, rank: impl Fn(&RelPath) -> u8) -> bool {
         let mut names = self.links.lock().names.clone();
-        names.sort_by_cached_key(rank);
+        names.sort_by_cached_key(|name| rank_of(name, &rank));
         let mut links = self.links.lock();
         let is_first = |(parent, name): &(Arc<Node>, OsString)| {
             links.names.first().is_some_and(|(at, known)| at.ino == parent.ino && known == name)
@@ -175,6 +179,11 @@ impl Node {
     pub(super) fn looked_up(&self) {
         self.lookups.fetch_add(1, Ordering::Relaxed);
     }
+}
+
+/// `None`, which comes first, for a name in a directory that is gone.
+fn rank_of((parent, name): &(Arc<Node>, OsString), rank: impl Fn(&RelPath) -> u8) -> Option<u8> {
+    parent.path().map(|parent| rank(&parent.join(name)))
 }
 
 impl fmt::Debug for Node {

@@ -109,6 +109,7 @@ impl Filesystem {
         self.replace_rules(|_| Sealing { ledger: Arc::new(ledger), ..sealing });
         drop(turn);
         self.remember_key();
+        self.order_names_anew();
         self.drop_views();
         Ok(summary)
     }
@@ -153,6 +154,13 @@ impl Filesystem {
             let sealing = Sealing { keep_legacy_tokens: false, ..rules.sealing.clone() };
             let Rules { version, gives_back, .. } = **rules;
             *rules = Arc::new(Rules { version, sealing, gives_back });
+        }
+    }
+
+    /// Of a file's names another may be the strictest now.
+    fn order_names_anew(&self) {
+        for node in self.nodes.all().into_iter().filter(|node| node.has_further_names()) {
+            self.seal_by_the_strictest_name(&node, &mut node.state.lock());
         }
     }
 

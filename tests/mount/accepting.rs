@@ -65,6 +65,25 @@ fn a_pulled_policy_that_is_weaker_waits_until_it_is_accepted() {
 }
 
 #[test]
+fn what_a_pulled_policy_adds_for_one_name_of_a_file_holds_for_all() {
+    let rule = |path: &str, seal: &str| format!("[[file]]\npath = '{path}'\nseal = '{seal}'\n");
+    let plain = format!("version = 1\n{}", rule("*.txt", "none"));
+    let mut fixture = Fixture::new();
+    fixture.put(".confseal/policy.toml", &plain).put("first.txt", APP).seal();
+    let [first, second] = ["first.txt", "second.txt"].map(|name| fixture.store().join(name));
+    fs::hard_link(first, second).unwrap();
+    fixture.mount();
+    assert_eq!([fixture.seen("first.txt"), fixture.seen("second.txt")], [APP, APP]);
+    pull(&fixture, &(plain + &rule("second.txt", "whole")));
+    reload(&fixture, "reload");
+    let changed = APP.replace("port = 1", "port = 2");
+    fs::write(fixture.mnt().join("first.txt"), &changed).unwrap();
+    assert_eq!(fixture.seen("second.txt"), changed);
+    fixture.umount();
+    fixture.assert_sealed(&["hunter2-hunter2", "4711-4711"]);
+}
+
+#[test]
 fn what_a_pulled_policy_adds_holds_after_a_reload() {
     let mut fixture = mounted("version = 1\n");
     pull(&fixture, "version = 1\n[[file]]\npath = 'app.toml'\nsecret = ['port']\n");
