@@ -372,8 +372,9 @@ impl Filesystem {
 
     /// Whoever works in the store may link a file to a name that asks for other sealing. It is
     /// opened and sealed by the strictest of the names that are known, whichever came first: else a
-    /// look at a plain name would have the others' secrets stored in the clear.
-    fn seal_by_the_strictest_name(&self, node: &Node, state: &mut FileState) {
+    /// look at a plain name would have the others' secrets stored in the clear. To be called when
+    /// `node`, whose `state` is held, has got a name.
+    pub(super) fn seal_by_the_strictest_name(&self, node: &Node, state: &mut FileState) {
         let rules = self.rules();
         let before = node.path();
         let has_changed =

@@ -108,18 +108,18 @@ impl Node {
         self.links.lock().names.first().cloned()
     }
 
-    /// Orders the names by `rank`, lowest first, where the one that came last is not in its place;
-    /// says whether another has become the first. The caller holds the node's `state`, so that no
-    /// name comes or goes meanwhile.
+    /// Orders the names by `rank`, lowest first, where the newest, which is the first or the last of
+    /// them, is not in its place; says whether another has become the first. The caller holds the
+    /// node's `state`, so that no name comes or goes meanwhile.
     pub(super) fn order_names(&self, rank: impl Fn(&RelPath) -> u8) -> bool {
         let rank = |(parent, name): &(Arc<Node>, OsString)| {
             parent.path().map(|parent| rank(&parent.join(name)))
         };
-        let last_two = match &self.links.lock().names[..] {
-            [.., one, last] => [one.clone(), last.clone()],
-            _ => return false,
+        let ends = match &self.links.lock().names[..] {
+            [] | [_] => return false,
+            names => [&names[..2], &names[names.len() - 2..]].concat(),
         };
-        if rank(&last_two[0]) <= rank(&last_two[1]) {
+        if ends.chunks_exact(2).all(|two| rank(&two[0]) <= rank(&two[1])) {
             return false;
         }
         let mut names = self.links.lock().names.clone();
