@@ -338,12 +338,24 @@ impl Filesystem {
                 return Ok(Some(known));
             }
             let _state = self.state(&known, pace)?;
-            let found = self.stat_if_there(dir, name)?;
-            let still = self.nodes.child(parent.ino, name).is_some_and(|now| now.ino == known.ino);
-            if still && !found.is_some_and(|found| known.is(&found)) {
-                self.lost_behind(&known, parent, name);
-            }
+            self.lose_if_gone(&known, parent, dir, name)?;
         }
+    }
+
+    /// Whether `node`, whose `state` is held, still stands under `name` is looked up in the store.
+    pub(super) fn lose_if_gone(
+        &self,
+        node: &Node,
+        parent: &Arc<Node>,
+        dir: &Dir,
+        name: &OsStr,
+    ) -> Result<()> {
+        let found = self.stat_if_there(dir, name)?;
+        let still = self.nodes.child(parent.ino, name).is_some_and(|now| now.ino == node.ino);
+        if still && !found.is_some_and(|found| node.is(&found)) {
+            self.lost_behind(node, parent, name);
+        }
+        Ok(())
     }
 
     /// Gives `found` its node: a new one, or that of the file whose further name this is. `None`

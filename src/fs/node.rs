@@ -108,6 +108,12 @@ impl Node {
         self.links.lock().names.first().cloned()
     }
 
+    /// All names of a node that has more than the first.
+    pub(super) fn several_links(&self) -> Option<Vec<(Arc<Node>, OsString)>> {
+        let links = self.links.lock();
+        (links.names.len() > 1).then(|| links.names.clone())
+    }
+
     /// Orders the names by `rank`, lowest first, where the newest, which is the first or the last of
     /// them, is not in its place; says whether another has become the first. The caller holds the
     /// node's `state`, so that no name comes or goes meanwhile.
