@@ -108,6 +108,11 @@ impl Node {
         self.links.lock().names.first().cloned()
     }
 
+    /// Whether the node has lost one of several names behind the mount since it was last asked.
+    pub(super) fn take_lost_name(&self) -> bool {
+        self.is_linked() && self.lost.lock().take().is_some()
+    }
+
     /// All names of a node that has more than the first.
     pub(super) fn several_links(&self) -> Option<Vec<(Arc<Node>, OsString)>> {
         let links = self.links.lock();

@@ -236,3 +236,23 @@ fn a_file_of_several_names_loses_any_of_them() {
     assert_eq!(fixture.seen("app.toml"), OLD);
     assert_eq!(fs::metadata(at("app.toml")).unwrap().nlink(), 1);
 }
+
+#[test]
+fn an_open_by_any_of_several_names_never_reaches_a_file_that_lost_it() {
+    let fixture = read_once();
+    let at = |name: &str| fixture.mnt().join(name);
+    for n in 0..50 {
+        let (other, text) = (format!("other-{n}.toml"), format!("n = {n}\n"));
+        fs::hard_link(at("app.toml"), at(&other)).unwrap();
+        assert_eq!(fixture.seen(&other), OLD);
+        fs::remove_file(fixture.store().join(&other)).unwrap();
+        if n % 2 == 0 {
+            fs::write(fixture.store().join(&other), &text).unwrap();
+            assert_eq!(fixture.seen(&other), text);
+        } else {
+            fs::write(at(&other), &text).unwrap();
+            assert_eq!(fixture.stored(&other), text);
+        }
+        assert_eq!(fixture.seen("app.toml"), OLD);
+    }
+}
