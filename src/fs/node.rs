@@ -76,7 +76,9 @@ impl Node {
 
     /// The last name of a node that lost it behind the mount.
     pub(super) fn lost_name(&self) -> Option<(Arc<Node>, OsString)> {
-        self.lost.lock().clone().filter(|_| !self.is_linked())
+        // Let go before the links are asked for: who holds those waits for this.
+        let lost = self.lost.lock().clone();
+        lost.filter(|_| !self.is_linked())
     }
 
     /// The path under which a node stood that lost its last name behind the mount.
@@ -203,4 +205,40 @@ pub(super) enum Identity<'a> {
     Same(&'a Node),
     /// Nothing.
     Unknown,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::fs::Pace;
+    use crate::fs::testing::over;
+
+    #[test]
+    fn a_name_is_lost_while_it_is_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("app.toml"), "").unwrap();
+        let fs = Arc::new(over(dir.path()));
+        let name = OsStr::new("app.toml");
+        let ino = fs.lookup(ROOT, name, Pace::Patient).unwrap().attr.ino;
+        let node = fs.nodes.get(ino).unwrap();
+        let (done, both) = mpsc::channel();
+        let (asked, told) = (node.clone(), done.clone());
+        std::thread::spawn(move || {
+            (0..50_000).for_each(|_| drop(asked.lost_name()));
+            told.send(()).unwrap();
+        });
+        std::thread::spawn(move || {
+            for _ in 0..50_000 {
+                fs.nodes.lose_link(&node, ROOT, name);
+                fs.nodes.announce(&node, &fs.nodes.root(), name);
+            }
+            done.send(()).unwrap();
+        });
+        for _ in 0..2 {
+            both.recv_timeout(Duration::from_secs(60)).expect("neither waits for the other");
+        }
+    }
 }
