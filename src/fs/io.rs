@@ -73,7 +73,7 @@ impl Filesystem {
         let node = self.file_node(ino)?;
         let mut state = self.state(&node, pace)?;
         let is_gone = !node.is_linked() && matches!(state.content, Content::Unloaded);
-        if node.is_lost() || is_gone {
+        if node.is_lost() || is_gone || self.has_lost_a_name(&node)? {
             return Err(Error::Stale);
         }
         if node.is_linked() {
@@ -104,6 +104,19 @@ impl Filesystem {
         self.cache.used(ino);
         let reply = self.count_open(&mut state, mode);
         Ok(OpenReply { keep_cache: reply.keep_cache && self.hears_of(&node), ..reply })
+    }
+
+    /// Whether one of several names of a file, whose `state` is held, is gone or another file's now,
+    /// and nobody was told by an open: it may be the one that is opened, and the kernel then looks
+    /// for what stands under it.
+    fn has_lost_a_name(&self, node: &Node) -> Result<bool> {
+        for (parent, name) in node.several_links().iter().flatten() {
+            // Where the directory cannot be reached, nothing is opened under the name.
+            if let Ok(dir) = self.dir(parent) {
+                self.lose_if_gone(node, parent, &dir, name)?;
+            }
+        }
+        Ok(node.take_lost_name())
     }
 
     /// Counts an open descriptor of a file whose content is known.

@@ -340,12 +340,24 @@ impl Filesystem {
                 return Ok(Some(known));
             }
             let _state = self.state(&known, pace)?;
-            let found = self.stat_if_there(dir, name)?;
-            let still = self.nodes.child(parent.ino, name).is_some_and(|now| now.ino == known.ino);
-            if still && !found.is_some_and(|found| known.is(&found)) {
-                self.lost_behind(&known, parent, name);
-            }
+            self.lose_if_gone(&known, parent, dir, name)?;
         }
+    }
+
+    /// Whether `node`, whose `state` is held, still stands under `name` is looked up in the store.
+    pub(super) fn lose_if_gone(
+        &self,
+        node: &Node,
+        parent: &Arc<Node>,
+        dir: &Dir,
+        name: &OsStr,
+    ) -> Result<()> {
+        let found = self.stat_if_there(dir, name)?;
+        let still = self.nodes.child(parent.ino, name).is_some_and(|now| now.ino == node.ino);
+        if still && !found.is_some_and(|found| node.is(&found)) {
+            self.lost_behind(node, parent, name);
+        }
+        Ok(())
     }
 
     /// Gives `found` its node: a new one, or that of the file whose further name this is. `None`
@@ -368,17 +380,23 @@ impl Filesystem {
             return Ok(None);
         }
         let adopted = self.nodes.adopt(parent, name, found, Identity::Same(&known));
-        let rules = self.rules();
-        if !known.last_name_is_in_place(|file| looseness(&rules, file)) {
-            self.seal_by_the_strictest_name(&known, &mut state);
-        }
+        self.seal_by_the_strictest_name(&known, &mut state);
         Ok(adopted)
     }
 
     /// Whoever works in the store may link a file to a name that asks for other sealing. It is
     /// opened and sealed by the strictest of the names that are known, whichever came first: else a
-    /// look at a plain name would have the others' secrets stored in the clear.
+    /// look at a plain name would have the others' secrets stored in the clear. To be called when
+    /// `node`, whose `state` is held, has got a name.
     pub(super) fn seal_by_the_strictest_name(&self, node: &Node, state: &mut FileState) {
+        let rules = self.rules();
+        if !node.newest_name_is_in_place(|file| looseness(&rules, file)) {
+            self.order_names(node, state);
+        }
+    }
+
+    /// The same whichever name is in the wrong place, as after a change of the rules.
+    pub(super) fn order_names(&self, node: &Node, state: &mut FileState) {
         let rules = self.rules();
         let before = node.path();
         if node.order_names(|file| looseness(&rules, file)) {

@@ -76,7 +76,9 @@ impl Node {
 
     /// The last name of a node that lost it behind the mount.
     pub(super) fn lost_name(&self) -> Option<(Arc<Node>, OsString)> {
-        self.lost.lock().clone().filter(|_| !self.is_linked())
+        // Let go before the links are asked for: who holds those waits for this.
+        let lost = self.lost.lock().clone();
+        lost.filter(|_| !self.is_linked())
     }
 
     /// The path under which a node stood that lost its last name behind the mount.
@@ -108,19 +110,24 @@ impl Node {
         self.links.lock().names.first().cloned()
     }
 
-    /// Whether it has several names.
-    pub(super) fn has_further_names(&self) -> bool {
-        self.links.lock().names.len() > 1
+    /// Whether the node has lost one of several names behind the mount since it was last asked.
+    pub(super) fn take_lost_name(&self) -> bool {
+        self.is_linked() && self.lost.lock().take().is_some()
     }
 
-    /// Whether the name that came last is no earlier by `rank` than the one before it.
-    pub(super) fn last_name_is_in_place(&self, rank: impl Fn(&RelPath) -> u8) -> bool {
-        let last_two = match &self.links.lock().names[..] {
-            [.., one, last] => [one.clone(), last.clone()],
-            _ => return true,
+    /// All names of a node that has more than the first.
+    pub(super) fn several_links(&self) -> Option<Vec<(Arc<Node>, OsString)>> {
+        let links = self.links.lock();
+        (links.names.len() > 1).then(|| links.names.clone())
+    }
+
+    /// Whether the newest name, which is the first or the last of them, is where it belongs by `rank`.
+    pub(super) fn newest_name_is_in_place(&self, rank: impl Fn(&RelPath) -> u8) -> bool {
+        let ends = match &self.links.lock().names[..] {
+            [] | [_] => return true,
+            names => [&names[..2], &names[names.len() - 2..]].concat(),
         };
-        let [one, last] = last_two.each_ref().map(|name| rank_of(name, &rank));
-        one <= last
+        ends.chunks_exact(2).all(|two| rank_of(&two[0], &rank) <= rank_of(&two[1], &rank))
     }
 
     /// Orders the names by `rank`, lowest first, and says whether another has become the first. The
@@ -181,9 +188,9 @@ impl Node {
     }
 }
 
-/// `None`, which comes first, for a name in a directory that is gone.
-fn rank_of((parent, name): &(Arc<Node>, OsString), rank: impl Fn(&RelPath) -> u8) -> Option<u8> {
-    parent.path().map(|parent| rank(&parent.join(name)))
+/// Last comes a name in a directory that is gone.
+fn rank_of((parent, name): &(Arc<Node>, OsString), rank: impl Fn(&RelPath) -> u8) -> u8 {
+    parent.path().map_or(u8::MAX, |parent| rank(&parent.join(name)))
 }
 
 impl fmt::Debug for Node {
@@ -201,4 +208,40 @@ pub(super) enum Identity<'a> {
     Same(&'a Node),
     /// Nothing.
     Unknown,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::fs::Pace;
+    use crate::fs::testing::over;
+
+    #[test]
+    fn a_name_is_lost_while_it_is_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("app.toml"), "").unwrap();
+        let fs = Arc::new(over(dir.path()));
+        let name = OsStr::new("app.toml");
+        let ino = fs.lookup(ROOT, name, Pace::Patient).unwrap().attr.ino;
+        let node = fs.nodes.get(ino).unwrap();
+        let (done, both) = mpsc::channel();
+        let (asked, told) = (node.clone(), done.clone());
+        std::thread::spawn(move || {
+            (0..50_000).for_each(|_| drop(asked.lost_name()));
+            told.send(()).unwrap();
+        });
+        std::thread::spawn(move || {
+            for _ in 0..50_000 {
+                fs.nodes.lose_link(&node, ROOT, name);
+                fs.nodes.announce(&node, &fs.nodes.root(), name);
+            }
+            done.send(()).unwrap();
+        });
+        for _ in 0..2 {
+            both.recv_timeout(Duration::from_secs(60)).expect("neither waits for the other");
+        }
+    }
 }

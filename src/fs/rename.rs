@@ -87,6 +87,7 @@ impl Filesystem {
             replaced.last_metadata = Some(self.stat(&to.dir, to.name)?);
             replaced.hold_on(&to.dir, to.name);
             self.move_name(from, to, node, flags)?;
+            self.seal_by_the_strictest_name(node, &mut state);
             replaced.lost_a_name();
             return Ok(());
         }
@@ -103,6 +104,7 @@ impl Filesystem {
             self.about_to_be_replaced(to, target, replaced)?;
         }
         self.rename_as_sealed(from, to, node, &mut state, &replaced, (readable, flags))?;
+        self.seal_by_the_strictest_name(node, &mut state);
         if let Some(replaced) = &mut replaced {
             replaced.lost_a_name();
         }
@@ -147,17 +149,17 @@ impl Filesystem {
             return self.move_name(from, to, node, flags);
         };
         let sealed = self.seal_for(&from.path, &loaded.base, &loaded.view, &to.path, replaced);
-        if *sealed.stored == *loaded.base.stored {
+        let has_others = state.last_metadata.is_some_and(|metadata| metadata.nlink > 1);
+        if has_others && !self.seals_alike(&from.path, &to.path) {
+            // Written anew it would be another file than that of its other names; moved as it
+            // stands, it would have two names that ask for different things, now or at a save.
+            return Err(Error::WouldReseal);
+        }
+        // One of several names moves as it is sealed: rightly, if not with the tokens of the file
+        // that it replaces.
+        if has_others || *sealed.stored == *loaded.base.stored {
             self.remember(&from.path, &state.content);
             return self.move_name(from, to, node, flags);
-        }
-        if state.last_metadata.is_some_and(|metadata| metadata.nlink > 1) {
-            // Written anew it would be another file than that of its other names. As it stands it
-            // is sealed rightly, if not with the tokens of the file that it replaces.
-            return match self.seals_alike(&from.path, &to.path) {
-                true => self.move_name(from, to, node, flags),
-                false => Err(Error::WouldReseal),
-            };
         }
         self.write_under(from, to, node, state, replaced, sealed)
     }
@@ -349,6 +351,10 @@ impl Filesystem {
         }
         from.dir.rename(from.name, &to.dir, to.name, RenameFlags::Exchange)?;
         self.nodes.exchange((&from.parent, from.name), (&to.parent, to.name));
+        self.seal_by_the_strictest_name(one, &mut first);
+        if let Some(second) = &mut second {
+            self.seal_by_the_strictest_name(other, second);
+        }
         Ok(())
     }
 

@@ -159,8 +159,8 @@ impl Filesystem {
 
     /// Of a file's names another may be the strictest now.
     fn order_names_anew(&self) {
-        for node in self.nodes.all().into_iter().filter(|node| node.has_further_names()) {
-            self.seal_by_the_strictest_name(&node, &mut node.state.lock());
+        for node in self.nodes.all().into_iter().filter(|node| node.several_links().is_some()) {
+            self.order_names(&node, &mut node.state.lock());
         }
     }
 

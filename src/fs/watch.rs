@@ -3,6 +3,7 @@
 //! kernel, and it holds no lock while it tells.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -152,7 +153,10 @@ impl Filesystem {
             }
             return self.announce(event.kind, &parent, name);
         };
-        match self.look_again(&node, event.kind) {
+        let looked_again = self
+            .look_at_further_name(&node, &parent, name)
+            .and_then(|()| self.look_again(&node, event.kind));
+        match looked_again {
             Ok(Seen::Same) => {}
             Ok(Seen::Attributes) => self.tell(|kernel| kernel.attributes(node.ino)),
             Err(_) => self.tell(|kernel| {
@@ -162,6 +166,22 @@ impl Filesystem {
             }),
         }
         self.announce(event.kind, &parent, name);
+    }
+
+    /// A second look finds a file by its first name: whether another of its names is gone, or has
+    /// become another file's, is looked up here.
+    fn look_at_further_name(
+        &self,
+        node: &Arc<Node>,
+        parent: &Arc<Node>,
+        name: &OsStr,
+    ) -> Result<(), Error> {
+        if node.several_links().is_none() {
+            return Ok(());
+        }
+        let dir = self.dir(parent)?;
+        let _state = node.state.lock();
+        self.lose_if_gone(node, parent, &dir, name)
     }
 
     fn look_again(&self, node: &Arc<Node>, kind: EventKind) -> Result<Seen, Error> {
@@ -213,6 +233,11 @@ impl Filesystem {
     /// Events were lost: every name and every content may have changed.
     fn doubt_everything(&self) {
         for node in self.nodes.all() {
+            for (parent, name) in node.several_links().into_iter().flatten() {
+                self.tell(|kernel| kernel.name(parent.ino, &name));
+                // What cannot be looked at is looked up when it is asked for.
+                let _ = self.look_at_further_name(&node, &parent, &name);
+            }
             let link = node.first_link();
             if let Some((parent, name)) = &link {
                 self.tell(|kernel| kernel.name(parent.ino, name));

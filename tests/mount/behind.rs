@@ -215,3 +215,44 @@ fn what_was_written_to_a_file_that_is_replaced_behind_is_kept_sealed() {
     fixture.assert_sealed(&["CANARY-written-in-vain"]);
     fixture.umount();
 }
+
+#[test]
+fn a_file_of_several_names_loses_any_of_them() {
+    let fixture = read_once();
+    let at = |name: &str| fixture.mnt().join(name);
+    for name in ["second.toml", "third.toml", "conf.d/fourth.toml"] {
+        fs::hard_link(at("app.toml"), at(name)).unwrap();
+        assert_eq!(fixture.seen(name), OLD);
+    }
+    fs::write(fixture.store().join("new"), NEW).unwrap();
+    fs::rename(fixture.store().join("new"), fixture.store().join("second.toml")).unwrap();
+    soon("the other file", || fixture.seen("second.toml") == NEW);
+    for gone in ["third.toml", "conf.d/fourth.toml"] {
+        fs::remove_file(fixture.store().join(gone)).unwrap();
+        soon("the removal", || !at(gone).exists());
+        fs::write(at(gone), "port = 1\n").unwrap();
+        assert_eq!(fixture.stored(gone), "port = 1\n");
+    }
+    assert_eq!(fixture.seen("app.toml"), OLD);
+    assert_eq!(fs::metadata(at("app.toml")).unwrap().nlink(), 1);
+}
+
+#[test]
+fn an_open_by_any_of_several_names_never_reaches_a_file_that_lost_it() {
+    let fixture = read_once();
+    let at = |name: &str| fixture.mnt().join(name);
+    for n in 0..50 {
+        let (other, text) = (format!("other-{n}.toml"), format!("n = {n}\n"));
+        fs::hard_link(at("app.toml"), at(&other)).unwrap();
+        assert_eq!(fixture.seen(&other), OLD);
+        fs::remove_file(fixture.store().join(&other)).unwrap();
+        if n % 2 == 0 {
+            fs::write(fixture.store().join(&other), &text).unwrap();
+            assert_eq!(fixture.seen(&other), text);
+        } else {
+            fs::write(at(&other), &text).unwrap();
+            assert_eq!(fixture.stored(&other), text);
+        }
+        assert_eq!(fixture.seen("app.toml"), OLD);
+    }
+}

@@ -269,3 +269,48 @@ fn a_file_linked_in_the_store_to_a_name_of_other_rules_is_sealed_by_the_strictes
         fixture.assert_sealed(&["CANARY"]);
     }
 }
+
+#[test]
+fn a_rename_of_another_name_leaves_the_strictest_in_charge() {
+    let text = |pass: &str| format!("password = \"CANARY-{pass}\"\nport = 1\n");
+    for exchange in [false, true] {
+        let mut fixture = Fixture::new();
+        let rule = "version = 1\n[[file]]\npath = \"*.txt\"\nseal = \"none\"\n";
+        fixture.put(".confseal/policy.toml", rule).put("app.toml", text("old")).seal();
+        fixture.put("other.txt", "plain\n");
+        fs::hard_link(fixture.store().join("app.toml"), fixture.store().join("app.txt")).unwrap();
+        fixture.mount();
+        assert_eq!(fixture.seen("app.toml"), text("old"));
+        assert_eq!(fixture.seen("app.txt"), text("old"));
+        let (from, to) = (fixture.mnt().join("app.txt"), fixture.mnt().join("other.txt"));
+        if exchange {
+            let flags = rustix::fs::RenameFlags::EXCHANGE;
+            rustix::fs::renameat_with(rustix::fs::CWD, &from, rustix::fs::CWD, &to, flags).unwrap();
+        } else {
+            fs::rename(&from, &to).unwrap();
+        }
+        assert_eq!(fixture.seen("other.txt"), text("old"));
+        fs::write(fixture.mnt().join("app.toml"), text("new")).unwrap();
+        assert_eq!(fixture.seen("other.txt"), text("new"));
+        fixture.umount();
+        assert!(fixture.stored("app.toml").starts_with("password = \"ENC:v1:"), "{exchange}");
+        fixture.assert_sealed(&["CANARY"]);
+    }
+}
+
+#[test]
+fn one_of_several_names_is_not_renamed_to_one_that_leaves_secrets_plain() {
+    let mut fixture = Fixture::new();
+    let rule = "version = 1\n[[file]]\npath = \"*.txt\"\nseal = \"none\"\n";
+    fixture.put(".confseal/policy.toml", rule).put("app.toml", "port = 1\n").seal();
+    fixture.mount();
+    let at = |name: &str| fixture.mnt().join(name);
+    fs::hard_link(at("app.toml"), at("same.toml")).unwrap();
+    // There is no secret in it yet.
+    assert_eq!(errno(fs::rename(at("same.toml"), at("app.txt"))), Err(libc::EXDEV));
+    fs::rename(at("same.toml"), at("other.toml")).unwrap();
+    fs::write(at("other.toml"), "password = \"CANARY-new\"\n").unwrap();
+    assert_eq!(fixture.seen("app.toml"), "password = \"CANARY-new\"\n");
+    fixture.umount();
+    fixture.assert_sealed(&["CANARY"]);
+}
