@@ -145,7 +145,7 @@ impl Replace<'_> {
         };
         passed(Step::Draft);
         let pattern = self.pattern()?;
-        let done = self.with_draft(&mut draft, &target, pattern.as_ref(), &before);
+        let done = self.with_draft(&mut draft, pattern.as_ref().unwrap_or(&target), &before);
         match done {
             // With the target goes what it held: that takes time, and nobody has to wait for it.
             Ok(Some(_)) => close_later(target),
@@ -242,12 +242,11 @@ impl Replace<'_> {
         &self,
         draft: &mut Draft,
         target: &File,
-        pattern: Option<&File>,
         before: &Metadata,
     ) -> Result<Option<Committed>, CommitError> {
         draft.file.write_all_at(self.commit.content, 0).at(Step::Write)?;
         passed(Step::Write);
-        if !self.dress(draft, pattern.unwrap_or(target), before)? {
+        if !self.dress(draft, target, before)? {
             return Ok(None);
         }
         passed(Step::Carry);
@@ -268,7 +267,7 @@ impl Replace<'_> {
             }
             Some(Displaced::Swapped) => {
                 passed(Step::Exchange);
-                let examined = self.examine(draft, target, before);
+                let examined = self.examine(draft, before);
                 let left = match &examined {
                     Ok(Some(_)) => self.sync_exchanged(draft).and_then(|()| self.leave_old_name()),
                     _ => Ok(()),
@@ -379,24 +378,15 @@ impl Replace<'_> {
     fn examine(
         &self,
         draft: &Draft,
-        target: &File,
         before: &Metadata,
     ) -> Result<Option<Option<String>>, CommitError> {
         let temporary = draft.name().unwrap_or_default();
-        let mut metadata = self.dir.stat(temporary).at(Step::Compare)?;
-        let other;
-        // As long as it is open, its number is no other's.
-        let displaced = if (metadata.dev, metadata.ino) == (before.dev, before.ino) {
-            target
-        } else {
-            other = self.dir.open_file(temporary, Access::Read).at(Step::Compare)?;
-            metadata = Metadata::of(&other).at(Step::Compare)?;
-            &other
-        };
+        let displaced = self.dir.open_file(temporary, Access::Read).at(Step::Compare)?;
+        let metadata = Metadata::of(&displaced).at(Step::Compare)?;
         // A further name was made meanwhile: it would stay behind with the old content.
         let own = self.commit.moved_from.is_none();
         if self.keeps_names_apart(&metadata)
-            || (own && !carry(displaced, &draft.file).at(Step::Carry)?)
+            || (own && !carry(&displaced, &draft.file).at(Step::Carry)?)
         {
             return Ok(None);
         }
@@ -404,7 +394,7 @@ impl Replace<'_> {
             set_mtime(&draft.file, self.commit.mtime.after(metadata.mtime)).at(Step::Carry)?;
         }
         passed(Step::Compare);
-        let conflict = self.keep_unexpected(displaced)?;
+        let conflict = self.keep_unexpected(&displaced)?;
         passed(Step::Keep);
         Ok(Some(conflict))
     }

@@ -18,7 +18,7 @@ fn commit_meanwhile(
     let before = Metadata::of(&target).unwrap();
     let mut draft = Draft::begin(dir, TempName::of(b"new", b"old")).unwrap();
     event();
-    let done = replace.with_draft(&mut draft, &target, None, &before);
+    let done = replace.with_draft(&mut draft, &target, &before);
     if !matches!(done, Ok(Some(_))) {
         draft.discard();
     }
