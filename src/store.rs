@@ -202,7 +202,7 @@ mod testing {
             fresh
         }
 
-        fn at(place: tempfile::TempDir, means: temporary::Means) -> Self {
+        pub(super) fn at(place: tempfile::TempDir, means: temporary::Means) -> Self {
             Self { store: Store::open_with(place.path(), means).unwrap(), place }
         }
 

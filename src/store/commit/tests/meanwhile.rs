@@ -69,6 +69,38 @@ fn a_version_that_comes_meanwhile_is_kept() {
     });
 }
 
+/// Who writes to a file of an overlay's lower layer gives it another body with the same inode number.
+#[test]
+fn a_version_that_comes_meanwhile_is_kept_on_an_overlay() {
+    // A thread of its own, whose mounts go with it.
+    let story = || {
+        crate::sys::mount::enter_own_mount_namespace().expect("root, for a mount");
+        let layers = tempfile::tempdir_in("/dev/shm").unwrap();
+        let layer = |name: &str| layers.path().join(name);
+        let merged = tempfile::tempdir_in(layers.path()).unwrap();
+        for name in ["lower", "upper", "work"] {
+            std::fs::create_dir(layer(name)).unwrap();
+        }
+        std::fs::write(layer("lower").join("app.toml"), "old").unwrap();
+        let options = ["lower", "upper", "work"]
+            .map(|name| format!("{name}dir={}", layer(name).display()))
+            .join(",");
+        let options = std::ffi::CString::new(options).unwrap();
+        let flags = rustix::mount::MountFlags::empty();
+        let point = merged.path().to_owned();
+        rustix::mount::mount("overlay", &point, "overlay", flags, options.as_c_str()).unwrap();
+        let fresh = Fresh::at(merged, Means::ALL);
+        let done = meanwhile(&fresh, || fresh.put("app.toml", "in place"));
+        let seen = (done.unwrap().unwrap().conflict, kept(&fresh), fresh.content("app.toml"));
+        rustix::mount::unmount(&point, rustix::mount::UnmountFlags::DETACH).unwrap();
+        seen
+    };
+    let (conflict, kept, content) = std::thread::spawn(story).join().unwrap();
+    assert!(conflict.is_some());
+    assert_eq!(kept, [b"sealed:in place"]);
+    assert_eq!(content, b"new");
+}
+
 #[test]
 fn a_second_name_that_comes_meanwhile_undoes_the_exchange() {
     everywhere(|fresh| {
